@@ -1,0 +1,133 @@
+"""The camera port: what every driver offers, and the table of drivers.
+
+Adding a camera: one file in `acquisition/drivers/` with a class that has the verbs of `Camera`,
+and one line in `DRIVERS`. The vendor's SDK is imported inside `open` and `find`, so that the table
+costs nothing.
+"""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import dataclass
+from typing import Protocol
+from urllib.parse import urlsplit
+
+from acquisition.errors import RigposeError
+from acquisition.frame import Image
+
+DRIVERS = {
+    "sim": "acquisition.drivers.simulated:SimulatedCamera",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class CameraInfo:
+    """What a camera is and what its numbers mean, read back from the device after `open`.
+
+    Attributes
+    ----------
+    uri, model, serial:
+        Identity. `serial` (or a USB path) is stored in the session and checked at each start.
+    width_px, height_px, channels:
+        Shape of the images it delivers: channels 1 (mono) or 3 (RGB).
+    rate_hz, exposure_us:
+        Actual values, not the wished ones.
+    id_modulus:
+        The device's frame id returns to `id_first` after `id_modulus` frames; None: never wraps.
+    id_first:
+        The id after a wrap (GigE Vision wraps 65535 -> 1, its `id_first` is 1).
+    has_device_clock:
+        Whether `DeviceFrame.t_device_ns` carries stamps of the device's own clock.
+    stamp_to_middle_ns:
+        To add to the device's stamp to reach the middle of the exposure.
+    stamp_uncertainty_ns:
+        Half width of what the driver can promise about the stamp's place in the exposure.
+    stamp_meaning:
+        One phrase for a person: "start of exposure, camera clock", ...
+    """
+
+    uri: str
+    model: str
+    serial: str
+    width_px: int
+    height_px: int
+    channels: int
+    rate_hz: float
+    exposure_us: float
+    id_modulus: int | None
+    id_first: int
+    has_device_clock: bool
+    stamp_to_middle_ns: int
+    stamp_uncertainty_ns: int
+    stamp_meaning: str
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceFrame:
+    """A frame as the device gives it: its own count, its own clock.
+
+    `image` may be overwritten by the next `read`; who keeps it copies it (the ring does).
+    `damaged` marks a frame that was counted but did not arrive whole; its image is not to be used.
+    """
+
+    frame_id: int
+    t_device_ns: int | None
+    t_arrival_ns: int
+    image: Image
+    damaged: bool = False
+
+
+class CameraTimeout(Exception):
+    """No frame came within the time `read` was given."""
+
+
+class CameraGone(Exception):
+    """The device no longer answers; close it and open it again."""
+
+
+class Camera(Protocol):
+    """A camera driver. A failed `open` undoes itself and can be tried again.
+
+    A driver's class takes (name, uri) and does nothing until `open`.
+    """
+
+    @staticmethod
+    def find() -> list[str]:
+        """URIs of the devices that can be opened now. Blocks at most two seconds."""
+        ...
+
+    def open(self, wished: dict[str, float | str]) -> CameraInfo:
+        """Connect, set the wished features, read them back. Raises `RigposeError`."""
+        ...
+
+    def start(self) -> None:
+        """Arm: frames come as soon as the trigger (or the camera's own clock) says so."""
+        ...
+
+    def read(self, timeout_ms: int) -> DeviceFrame:
+        """The oldest frame not yet read; blocks at most `timeout_ms`.
+
+        Raises `CameraTimeout` or `CameraGone`.
+        """
+        ...
+
+    def stop(self) -> None:
+        """No more frames. May be started again."""
+        ...
+
+    def close(self) -> None:
+        """Let go of the device. Never raises; may be called twice."""
+        ...
+
+
+def driver_of(uri: str, camera: str) -> type[Camera]:
+    """The driver class for a URI such as `sim://scene.yaml#cam_0`; raises `RigposeError`."""
+    scheme = urlsplit(uri).scheme
+    if scheme not in DRIVERS:
+        raise RigposeError(
+            f"camera '{camera}'", expected=f"a URI beginning with {', '.join(f'{s}://' for s in DRIVERS)}",
+            found=f"'{uri}'", remedy="Mend 'uri' in the rig file",
+        )
+    module, name = DRIVERS[scheme].split(":")
+    driver: type[Camera] = getattr(importlib.import_module(module), name)
+    return driver

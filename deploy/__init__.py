@@ -1,0 +1,4 @@
+"""Model bundles, runtimes, the live pipeline, the keypoint stream, offline analysis.
+
+Imports calibration and acquisition; never torch.
+"""

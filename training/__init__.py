@@ -1,0 +1,1 @@
+"""From a few labels to a trained, exported network. The only package that imports torch."""
