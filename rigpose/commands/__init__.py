@@ -1,1 +1,1 @@
-"""One module per command group; `rigpose.commands.table` says which command lives where."""
+"""The commands of rigpose: one module per group, each function thin over one layer."""

@@ -1,0 +1,29 @@
+"""Options that mean the same in every command; a command's signature takes them from here.
+
+    def train(project: Path, /, *, output: Output, minutes: Minutes = None, seed: Seed = 0) -> Measured:
+
+Positional arguments are `Path` (or `str`) before the `/`. `--json` and `--quiet` belong to the front
+door; a command neither takes nor sees them.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from cyclopts import Parameter
+
+# What a command returns: what it measured; keys with units, values that JSON can hold.
+Measured = dict[str, Any]
+
+Output = Annotated[Path, Parameter(name=["--output", "-o"], help="Where the result is written.")]
+Seed = Annotated[int, Parameter(help="Seed of everything random; the same seed, the same result.")]
+Device = Annotated[str, Parameter(help="Where to compute: cpu, cuda, cuda:1, or auto.")]
+Network = Annotated[str, Parameter(help="Network by name, for instance mobilenetv2-0.35.")]
+Init = Annotated[str, Parameter(help="Weights to begin with: a FILE, imagenet, or none.")]
+Minutes = Annotated[float | None, Parameter(help="A budget of time in minutes.")]
+Epochs = Annotated[int | None, Parameter(help="Passes over the training frames.")]
+Precision = Annotated[Literal["fp32", "fp16", "int8", "auto"], Parameter(help="Precision of the network.")]
+Runtime = Annotated[
+    Literal["litert", "onnx", "tensorrt", "auto"], Parameter(help="What runs the network on this machine.")
+]

@@ -1,0 +1,41 @@
+"""The table of commands: the help text, the parser and the public Python names all read it.
+
+Adding a command: one function in a module of `rigpose/commands/` and one line here. The line's
+`help` is the first line of the function's docstring (a test compares them); it stands here as well
+so that `rigpose --help` imports nothing. A name of two words (`configs copy`) is a sub-command; its
+Python name joins the words with an underscore. No command may have the name of a module in
+`rigpose/`, because `rigpose.NAME` would then mean two things.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """One row of the table.
+
+    Attributes
+    ----------
+    target:
+        `module:function`, imported only when the command is called.
+    help:
+        One line for a person: the first line of the function's docstring.
+    """
+
+    target: str
+    help: str
+
+
+GROUPS: dict[str, dict[str, Command]] = {
+    "Start here": {},
+    "Cameras and recordings": {},
+    "Calibration and 3D": {},
+    "Projects, labels, networks": {},
+    "Running a network": {},
+    "This installation": {},
+}
+
+COMMANDS: dict[str, Command] = {name: row for rows in GROUPS.values() for name, row in rows.items()}
+PYTHON_NAMES: dict[str, str] = {name.replace(" ", "_").replace("-", "_"): name for name in COMMANDS}

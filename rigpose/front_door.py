@@ -1,0 +1,203 @@
+"""The command line: help at once, one command imported, one line for every error a person can mend.
+
+Exit codes: 0 success; 1 a measured figure missed its bound, or a bug (with its traceback); 2 something
+a person can mend; 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from rigpose.commands.table import COMMANDS, GROUPS, Command
+
+MENDABLE, INTERRUPTED = 2, 130
+
+
+def main(words: list[str] | None = None) -> int:
+    """Run one command line (default: this process's) and return its exit code."""
+    words = list(sys.argv[1:] if words is None else words)
+    _leave_working_directory_out()
+    try:
+        code = _run(words)
+        sys.stdout.flush()
+    except KeyboardInterrupt:
+        print("rigpose: interrupted", file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:
+        # The reader (head, less) went away: nobody is left to tell. Python flushes stdout once more
+        # at exit, so it gets somewhere to flush to.
+        with contextlib.suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + 13
+    return code
+
+
+def _leave_working_directory_out() -> None:
+    """Take the working directory off the import path.
+
+    `python -m rigpose` puts it first, and a folder with its own `training/` or `deploy/` would then
+    be imported instead of ours, here and in every process we spawn. The checkout itself may stay.
+    """
+    with contextlib.suppress(FileNotFoundError):  # a working directory that has been deleted
+        here = Path.cwd()
+        if here != Path(__file__).resolve().parents[1]:
+            sys.path[:] = [entry for entry in sys.path if entry and Path(entry).resolve() != here]
+
+
+def _run(words: list[str]) -> int:
+    if not words or words[0] in ("--help", "-h", "help"):
+        print(table_of_commands(GROUPS))
+        return 0
+    if words[0] in ("--version", "-V"):
+        from rigpose import __version__
+
+        print(f"rigpose {__version__}")
+        return 0
+    for length in (2, 1):
+        name = " ".join(words[:length])
+        if len(words) >= length and name in COMMANDS:
+            return _call(name, COMMANDS[name], words[length:])
+    inner = {
+        group: {name: row for name, row in rows.items() if name.startswith(words[0] + " ")}
+        for group, rows in GROUPS.items()
+    }
+    if any(inner.values()) and (len(words) == 1 or words[1] in ("--help", "-h")):
+        print(table_of_commands(inner))
+        return 0
+    return _unknown(words)
+
+
+def table_of_commands(groups: dict[str, dict[str, Command]]) -> str:
+    """What `rigpose --help` prints."""
+    width = max((len(name) for rows in groups.values() for name in rows), default=0)
+    lines = ["Usage: rigpose COMMAND [ARGUMENTS] [OPTIONS]", ""]
+    for group, rows in groups.items():
+        if rows:
+            lines += [group, *(f"  {name:<{width}}  {row.help}" for name, row in rows.items()), ""]
+    lines += [
+        "Every command: --help (with examples), --json FILE (what it measured), --quiet.",
+        "The same functions in Python: import rigpose; rigpose.COMMAND(...).",
+    ]
+    return "\n".join(lines)
+
+
+def _unknown(words: list[str]) -> int:
+    import difflib
+
+    asked = words[0] if words[0].startswith("-") else " ".join(words[:2])
+    close = difflib.get_close_matches(asked, COMMANDS, n=1) or difflib.get_close_matches(words[0], COMMANDS, n=1)
+    hint = f"did you mean '{close[0]}'?" if close else "run 'rigpose --help' for the list"
+    kind = "option" if words[0].startswith("-") else "command"
+    return _complain(f"there is no {kind} '{words[0] if not close else asked}'; {hint}")
+
+
+def _call(name: str, command: Command, words: list[str]) -> int:
+    from cyclopts import CycloptsError
+
+    from acquisition import progress
+    from acquisition.errors import RigposeError
+    from rigpose import call
+    from rigpose.commands.outcome import CommandFailed
+
+    try:
+        action, json_file, quiet = call.parse(name, command, words)
+        if action is None:
+            return 0
+        if json_file is not None:
+            _refuse_unwritable(json_file)
+        with progress.quieted(quiet), _without_stdout(quiet):
+            try:
+                measured, failure = action(), None
+            except CommandFailed as failed:
+                measured, failure = failed.measured, str(failed)
+        if json_file is not None:
+            _write_json(json_file, measured)
+    except CycloptsError as error:
+        return _complain(f"{name}: {error} See 'rigpose {name} --help'")
+    except RigposeError as error:
+        return _complain(str(error))
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        return _complain(_os_error_line(error))
+    if failure is not None:
+        return _complain(failure, code=1)
+    return 0
+
+
+def _os_error_line(error: OSError) -> str:
+    import errno
+
+    remedies = {
+        errno.ENOENT: "check the path",
+        errno.EACCES: "check who may read and write there",
+        errno.EPERM: "check who may read and write there",
+        errno.ENOSPC: "free some space on that disk, or write elsewhere",
+        errno.EISDIR: "name a file, not a folder",
+        errno.ENOTDIR: "name a folder, not a file",
+        errno.EADDRINUSE: "stop what uses that port, or choose another",
+        errno.EMFILE: "raise the limit with 'ulimit -n 4096'",
+    }
+    if error.errno not in remedies:
+        raise error
+    where = f"{error.filename}: " if error.filename is not None else ""
+    return f"{where}{error.strerror}; {remedies[error.errno]}"
+
+
+def _refuse_unwritable(file: Path) -> None:
+    """A `--json` that cannot be written is refused before the work, not after it."""
+    from acquisition.errors import RigposeError
+
+    if file.is_dir() or not os.access(file.resolve().parent, os.W_OK):
+        raise RigposeError(
+            f"--json {file}",
+            expected="a file in an existing folder that may be written",
+            found="a folder" if file.is_dir() else "no such folder, or one that may not be written",
+            remedy="Create the folder or name another file",
+        )
+
+
+def _write_json(file: Path, measured: Any) -> None:
+    import json
+    import math
+
+    def finite(value: Any) -> Any:
+        """JSON has no NaN; null says the same."""
+        if isinstance(value, dict):
+            return {str(key): finite(item) for key, item in value.items()}
+        if isinstance(value, (list, tuple)):
+            return [finite(item) for item in value]
+        if isinstance(value, Path):
+            return str(value)
+        if hasattr(value, "item") and getattr(value, "ndim", 0) == 0:
+            value = value.item()
+        return None if isinstance(value, float) and not math.isfinite(value) else value
+
+    temporary = file.with_name(f".{file.name}.{os.getpid()}.part")
+    try:
+        temporary.write_text(json.dumps(finite(measured), indent=2, allow_nan=False) + "\n", encoding="utf-8")
+        temporary.replace(file)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _without_stdout(quiet: bool) -> Any:
+    """With `--quiet`, what commands print for a person goes nowhere."""
+    if not quiet:
+        yield
+        return
+    with open(os.devnull, "w", encoding="utf-8") as nowhere, contextlib.redirect_stdout(nowhere):
+        yield
+
+
+def _complain(line: str, *, code: int = MENDABLE) -> int:
+    """One line on stderr, whatever the message held."""
+    print(f"rigpose: error: {' '.join(line.split())}", file=sys.stderr)
+    return code
+
+
