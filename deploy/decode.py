@@ -1,0 +1,93 @@
+"""From a network's heatmap and offset to keypoints: the one definition, in NumPy.
+
+Cell (row i, column j) of a heatmap with stride s has its centre at network-input pixel
+((j + 0.5) s - 0.5, (i + 0.5) s - 0.5). A keypoint is the centre of the cell with the largest logit
+plus s times the offset there; its confidence is the logistic function of that logit. The offset is
+read only after the argmax, so quantized offsets never blur the choice of the cell.
+
+An int8 heatmap has 256 levels, so neighbouring cells tie. The first of them in reading order lies
+up and left of the rest; taking it would shift every keypoint that way wherever the offset does not
+make up for it in full. Ties within two cells are therefore averaged, each with its own offset.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+Layout = Literal["NCHW", "NHWC"]
+Quantization = tuple[float, int]
+"""Scale and zero point: real = scale * (stored - zero point)."""
+
+_TIE_REACH = 2
+# Cells that can tie with the first maximum in reading order: none lies above it.
+_WINDOW_ROWS, _WINDOW_COLUMNS = (
+    grid.ravel() for grid in np.mgrid[0 : _TIE_REACH + 1, -_TIE_REACH : _TIE_REACH + 1]
+)
+
+
+def decode(
+    heatmap: npt.NDArray[Any],
+    offset: npt.NDArray[Any],
+    stride: float,
+    *,
+    layout: Layout = "NCHW",
+    heatmap_quantization: Quantization = (1.0, 0),
+    offset_quantization: Quantization = (1.0, 0),
+) -> npt.NDArray[np.float32]:
+    """Keypoints of a batch.
+
+    Parameters
+    ----------
+    heatmap:
+        Logits, float or integer, (B, K, h, w), or (B, h, w, K) with layout NHWC.
+    offset:
+        Offsets in cells, (B, 2K, h, w) or (B, h, w, 2K): x of all K keypoints first, then y.
+    stride:
+        Network-input pixels per cell.
+    heatmap_quantization, offset_quantization:
+        Scale (> 0) and zero point where the arrays are integers. Only the values that are read are
+        dequantized.
+
+    Returns
+    -------
+    float32 (B, K, 3): x, y in network-input px (an integer is the centre of a pixel), confidence.
+    """
+    if layout == "NHWC":  # as views: (B, K, h, w) either way
+        heatmap, offset = heatmap.transpose(0, 3, 1, 2), offset.transpose(0, 3, 1, 2)
+    batch, count, rows, columns = heatmap.shape
+    if offset.shape != (batch, 2 * count, rows, columns):
+        raise ValueError(f"offset {offset.shape} does not belong to heatmap {heatmap.shape}")
+    cells = np.ascontiguousarray(heatmap).reshape(batch * count, rows * columns)
+    first = cells.argmax(axis=1)
+    row, column = np.divmod(first, columns)
+
+    near_row = row[:, None] + _WINDOW_ROWS
+    near_column = column[:, None] + _WINDOW_COLUMNS
+    inside = (near_row < rows) & (near_column >= 0) & (near_column < columns)
+    near_cell = np.where(inside, near_row * columns + near_column, first[:, None])
+    point = np.arange(batch * count)
+    peak = cells[point, first]
+    tied = inside & (cells[point[:, None], near_cell] == peak[:, None])
+    tied[:, _TIE_REACH] = True  # the first maximum itself, NaN included
+
+    image, keypoint = np.divmod(point, count)
+    which, position = np.nonzero(tied)
+    tied_row, tied_column = near_row[which, position], near_column[which, position]
+    at = image[which], keypoint[which], tied_row, tied_column
+    at_y = image[which], keypoint[which] + count, tied_row, tied_column
+    scale, zero = offset_quantization
+    offset_x = scale * (offset[at].astype(np.float64) - zero)
+    offset_y = scale * (offset[at_y].astype(np.float64) - zero)
+
+    ties = np.bincount(which, minlength=point.size)
+    x_cells = np.bincount(which, tied_column + 0.5 + offset_x, point.size) / ties
+    y_cells = np.bincount(which, tied_row + 0.5 + offset_y, point.size) / ties
+    scale, zero = heatmap_quantization
+    logit = scale * (peak.astype(np.float64) - zero)
+    with np.errstate(over="ignore"):
+        confidence = 1.0 / (1.0 + np.exp(-logit))
+    keypoints = np.stack([x_cells * stride - 0.5, y_cells * stride - 0.5, confidence], axis=1)
+    return keypoints.reshape(batch, count, 3).astype(np.float32)
