@@ -1,1 +1,1 @@
-"""From a few labels to a trained, exported network. The only package that imports torch."""
+"""From labelled frames to a trained network: projects, labels, training, evaluation, export."""
