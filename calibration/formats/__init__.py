@@ -1,0 +1,1 @@
+"""Calibration files of others: one module a format."""
