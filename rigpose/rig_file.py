@@ -1,0 +1,84 @@
+"""rig.yaml as a whole: the sections of all layers, and every path in it made absolute."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import Field
+
+from acquisition.rig import CameraSettings, RigSettings
+from acquisition.settings import read_settings
+from deploy.stream_settings import StreamSettings
+
+
+class _WholeRig(RigSettings):
+    """All sections in one model, so that an unknown key is judged against all known ones."""
+
+    stream: StreamSettings = Field(default_factory=StreamSettings, description="keypoint stream")
+    calibration: Path | None = Field(None, description="calibration of the rig, relative to rig.yaml")
+
+
+@dataclass(frozen=True, slots=True)
+class RigFile:
+    """A rig file, read and checked.
+
+    Attributes
+    ----------
+    path:
+        The file, absolute.
+    acquisition, stream:
+        The layers' sections; every path in them is absolute.
+    calibration:
+        Absolute path of the calibration the rig file names, or None. It need not exist yet.
+    """
+
+    path: Path
+    acquisition: RigSettings
+    stream: StreamSettings
+    calibration: Path | None
+
+
+def load_rig(path: Path) -> RigFile:
+    """The rig file at `path`; relative paths in it are relative to its folder.
+
+    Raises
+    ------
+    RigposeError
+        If the file is missing, is not YAML, or a key in it is unknown, absent or wrong.
+    """
+    path = Path(path).resolve()
+    whole = read_settings(_WholeRig, path)
+    folder = path.parent
+    acquisition = RigSettings(
+        name=whole.name,
+        cameras={name: _camera(camera, folder) for name, camera in whole.cameras.items()},
+        trigger=whole.trigger
+        and whole.trigger.model_copy(update={"port": _absolute_address(whole.trigger.port, folder)}),
+        sync=whole.sync,
+        recording=whole.recording.model_copy(update={"directory": folder / whole.recording.directory}),
+    )
+    return RigFile(
+        path=path,
+        acquisition=acquisition,
+        stream=whole.stream,
+        calibration=None if whole.calibration is None else folder / whole.calibration,
+    )
+
+
+def _camera(camera: CameraSettings, folder: Path) -> CameraSettings:
+    return camera.model_copy(
+        update={
+            "uri": _absolute_address(camera.uri, folder),
+            "settings": None if camera.settings is None else folder / camera.settings,
+        }
+    )
+
+
+def _absolute_address(address: str, folder: Path) -> str:
+    """`sim://scene.yaml#cam_0` names a file; addresses of other drivers and ports name devices."""
+    scheme, separator, rest = address.partition("://")
+    if not separator or scheme != "sim":
+        return address
+    file, mark, camera = rest.partition("#")
+    return f"sim://{(folder / file).resolve()}{mark}{camera}"

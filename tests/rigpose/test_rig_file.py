@@ -1,0 +1,89 @@
+from pathlib import Path
+
+import pytest
+import yaml
+
+from acquisition.errors import RigposeError
+from rigpose.rig_file import load_rig
+
+RIG = {
+    "name": "arena",
+    "cameras": {
+        "top": {"uri": "sim://scene.yaml#cam_0", "settings": "cameras/mono8.yaml"},
+        "side": {"uri": "sim://sub/scene.yaml#cam_1"},
+    },
+    "trigger": {"port": "sim://scene.yaml", "rate_hz": 30, "exposure_us": 2000},
+    "recording": {"directory": "recordings"},
+    "calibration": "calibration.toml",
+}
+
+
+def write(folder: Path, **changes: object) -> Path:
+    path = folder / "rig.yaml"
+    path.write_text(yaml.safe_dump({**RIG, **changes}, sort_keys=False))
+    return path
+
+
+def test_paths_are_relative_to_the_rig_file_not_to_the_working_directory(tmp_path, monkeypatch):
+    rig_folder = tmp_path / "rig"
+    rig_folder.mkdir()
+    write(rig_folder)
+    monkeypatch.chdir(tmp_path)
+
+    rig = load_rig(Path("rig/rig.yaml"))
+
+    assert rig.path == rig_folder / "rig.yaml"
+    assert rig.acquisition.cameras["top"].uri == f"sim://{rig_folder}/scene.yaml#cam_0"
+    assert rig.acquisition.cameras["side"].uri == f"sim://{rig_folder}/sub/scene.yaml#cam_1"
+    assert rig.acquisition.cameras["top"].settings == rig_folder / "cameras/mono8.yaml"
+    assert rig.acquisition.trigger.port == f"sim://{rig_folder}/scene.yaml"
+    assert rig.acquisition.recording.directory == rig_folder / "recordings"
+    assert rig.calibration == rig_folder / "calibration.toml"
+
+
+def test_absolute_paths_devices_and_the_order_of_cameras_stay(tmp_path):
+    cameras = {"z": {"uri": "aravis://GV01"}, "a": {"uri": "sim:///abs/scene.yaml#cam_0"}}
+    trigger = {"port": "/dev/ttyACM0", "rate_hz": 30, "exposure_us": 2000}
+
+    rig = load_rig(write(tmp_path, cameras=cameras, trigger=trigger, calibration="/abs/c.toml"))
+
+    assert list(rig.acquisition.cameras) == ["z", "a"]
+    assert [camera.uri for camera in rig.acquisition.cameras.values()] == [
+        "aravis://GV01",
+        "sim:///abs/scene.yaml#cam_0",
+    ]
+    assert rig.acquisition.trigger.port == "/dev/ttyACM0"
+    assert rig.calibration == Path("/abs/c.toml")
+
+
+def test_sections_that_are_absent_get_their_defaults(tmp_path):
+    path = tmp_path / "rig.yaml"
+    path.write_text("name: bare\ncameras:\n  one: {uri: 'sim://scene.yaml#cam_0'}\n")
+
+    rig = load_rig(path)
+
+    assert rig.acquisition.trigger is None
+    assert rig.calibration is None
+    assert rig.stream.endpoint == "tcp://127.0.0.1:5555"
+
+
+@pytest.mark.parametrize(
+    ("changes", "names"),
+    [
+        ({"calibraton": "x"}, ["calibraton", "Did you mean 'calibration'"]),
+        ({"stream": {"endpont": "x"}}, ["stream.endpont", "Did you mean 'endpoint'"]),
+        ({"stream": {"endpoint": "tcp://0.0.0.0:5555"}}, ["stream.endpoint"]),
+        ({"cameras": {"top": {"url": "x"}}}, ["cameras.top.u"]),
+        ({"trigger": {"port": "x", "rate_hz": -1, "exposure_us": 1}}, ["trigger.rate_hz"]),
+    ],
+)
+def test_a_wrong_key_is_named(tmp_path, changes, names):
+    with pytest.raises(RigposeError) as caught:
+        load_rig(write(tmp_path, **changes))
+    for name in names:
+        assert name in str(caught.value)
+
+
+def test_a_missing_rig_file_is_named(tmp_path):
+    with pytest.raises(RigposeError, match=r"nothing\.yaml"):
+        load_rig(tmp_path / "nothing.yaml")
