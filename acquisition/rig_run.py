@@ -1,0 +1,128 @@
+"""A rig brought up in the right order: cameras armed, readers connected, then the trigger.
+
+`record` and `live` are both this with other readers. The reverse order stops it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from acquisition.capture import capture, capture_plans
+from acquisition.rig import RigSettings
+from acquisition.supervise import Process, Supervisor
+from acquisition.trigger import Trigger, trigger_of
+
+READY_S = 300.0
+_TAIL_S = 0.3
+
+
+class RigRun:
+    """A running rig. A context manager: whatever happens, nothing is left running.
+
+    Readers are processes of the caller (recorder, tracker, ...). A reader connects to the rings under
+    `runtime` with `RingReaders`, then reports `state="ready"` with `link.report`, and finds in
+    `link.told["pulses"]` once the trigger runs: `{"period_ns": int | None, "first_exposure_ns":
+    int | None}`, the last two arguments of `Synchroniser`.
+
+    Parameters
+    ----------
+    rig:
+        The rig's settings.
+    runtime:
+        Folder for sockets (`supervise.runtime_folder`).
+    readers:
+        Processes that read the rings, stopped before the cameras, the last one first.
+    """
+
+    def __init__(self, rig: RigSettings, runtime: Path, readers: Sequence[Process]) -> None:
+        self.rig = rig
+        self.pulses: dict[str, int | None] = {"period_ns": None, "first_exposure_ns": None}
+        self.started_ns = 0
+        self._readers = list(readers)
+        self._plans = capture_plans(rig)
+        captures = [
+            Process(f"capture-{driver}", capture, (str(runtime), plans), restarts=3)
+            for driver, plans in self._plans.items()
+        ]
+        self.supervisor = Supervisor([*captures, *self._readers])
+        self._trigger: Trigger | None = trigger_of(rig)
+
+    def __enter__(self) -> RigRun:
+        if self._trigger is not None:
+            self._trigger.open()
+        try:
+            self.supervisor.__enter__()
+        except BaseException:
+            self._close_trigger()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            self._close_trigger()
+        finally:
+            self.supervisor.__exit__()
+
+    def start(self, timeout_s: float = READY_S) -> bool:
+        """Wait for cameras and readers, then start the pulses. False where a signal came before.
+
+        Raises
+        ------
+        RigposeError
+            A camera that is not there, a reader that cannot start, or nobody ready in time.
+        """
+        if not self.supervisor.wait_until(self._all_ready, timeout_s, "the rig"):
+            return False
+        if self._trigger is not None:
+            t0_ns, period_ns = self._trigger.start()
+            half_exposure_ns = round(self.rig.trigger.exposure_us * 500) if self.rig.trigger else 0
+            self.pulses = {"period_ns": period_ns, "first_exposure_ns": t0_ns + half_exposure_ns}
+            self.started_ns = t0_ns
+        else:
+            self.started_ns = time.monotonic_ns()
+        self.supervisor.tell(pulses=self.pulses)
+        return True
+
+    def run(self, seconds: float | None, each: Callable[[], bool] | None = None) -> str:
+        """Poll until the time is over; how it ended: "time is over", "interrupted" or "asked to".
+
+        `each` is called about ten times a second and ends the run by returning False.
+        """
+        while True:
+            if self.supervisor.stopping:
+                return "interrupted"
+            if seconds is not None and time.monotonic_ns() >= self.started_ns + int(seconds * 1e9):
+                return "time is over"
+            if each is not None and not each():
+                return "asked to"
+            self.supervisor.poll(0.1)
+
+    def stop(self, limit_s: float = 10.0) -> None:
+        """Trigger first; the frames on their way arrive; then readers, the last first; cameras last."""
+        if self._trigger is not None and self.started_ns:
+            self._trigger.stop()
+            time.sleep(_TAIL_S)
+        self.supervisor.stop(limit_s)
+
+    def cameras(self) -> dict[str, dict[str, Any]]:
+        """Newest counters of every camera, in rig order."""
+        found: dict[str, dict[str, Any]] = {}
+        for driver in self._plans:
+            found.update(self.supervisor.counters.get(f"capture-{driver}", {}).get("cameras", {}))
+        return {name: found[name] for name in self.rig.cameras if name in found}
+
+    def _all_ready(self) -> bool:
+        cameras = self.cameras()
+        return all(cameras.get(name, {}).get("state") == "armed" for name in self.rig.cameras) and all(
+            self.supervisor.counters.get(reader.name, {}).get("state") == "ready" for reader in self._readers
+        )
+
+    def _close_trigger(self) -> None:
+        if self._trigger is not None:
+            self._trigger.close()
