@@ -1,0 +1,112 @@
+"""From the images of one frame set to keypoints in each camera's own pixels, in one inference call."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from acquisition.frame import Image
+from calibration.image_transform import ImageTransform
+from deploy.bundle import Bundle
+from deploy.preprocess import to_network
+from deploy.runtimes.table import AUTO, load_runtime
+
+
+class Predictor:
+    """A bundle on a runtime, for a fixed number of cameras.
+
+    Parameters
+    ----------
+    bundle:
+        A loaded bundle or its path.
+    runtime, precision:
+        As `deploy.runtimes.table.choose` takes them.
+    cameras:
+        Images per call: one inference call serves them all.
+    threads:
+        Of the inference.
+
+    Attributes
+    ----------
+    bundle:
+        The loaded bundle.
+    keypoints:
+        Names, in the order of the result.
+
+    Raises
+    ------
+    RigposeError
+        If the bundle is damaged or no artifact can run here.
+    """
+
+    def __init__(
+        self, bundle: Bundle | Path | str, *, runtime: str = AUTO, precision: str = AUTO,
+        cameras: int = 1, threads: int = 1,
+    ) -> None:
+        self.bundle = bundle if isinstance(bundle, Bundle) else Bundle.load(bundle)
+        self.keypoints = self.bundle.manifest.keypoints
+        self._runtime = load_runtime(self.bundle, runtime, precision, batch=cameras, threads=threads)
+        width, height = self.bundle.input_wh
+        self._input = np.zeros((cameras, height, width, 3), np.uint8)
+        self._whole: dict[tuple[int, int], ImageTransform] = {}
+
+    @property
+    def cameras(self) -> int:
+        """Images per call."""
+        return self._runtime.batch
+
+    def describe(self) -> dict[str, Any]:
+        """What runs and why, as JSON: bundle, its hash, artifact, precision, runtime, reason."""
+        return {"bundle": self.bundle.name, "bundle_sha256": self.bundle.sha256, **self._runtime.describe()}
+
+    def whole_frame(self, image: Image) -> ImageTransform:
+        """The default transform: the whole image fitted into the network's input."""
+        wh = image.shape[1], image.shape[0]
+        if wh not in self._whole:
+            self._whole[wh] = ImageTransform.fit(wh, self.bundle.input_wh)
+        return self._whole[wh]
+
+    def predict(
+        self, images: Sequence[Image | None], transforms: Sequence[ImageTransform | None] | None = None
+    ) -> npt.NDArray[np.float32]:
+        """Keypoints of one frame set.
+
+        Parameters
+        ----------
+        images:
+            One per camera: uint8 (H, W) mono or (H, W, 3) RGB; None where there is no frame.
+        transforms:
+            One per camera, image -> network input; None: the whole frame.
+
+        Returns
+        -------
+        float32 (cameras, K, 3): x, y in px of the image given, confidence; NaN where the image is None.
+
+        Raises
+        ------
+        RigposeError
+            If an image is not 8 bits, or not of one of these shapes.
+        """
+        if len(images) != self.cameras:
+            raise ValueError(f"{len(images)} images for a predictor of {self.cameras} cameras")
+        used: list[ImageTransform | None] = []
+        for slot, image in enumerate(images):
+            if image is None:
+                self._input[slot] = 0
+                used.append(None)
+                continue
+            given = transforms[slot] if transforms is not None else None
+            transform = given if given is not None else self.whole_frame(image)
+            to_network(image, transform, self.bundle.input_wh, out=self._input[slot])
+            used.append(transform)
+        keypoints = self._runtime.infer(self._input)
+        for found, back in zip(keypoints, used, strict=True):
+            if back is None:
+                found[:] = np.nan
+            else:
+                found[:, :2] = back.inverse().apply(found[:, :2])
+        return keypoints
