@@ -100,22 +100,23 @@ def _call(name: str, command: Command, words: list[str]) -> int:
 
     from acquisition import progress
     from acquisition.errors import RigposeError
-    from rigpose import call
+    from rigpose.call import load
+    from rigpose.command_line import parse
     from rigpose.commands.outcome import CommandFailed
 
     try:
-        action, json_file, quiet = call.parse(name, command, words)
-        if action is None:
+        request = parse(name, load(command), words)
+        if request.call is None:
             return 0
-        if json_file is not None:
-            _refuse_unwritable(json_file)
-        with progress.quieted(quiet), _without_stdout(quiet):
+        if request.json_file is not None:
+            _refuse_unwritable(request.json_file)
+        with progress.quieted(request.quiet), _without_stdout(request.quiet):
             try:
-                measured, failure = action(), None
+                measured, failure = request.call(), None
             except CommandFailed as failed:
                 measured, failure = failed.measured, str(failed)
-        if json_file is not None:
-            _write_json(json_file, measured)
+        if request.json_file is not None:
+            _write_json(request.json_file, measured)
     except CycloptsError as error:
         return _complain(f"{name}: {error} See 'rigpose {name} --help'")
     except RigposeError as error:

@@ -34,7 +34,12 @@ GROUPS: dict[str, dict[str, Command]] = {
     "Calibration and 3D": {},
     "Projects, labels, networks": {},
     "Running a network": {},
-    "This installation": {},
+    "This installation": {
+        "configs copy": Command(
+            "rigpose.commands.configs:copy",
+            "Copy the hardware files (network, udev, systemd, cameras) into a folder.",
+        ),
+    },
 }
 
 COMMANDS: dict[str, Command] = {name: row for rows in GROUPS.values() for name, row in rows.items()}
