@@ -125,8 +125,10 @@ def driver_of(uri: str, camera: str) -> type[Camera]:
     scheme = urlsplit(uri).scheme
     if scheme not in DRIVERS:
         raise RigposeError(
-            f"camera '{camera}'", expected=f"a URI beginning with {', '.join(f'{s}://' for s in DRIVERS)}",
-            found=f"'{uri}'", remedy="Mend 'uri' in the rig file",
+            f"camera '{camera}'",
+            expected=f"a URI beginning with {', '.join(f'{s}://' for s in DRIVERS)}",
+            found=f"'{uri}'",
+            remedy="Mend 'uri' in the rig file",
         )
     module, name = DRIVERS[scheme].split(":")
     driver: type[Camera] = getattr(importlib.import_module(module), name)

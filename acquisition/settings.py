@@ -35,17 +35,22 @@ def read_yaml(path: Path) -> dict[str, Any]:
             content = yaml.safe_load(stream)
     except OSError as error:
         raise RigposeError(
-            path, expected="a readable YAML file", found=error.strerror or "no file",
+            path,
+            expected="a readable YAML file",
+            found=error.strerror or "no file",
             remedy="Check the path",
         ) from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise RigposeError(
-            path, expected="YAML", found=" ".join(str(error).split()),
+            path,
+            expected="YAML",
+            found=" ".join(str(error).split()),
             remedy="Mend the file; indentation is by spaces",
         ) from None
     if not isinstance(content, dict):
         raise RigposeError(
-            path, expected="a mapping of keys to values",
+            path,
+            expected="a mapping of keys to values",
             found="an empty file" if content is None else type(content).__name__,
             remedy="See the example in the README",
         )
@@ -64,8 +69,10 @@ def parse_settings(model: type[S], content: dict[str, Any], whose: object) -> S:
             close = difflib.get_close_matches(str(fault["loc"][-1]), known, n=1)
             hint = f"Did you mean '{close[0]}'?" if close else "Remove the key"
             raise RigposeError(
-                whose, expected=f"one of the keys {', '.join(known)}",
-                found=f"the unknown key '{key}'", remedy=hint,
+                whose,
+                expected=f"one of the keys {', '.join(known)}",
+                found=f"the unknown key '{key}'",
+                remedy=hint,
             ) from None
         found = "nothing" if fault["type"] == "missing" else repr(fault["input"])[:80]
         expected = f"a value for '{key}'" if fault["type"] == "missing" else f"'{key}': {fault['msg']}"

@@ -25,7 +25,9 @@ def python_function(command: Command) -> Callable[..., Any]:
     function = load(command)
     signature = inspect.signature(function)
     takes_path = {
-        name for name, hint in typing.get_type_hints(function).items() if _may_be_path(hint) and name != "return"
+        name
+        for name, hint in typing.get_type_hints(function).items()
+        if _may_be_path(hint) and name != "return"
     }
 
     @functools.wraps(function)

@@ -69,7 +69,8 @@ def examples(function: Callable[..., Any]) -> str:
     lines = (inspect.getdoc(function) or "").splitlines()
     try:
         start = next(
-            number for number, line in enumerate(lines[:-1])
+            number
+            for number, line in enumerate(lines[:-1])
             if line.strip() == "Examples" and set(lines[number + 1].strip()) == {"-"}
         )
     except StopIteration:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -89,7 +90,9 @@ def _unknown(words: list[str]) -> int:
     import difflib
 
     asked = words[0] if words[0].startswith("-") else " ".join(words[:2])
-    close = difflib.get_close_matches(asked, COMMANDS, n=1) or difflib.get_close_matches(words[0], COMMANDS, n=1)
+    close = difflib.get_close_matches(asked, COMMANDS, n=1) or difflib.get_close_matches(
+        words[0], COMMANDS, n=1
+    )
     hint = f"did you mean '{close[0]}'?" if close else "run 'rigpose --help' for the list"
     kind = "option" if words[0].startswith("-") else "command"
     return _complain(f"there is no {kind} '{words[0] if not close else asked}'; {hint}")
@@ -187,12 +190,12 @@ def _write_json(file: Path, measured: Any) -> None:
 
 
 @contextlib.contextmanager
-def _without_stdout(quiet: bool) -> Any:
+def _without_stdout(quiet: bool) -> Iterator[None]:
     """With `--quiet`, what commands print for a person goes nowhere."""
     if not quiet:
         yield
         return
-    with open(os.devnull, "w", encoding="utf-8") as nowhere, contextlib.redirect_stdout(nowhere):
+    with Path(os.devnull).open("w", encoding="utf-8") as nowhere, contextlib.redirect_stdout(nowhere):
         yield
 
 
@@ -200,5 +203,3 @@ def _complain(line: str, *, code: int = MENDABLE) -> int:
     """One line on stderr, whatever the message held."""
     print(f"rigpose: error: {' '.join(line.split())}", file=sys.stderr)
     return code
-
-
