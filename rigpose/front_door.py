@@ -17,6 +17,16 @@ from rigpose.commands.table import COMMANDS, GROUPS, Command
 
 MENDABLE, INTERRUPTED = 2, 130
 
+# Packages a device may well be without, by the extra in pyproject.toml that brings them.
+EXTRAS = {
+    "train": (
+        "ai_edge_quantizer", "litert_torch", "matplotlib", "onnx", "onnxscript", "pandas", "ruamel",
+        "safetensors", "tables", "torch",
+    ),
+    "litert": ("ai_edge_litert",),
+    "onnx": ("onnxruntime",),
+}  # fmt: skip
+
 
 def main(words: list[str] | None = None) -> int:
     """Run one command line (default: this process's) and return its exit code."""
@@ -126,11 +136,21 @@ def _call(name: str, command: Command, words: list[str]) -> int:
         return _complain(str(error))
     except BrokenPipeError:
         raise
+    except ModuleNotFoundError as error:
+        return _complain(f"{name}: {_missing_package_line(error)}")
     except OSError as error:
         return _complain(_os_error_line(error))
     if failure is not None:
         return _complain(failure, code=1)
     return 0
+
+
+def _missing_package_line(error: ModuleNotFoundError) -> str:
+    package = (error.name or "").partition(".")[0]
+    for extra, packages in EXTRAS.items():
+        if package in packages:
+            return f"'{package}' is not installed here; run: pip install 'rigpose[{extra}]'"
+    raise error
 
 
 def _os_error_line(error: OSError) -> str:

@@ -1,5 +1,5 @@
 import io
-import sys
+from contextlib import redirect_stderr
 
 import pytest
 
@@ -13,33 +13,32 @@ class Terminal(io.StringIO):
 
 @pytest.fixture
 def terminal(monkeypatch):
-    stream = Terminal()
     monkeypatch.setenv("TERM", "xterm")
-    monkeypatch.setattr(sys, "stderr", stream)
-    return stream
+    return Terminal()
 
 
 def test_track_yields_every_item_and_shows_a_bar(terminal):
-    assert list(track([1, 2, 3], "frames")) == [1, 2, 3]
+    with redirect_stderr(terminal):
+        assert list(track([1, 2, 3], "frames")) == [1, 2, 3]
     assert "frames" in terminal.getvalue()
 
 
 def test_a_bar_counts_and_carries_a_note(terminal):
-    with Progress("epochs", total=4) as bar:
+    with redirect_stderr(terminal), Progress("epochs", total=4) as bar:
         bar.advance(4, note="loss 0.1")
     assert "4/4" in terminal.getvalue()
     assert "loss 0.1" in terminal.getvalue()
 
 
-def test_nothing_is_shown_where_nobody_looks(monkeypatch):
+def test_nothing_is_shown_where_nobody_looks():
     stream = io.StringIO()
-    monkeypatch.setattr(sys, "stderr", stream)
-    assert list(track(iter("ab"), "letters")) == ["a", "b"]
+    with redirect_stderr(stream):
+        assert list(track(iter("ab"), "letters")) == ["a", "b"]
     assert stream.getvalue() == ""
 
 
 def test_nothing_is_shown_when_quiet_and_quiet_ends(terminal):
-    with quieted(True):
+    with redirect_stderr(terminal), quieted(True):
         assert is_quiet()
         with quieted(False):  # an inner command does not undo the person's wish
             assert list(track([1], "frames")) == [1]

@@ -11,7 +11,7 @@ from acquisition.errors import RigposeError
 from rigpose.commands.options import Measured, Minutes, Output
 from rigpose.commands.outcome import CommandFailed
 
-Fault = Literal["none", "rigpose", "bound", "missing", "full", "port", "interrupt", "pipe", "bug"]
+Fault = Literal["none", "rigpose", "bound", "missing", "full", "port", "interrupt", "extra", "bug"]
 
 
 def sample(
@@ -57,8 +57,8 @@ def sample(
         raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE))
     if fault == "interrupt":
         raise KeyboardInterrupt
-    if fault == "pipe":
-        raise BrokenPipeError
+    if fault == "extra":
+        raise ModuleNotFoundError("No module named 'torch.nn'", name="torch.nn")
     if fault == "bug":
         raise ZeroDivisionError("a bug")
     return measured

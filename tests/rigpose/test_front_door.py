@@ -84,6 +84,7 @@ def test_version(run):
         (["sample", "here", "-o", "there", "--fault", "missing"], "there/no such folder/file: No such file"),
         (["sample", "here", "-o", "there", "--fault", "full"], "there: No space left on device; free some"),
         (["sample", "here", "-o", "there", "--fault", "port"], "Address already in use; stop what uses"),
+        (["sample", "here", "-o", "there", "--fault", "extra"], "pip install 'rigpose[train]'"),
     ],
 )
 def test_what_a_person_can_mend_is_one_line_and_exit_code_2(run, tmp_path, words, says):
@@ -139,6 +140,14 @@ def test_a_reader_that_goes_away_is_no_error():
     )  # fmt: skip
     assert ran.stdout.strip() in ("0", "141")
     assert ran.stderr == ""
+
+
+def test_the_extras_named_to_a_person_are_those_of_pyproject():
+    text = (CHECKOUT / "pyproject.toml").read_text()
+    for extra, packages in front_door.EXTRAS.items():
+        wanted = text.partition(f"\n{extra} = [")[2].partition("]")[0]
+        for package in packages:
+            assert f'"{package.replace("_", "-")}' in wanted
 
 
 def shadowing_folder(folder: Path) -> Path:
