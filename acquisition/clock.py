@@ -1,0 +1,140 @@
+"""From a camera's clock to the rig clock, and the anchors that tie the rig clock to the calendar."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from dataclasses import dataclass
+from pathlib import Path
+
+_BIN_NS = 500_000_000
+_BINS = 60
+_DRIFT_MAX = 500e-6
+_ARRIVAL_UNCERTAINTY_NS = 5_000_000
+
+
+class DeviceClock:
+    """Maps the stamps of one camera onto the rig clock, online.
+
+    A frame never arrives before its exposure is over, and its latency has a floor it comes back to:
+    arrival = offset + (1 + drift) * stamp + floor + (something >= 0). The line below all pairs
+    (stamp, arrival) is followed: the offset is that of the pair nearest to it, the drift that of the
+    lower hull of the smallest half-second latencies of the last 30 s (the minimum-delay filter of
+    clock synchronisation, after Paxson 1998). The floor itself cannot be seen from pairs; what is
+    known of it (half the exposure, at least) is taken off.
+
+    Parameters
+    ----------
+    stamp_to_middle_ns, stamp_uncertainty_ns:
+        As in `CameraInfo`.
+    floor_ns:
+        Known part of the latency from the middle of the exposure to the arrival.
+    """
+
+    def __init__(self, stamp_to_middle_ns: int, stamp_uncertainty_ns: int, floor_ns: int) -> None:
+        self._to_middle_ns = stamp_to_middle_ns
+        self._stamp_uncertainty_ns = stamp_uncertainty_ns
+        self._floor_ns = floor_ns
+        self._origin_ns: int | None = None
+        self._bins: deque[tuple[int, int]] = deque(maxlen=_BINS)  # smallest latency of each: (stamp, excess)
+        self._bin_end_ns = 0
+        self._scatter_ns = 0.0
+        self.drift = 0.0
+        self.offset_ns = 0
+
+    def to_rig(self, t_device_ns: int, t_arrival_ns: int) -> tuple[int, int]:
+        """(middle of the exposure on the rig clock, half width of its uncertainty), ns.
+
+        The uncertainty holds the driver's own, and how far latencies scatter above their floor while
+        the floor is still being found.
+        """
+        middle_ns = t_device_ns + self._to_middle_ns
+        excess = t_arrival_ns - middle_ns
+        if self._origin_ns is None:
+            self._origin_ns = middle_ns
+        self._learn(middle_ns, excess)
+        base = self.offset_ns + round(self.drift * (middle_ns - self._origin_ns))
+        self._scatter_ns += 0.02 * (excess - base - self._scatter_ns)
+        settled = min(1.0, len(self._bins) / 4)
+        found = self._scatter_ns * (1.0 - 0.9 * settled)
+        return middle_ns + base - self._floor_ns, round(self._stamp_uncertainty_ns + max(found, 0.0))
+
+    def _learn(self, middle_ns: int, excess: int) -> None:
+        new_bin = not self._bins or middle_ns >= self._bin_end_ns
+        if new_bin:
+            self._bins.append((middle_ns, excess))
+            self._bin_end_ns = middle_ns + _BIN_NS
+        elif excess - self._bins[-1][1] < self.drift * (middle_ns - self._bins[-1][0]):
+            self._bins[-1] = (middle_ns, excess)
+        else:
+            return
+        self._fit()
+
+    def _fit(self) -> None:
+        """The line below all bins that lies nearest to them: an edge of their lower hull."""
+        assert self._origin_ns is not None
+        hull = _lower_hull(list(self._bins))
+        middle = (self._bins[0][0] + self._bins[-1][0]) / 2
+        left, right = hull[0], hull[-1]
+        for a, b in zip(hull, hull[1:], strict=False):
+            if a[0] <= middle <= b[0]:
+                left, right = a, b
+        # Over a short while scatter looks like drift.
+        if len(self._bins) >= 4 and right[0] > left[0]:
+            slope = (right[1] - left[1]) / (right[0] - left[0])
+            self.drift = max(-_DRIFT_MAX, min(_DRIFT_MAX, slope))
+        self.offset_ns = min(
+            excess - round(self.drift * (t_ns - self._origin_ns)) for t_ns, excess in self._bins
+        )
+
+
+class ArrivalClock:
+    """For a camera without a clock: the arrival, less what is known of the latency."""
+
+    drift = 0.0
+    offset_ns = 0
+
+    def __init__(self, stamp_uncertainty_ns: int, floor_ns: int) -> None:
+        self._uncertainty_ns = max(stamp_uncertainty_ns, _ARRIVAL_UNCERTAINTY_NS)
+        self._floor_ns = floor_ns
+
+    def to_rig(self, t_device_ns: int, t_arrival_ns: int) -> tuple[int, int]:
+        """(middle of the exposure on the rig clock, half width of its uncertainty), ns."""
+        return t_arrival_ns - self._floor_ns, self._uncertainty_ns
+
+
+@dataclass(frozen=True, slots=True)
+class ClockAnchor:
+    """One instant on two clocks: the rig's and the calendar's (which may be stepped)."""
+
+    boot_id: str
+    t_ns: int
+    realtime_ns: int
+    uncertainty_ns: int
+
+
+def clock_anchor() -> ClockAnchor:
+    """Read both clocks at once: the tightest of five tries."""
+    best: tuple[int, int, int] | None = None
+    for _ in range(5):
+        before = time.monotonic_ns()
+        realtime = time.clock_gettime_ns(time.CLOCK_REALTIME)
+        after = time.monotonic_ns()
+        if best is None or after - before < best[0]:
+            best = (after - before, (before + after) // 2, realtime)
+    assert best is not None
+    boot_id = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    return ClockAnchor(boot_id, best[1], best[2], best[0] // 2 + 1)
+
+
+def _lower_hull(points: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Lower convex hull of points sorted by abscissa (Andrew 1979)."""
+    hull: list[tuple[int, int]] = []
+    for p in points:
+        while len(hull) >= 2:
+            (x1, y1), (x2, y2) = hull[-2], hull[-1]
+            if (x2 - x1) * (p[1] - y1) > (y2 - y1) * (p[0] - x1):
+                break
+            hull.pop()
+        hull.append(p)
+    return hull
