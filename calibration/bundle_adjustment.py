@@ -1,0 +1,348 @@
+"""One joint robust bundle adjustment: lenses, camera poses and board poses at once.
+
+Levenberg-Marquardt on an analytic Jacobian (rotations by left multiplication, R <- exp(w) R). A
+view touches one camera and one board pose, so the board poses are eliminated (Schur complement;
+Triggs et al., "Bundle adjustment: a modern synthesis", 2000) and what is left is a dense system in
+the cameras. The loss is Huber's. No random numbers, one order of summation: the same result bit
+for bit.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from calibration.observations import View
+from calibration.rotation import rotation_matrix, skew
+
+Array = npt.NDArray[np.float64]
+Mask = npt.NDArray[np.bool_]
+
+LENS = 9  # fx fy cx cy k1 k2 p1 p2 k3
+CAMERA = LENS + 6
+MAX_STEPS = 200
+ENOUGH = 1e-12  # relative gain of a step below which the sum of squares has settled
+HUBER = 2.5  # sigmas: 4 % of good corners lie beyond, hardly any efficiency is lost
+OUTLIER = 5.0  # sigmas of its view: such a corner is a wrong detection
+ROUNDS = 4
+FLOOR_PX = 1e-6  # so that perfect synthetic corners do not divide by nothing
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Bundle:
+    """Everything the adjustment estimates.
+
+    Attributes
+    ----------
+    lenses:
+        (C, 9) fx fy cx cy k1 k2 p1 p2 k3.
+    rotations, translations:
+        (C, 3, 3), (C, 3) mm: world to camera.
+    board_rotations, board_translations:
+        (I, 3, 3), (I, 3) mm: board to world, one per instant.
+    """
+
+    lenses: Array
+    rotations: Array
+    translations: Array
+    board_rotations: Array
+    board_translations: Array
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Problem:
+    """Views as padded arrays: V views of at most P corners.
+
+    Attributes
+    ----------
+    camera, board:
+        int64 (V,): which camera and which row of the board poses.
+    points:
+        (V, P, 3) mm on the board; px: (V, P, 2); valid: (V, P).
+    sigma:
+        (V,) px: noise of a view's corners.
+    """
+
+    camera: npt.NDArray[np.int64]
+    board: npt.NDArray[np.int64]
+    points: Array
+    px: Array
+    valid: Mask
+    sigma: Array
+
+    @classmethod
+    def of_views(cls, views: tuple[View, ...], boards: npt.NDArray[np.int64], points_mm: Array) -> Problem:
+        """Pack views; `boards` gives each view's row of the board poses."""
+        most = max(len(view.ids) for view in views)
+        points, px = np.zeros((len(views), most, 3)), np.zeros((len(views), most, 2))
+        valid = np.zeros((len(views), most), dtype=bool)
+        for v, view in enumerate(views):
+            n = len(view.ids)
+            points[v, :n], px[v, :n], valid[v, :n] = points_mm[view.ids], view.px, True
+        camera = np.array([view.camera for view in views])
+        return cls(camera, np.asarray(boards), points, px, valid, np.ones(len(views)))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Adjusted:
+    """A solution and what is known about it.
+
+    Attributes
+    ----------
+    bundle:
+        The estimate.
+    residuals:
+        (V, P, 2) px, predicted minus found; NaN where there is no corner.
+    inliers:
+        (V, P): corners that took part.
+    sigma:
+        (V,) px: noise per axis given to each view.
+    camera_covariance:
+        (C, 15, 15): lens, rotation (left, rad), translation (mm); zero where a parameter is fixed.
+    steps:
+        Steps of the last round.
+    """
+
+    bundle: Bundle
+    residuals: Array
+    inliers: Mask
+    sigma: Array
+    camera_covariance: Array
+    steps: int
+
+
+def adjust(
+    problem: Problem, start: Bundle, *, free_lens: tuple[bool, ...], fixed_cameras: tuple[int, ...],
+    rounds: int = ROUNDS,
+) -> Adjusted:  # fmt: skip
+    """Minimise the robust reprojection error.
+
+    The noise of every camera is estimated from its residuals, that of a view from its own where it
+    is worse than its camera's (blur, a camera that is late); corners beyond the gate are left out.
+
+    Parameters
+    ----------
+    free_lens:
+        Nine flags: which of fx fy cx cy k1 k2 p1 p2 k3 are estimated.
+    fixed_cameras:
+        Cameras whose pose stays: at least one in each group of linked cameras.
+    """
+    cameras = len(start.lenses)
+    free = np.zeros((cameras, CAMERA), dtype=bool)
+    free[:, :LENS] = free_lens
+    free[:, LENS:] = ~np.isin(np.arange(cameras), fixed_cameras)[:, None]
+    seen = problem.valid
+    bundle, steps = start, 0
+    for attempt in range(rounds):
+        bundle, steps = _minimise(problem, bundle, free.ravel())
+        residuals = _residuals(problem, bundle)
+        problem = replace(problem, sigma=_view_noise(problem, residuals))
+        if attempt < rounds - 1:
+            error = np.linalg.norm(residuals, axis=-1)
+            valid = seen & (error <= OUTLIER * problem.sigma[:, None])
+            # a view without enough good corners keeps them all: its sigma says what it is worth
+            few = valid.sum(1) < 4
+            valid[few] = seen[few]
+            problem = replace(problem, valid=valid)
+    residuals = np.where(seen[..., None], _residuals(problem, bundle), np.nan)
+    covariance = _covariance(problem, bundle, free.ravel())
+    return Adjusted(bundle, residuals, problem.valid, problem.sigma, covariance, steps)
+
+
+def project_board(bundle: Bundle, camera: Array, board: Array, points: Array) -> Array:
+    """Board points (V, P, 3) as pixels (V, P, 2), for arrays of camera and board rows (V,)."""
+    world = points @ bundle.board_rotations[board].swapaxes(-1, -2) + bundle.board_translations[board][:, None]
+    local = world @ bundle.rotations[camera].swapaxes(-1, -2) + bundle.translations[camera][:, None]
+    return _pixels(local, bundle.lenses[camera][:, None])[0]
+
+
+def _residuals(problem: Problem, bundle: Bundle) -> Array:
+    residuals = project_board(bundle, problem.camera, problem.board, problem.points) - problem.px
+    return np.where(problem.valid[..., None], residuals, 0.0)
+
+
+def _view_noise(problem: Problem, residuals: Array) -> Array:
+    """Noise per axis of every view, px: its camera's, or its own where that is larger."""
+    squares = np.where(problem.valid, (residuals**2).sum(-1), np.nan)
+    # the squared length of 2D noise has median 2 ln 2 sigma^2
+    own = np.array([np.nanmedian(row) if np.isfinite(row).any() else 0.0 for row in squares]) / np.log(4)
+    sigma = np.empty(len(own))
+    for camera in np.unique(problem.camera):
+        mine = problem.camera == camera
+        common = np.nanmedian(squares[mine]) / np.log(4)
+        # of few corners the median wanders: only what is clearly worse is called worse
+        corners = np.maximum(problem.valid[mine].sum(1), 1)
+        clearly = own[mine] > common * (1 + 3 / np.sqrt(corners))
+        sigma[mine] = np.sqrt(np.where(clearly, own[mine], common))
+    return np.maximum(sigma, FLOOR_PX)
+
+
+def _pixels(local: Array, lens: Array) -> tuple[Array, Array, Array]:
+    """Camera points to pixels; also normalised points (..., 2) and depth (...)."""
+    fx, fy, cx, cy, k1, k2, p1, p2, k3 = np.moveaxis(lens, -1, 0)
+    depth = np.where(np.abs(local[..., 2]) > 1e-9, local[..., 2], 1e-9)
+    a, b = local[..., 0] / depth, local[..., 1] / depth
+    r2 = a * a + b * b
+    g = 1 + r2 * (k1 + r2 * (k2 + r2 * k3))
+    u = fx * (a * g + 2 * p1 * a * b + p2 * (r2 + 2 * a * a)) + cx
+    v = fy * (b * g + p1 * (r2 + 2 * b * b) + 2 * p2 * a * b) + cy
+    return np.stack([u, v], -1), np.stack([a, b], -1), depth
+
+
+def jacobians(problem: Problem, bundle: Bundle) -> tuple[Array, Array, Array]:
+    """Residuals (V, P, 2) and derivatives by camera (V, P, 2, 15) and by board pose (V, P, 2, 6)."""
+    lens = bundle.lenses[problem.camera][:, None]
+    camera_r, board_r = bundle.rotations[problem.camera], bundle.board_rotations[problem.board]
+    turned = problem.points @ board_r.swapaxes(-1, -2)
+    world = turned + bundle.board_translations[problem.board][:, None]
+    seen = world @ camera_r.swapaxes(-1, -2)
+    local = seen + bundle.translations[problem.camera][:, None]
+    px, normalised, depth = _pixels(local, lens)
+    fx, fy, _, _, k1, k2, p1, p2, k3 = np.moveaxis(lens, -1, 0)
+    a, b = normalised[..., 0], normalised[..., 1]
+    r2 = a * a + b * b
+    g = 1 + r2 * (k1 + r2 * (k2 + r2 * k3))
+    slope = 2 * (k1 + r2 * (2 * k2 + r2 * 3 * k3))
+
+    by_camera = np.zeros((*a.shape, 2, CAMERA))
+    by_camera[..., 0, 0] = a * g + 2 * p1 * a * b + p2 * (r2 + 2 * a * a)
+    by_camera[..., 1, 1] = b * g + p1 * (r2 + 2 * b * b) + 2 * p2 * a * b
+    by_camera[..., 0, 2] = by_camera[..., 1, 3] = 1
+    for column, power in ((4, r2), (5, r2 * r2), (8, r2 * r2 * r2)):
+        by_camera[..., 0, column], by_camera[..., 1, column] = fx * a * power, fy * b * power
+    by_camera[..., 0, 6], by_camera[..., 1, 6] = fx * 2 * a * b, fy * (r2 + 2 * b * b)
+    by_camera[..., 0, 7], by_camera[..., 1, 7] = fx * (r2 + 2 * a * a), fy * 2 * a * b
+
+    cross = slope * a * b + 2 * p1 * a + 2 * p2 * b
+    daa = fx * (g + slope * a * a + 2 * p1 * b + 6 * p2 * a) / depth
+    dab, dba = fx * cross / depth, fy * cross / depth
+    dbb = fy * (g + slope * b * b + 6 * p1 * b + 2 * p2 * a) / depth
+    by_local = np.stack(
+        [
+            np.stack([daa, dab, -(daa * a + dab * b)], -1),
+            np.stack([dba, dbb, -(dba * a + dbb * b)], -1),
+        ],
+        -2,
+    )
+    by_world = by_local @ camera_r[:, None]
+    by_camera[..., LENS : LENS + 3] = -by_local @ skew(seen)
+    by_camera[..., LENS + 3 :] = by_local
+    by_board = np.concatenate([-by_world @ skew(turned), by_world], axis=-1)
+    return np.where(problem.valid[..., None], px - problem.px, 0.0), by_camera, by_board
+
+
+def _loss(problem: Problem, residuals: Array) -> tuple[float, Array]:
+    """Sum of Huber's loss and the weight (V, P) of every corner."""
+    error = np.sqrt((residuals**2).sum(-1)) / problem.sigma[:, None]
+    linear = error > HUBER
+    loss = np.where(linear, 2 * HUBER * error - HUBER**2, error**2)
+    weight = np.where(linear, HUBER / np.maximum(error, HUBER), 1.0) / problem.sigma[:, None] ** 2
+    return float(loss[problem.valid].sum()), np.where(problem.valid, weight, 0.0)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Normal:
+    """Normal equations: cameras (C*15)^2, coupling (I, C*15, 6), boards (I, 6, 6), right sides."""
+
+    cameras: Array
+    coupling: Array
+    boards: Array
+    right_cameras: Array
+    right_boards: Array
+
+
+def _normal(problem: Problem, bundle: Bundle) -> tuple[float, _Normal]:
+    residuals, by_camera, by_board = jacobians(problem, bundle)
+    loss, weight = _loss(problem, residuals)
+    views, corners = weight.shape
+    joint = np.concatenate([by_camera, by_board, residuals[..., None]], -1)
+    joint = (joint * np.sqrt(weight)[..., None, None]).reshape(views, corners * 2, CAMERA + 7)
+    product = joint.swapaxes(-1, -2) @ joint  # (V, 22, 22)
+    n, boards = len(bundle.lenses), len(bundle.board_rotations)
+    blocks, right = np.zeros((n, CAMERA, CAMERA)), np.zeros((n, CAMERA))
+    coupling = np.zeros((boards, n, CAMERA, 6))
+    board_blocks, board_right = np.zeros((boards, 6, 6)), np.zeros((boards, 6))
+    np.add.at(blocks, problem.camera, product[:, :CAMERA, :CAMERA])
+    np.add.at(right, problem.camera, -product[:, :CAMERA, -1])
+    np.add.at(coupling, (problem.board, problem.camera), product[:, :CAMERA, CAMERA:-1])
+    np.add.at(board_blocks, problem.board, product[:, CAMERA:-1, CAMERA:-1])
+    np.add.at(board_right, problem.board, -product[:, CAMERA:-1, -1])
+    full = np.zeros((n * CAMERA, n * CAMERA))
+    for c in range(n):
+        full[c * CAMERA : (c + 1) * CAMERA, c * CAMERA : (c + 1) * CAMERA] = blocks[c]
+    return loss, _Normal(full, coupling.reshape(boards, n * CAMERA, 6), board_blocks, right.ravel(), board_right)
+
+
+def _reduced(normal: _Normal, damping: float) -> tuple[Array, Array, Array]:
+    """Schur complement of the boards: matrix, right side, and coupling times inverse of the boards."""
+    diagonal = np.arange(6)
+    boards = normal.boards.copy()
+    boards[:, diagonal, diagonal] *= 1 + damping
+    gain = normal.coupling @ np.linalg.inv(boards)
+    size = len(normal.right_cameras)
+    flat = gain.transpose(1, 0, 2).reshape(size, -1)
+    matrix = normal.cameras - flat @ normal.coupling.transpose(1, 0, 2).reshape(size, -1).T
+    diagonal = np.arange(size)
+    matrix[diagonal, diagonal] += damping * normal.cameras[diagonal, diagonal]
+    right = normal.right_cameras - flat @ normal.right_boards.ravel()
+    return matrix, right, gain
+
+
+def _step(normal: _Normal, free: Mask, damping: float) -> tuple[Array, Array]:
+    matrix, right, gain = _reduced(normal, damping)
+    step = np.zeros(len(right))
+    chosen = matrix[np.ix_(free, free)]
+    scale = 1 / np.sqrt(np.maximum(np.diag(chosen), 1e-300))  # parameters of very different size
+    solved = np.linalg.lstsq(chosen * scale[:, None] * scale, right[free] * scale, rcond=1e-14)[0]
+    step[free] = solved * scale
+    diagonal = np.arange(6)
+    boards = normal.boards.copy()
+    boards[:, diagonal, diagonal] *= 1 + damping
+    rest = normal.right_boards - np.einsum("ikm,k->im", normal.coupling, step)
+    return step.reshape(-1, CAMERA), np.linalg.solve(boards, rest[..., None])[..., 0]
+
+
+def _moved(bundle: Bundle, cameras: Array, boards: Array) -> Bundle:
+    return Bundle(
+        bundle.lenses + cameras[:, :LENS],
+        rotation_matrix(cameras[:, LENS : LENS + 3]) @ bundle.rotations,
+        bundle.translations + cameras[:, LENS + 3 :],
+        rotation_matrix(boards[:, :3]) @ bundle.board_rotations,
+        bundle.board_translations + boards[:, 3:],
+    )
+
+
+def _minimise(problem: Problem, bundle: Bundle, free: Mask) -> tuple[Bundle, int]:
+    damping = 1e-3
+    loss, normal = _normal(problem, bundle)
+    for step in range(1, MAX_STEPS + 1):
+        trial = _moved(bundle, *_step(normal, free, damping))
+        trial_loss = _loss(problem, _residuals(problem, trial))[0]
+        if np.isfinite(trial_loss) and trial_loss < loss and np.all(trial.lenses[:, :2] > 0):
+            settled = loss - trial_loss < ENOUGH * loss
+            bundle, damping = trial, max(damping / 10, 1e-12)
+            loss, normal = _normal(problem, bundle)
+            if settled:
+                return bundle, step
+        else:
+            if damping > 1e8:
+                return bundle, step
+            # near the minimum rounding decides: one more try with little damping settles it
+            if np.isfinite(trial_loss) and trial_loss - loss <= ENOUGH * loss:
+                return bundle, step
+            damping *= 10
+    return bundle, MAX_STEPS
+
+
+def _covariance(problem: Problem, bundle: Bundle, free: Mask) -> Array:
+    _, normal = _normal(problem, bundle)
+    matrix = _reduced(normal, 0.0)[0][np.ix_(free, free)]
+    scale = 1 / np.sqrt(np.maximum(np.diag(matrix), 1e-300))
+    inverse = np.linalg.pinv(matrix * scale[:, None] * scale, hermitian=True) * scale[:, None] * scale
+    full = np.zeros((len(free), len(free)))
+    full[np.ix_(free, free)] = inverse
+    n = len(bundle.lenses)
+    blocks = full.reshape(n, CAMERA, n, CAMERA)
+    return np.stack([blocks[c, :, c] for c in range(n)])
