@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,15 @@ from calibration.image_transform import ImageTransform
 from deploy.bundle import Bundle
 from deploy.preprocess import to_network
 from deploy.runtimes.table import AUTO, load_runtime
+
+
+@dataclass(frozen=True, slots=True)
+class StageTimes:
+    """What the stages of one `predict` took, ns; `decode_ns` includes the way back to image pixels."""
+
+    preprocess_ns: int = 0
+    network_ns: int = 0
+    decode_ns: int = 0
 
 
 class Predictor:
@@ -36,6 +47,8 @@ class Predictor:
         The loaded bundle.
     keypoints:
         Names, in the order of the result.
+    times:
+        What the last `predict` took, by stage.
 
     Raises
     ------
@@ -49,6 +62,7 @@ class Predictor:
     ) -> None:
         self.bundle = bundle if isinstance(bundle, Bundle) else Bundle.load(bundle)
         self.keypoints = self.bundle.manifest.keypoints
+        self.times = StageTimes()
         self._runtime = load_runtime(self.bundle, runtime, precision, batch=cameras, threads=threads)
         width, height = self.bundle.input_wh
         self._input = np.zeros((cameras, height, width, 3), np.uint8)
@@ -93,6 +107,7 @@ class Predictor:
         """
         if len(images) != self.cameras:
             raise ValueError(f"{len(images)} images for a predictor of {self.cameras} cameras")
+        start_ns = time.monotonic_ns()
         used: list[ImageTransform | None] = []
         for slot, image in enumerate(images):
             if image is None:
@@ -103,10 +118,15 @@ class Predictor:
             transform = given if given is not None else self.whole_frame(image)
             to_network(image, transform, self.bundle.input_wh, out=self._input[slot])
             used.append(transform)
+        fed_ns = time.monotonic_ns()
         keypoints = self._runtime.infer(self._input)
+        inferred_ns, decode_ns = time.monotonic_ns(), self._runtime.decode_ns
         for found, back in zip(keypoints, used, strict=True):
             if back is None:
                 found[:] = np.nan
             else:
                 found[:, :2] = back.inverse().apply(found[:, :2])
+        self.times = StageTimes(
+            fed_ns - start_ns, inferred_ns - fed_ns - decode_ns, time.monotonic_ns() - inferred_ns + decode_ns
+        )
         return keypoints

@@ -77,7 +77,7 @@ class Publisher:
             self._socket.close(0)
             self._context.term()
             raise
-        self.endpoint = self._socket.last_endpoint.rstrip(b"\0").decode()
+        self.endpoint = self._socket.get_string(zmq.LAST_ENDPOINT).rstrip("\0")
         self.announce()
 
     def __enter__(self) -> Publisher:

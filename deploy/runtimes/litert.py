@@ -8,6 +8,7 @@ graph would quantize the coordinates themselves.
 
 from __future__ import annotations
 
+import time
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -36,6 +37,7 @@ class LiteRTRuntime:
         from ai_edge_litert.interpreter import Interpreter
 
         self.batch = batch
+        self.decode_ns = 0
         self._threads = threads
         self._stride = manifest.stride_px
         height, width = manifest.input.height_px, manifest.input.width_px
@@ -80,12 +82,15 @@ class LiteRTRuntime:
             fed = np.add(images, np.float32(INPUT_SHIFT), dtype=np.float32)
         self._interpreter.set_tensor(self._input, fed)
         self._interpreter.invoke()
+        invoked_ns = time.monotonic_ns()
         heatmap, layout, heatmap_quantization = self._heatmap
         offset, _, offset_quantization = self._offset
-        return decode(
+        keypoints = decode(
             self._interpreter.get_tensor(heatmap), self._interpreter.get_tensor(offset), self._stride,
             layout=layout, heatmap_quantization=heatmap_quantization, offset_quantization=offset_quantization,
         )
+        self.decode_ns = time.monotonic_ns() - invoked_ns
+        return keypoints
 
     def describe(self) -> dict[str, Any]:
         """Runtime, version, threads and batch, as JSON."""

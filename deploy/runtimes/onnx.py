@@ -29,6 +29,7 @@ class OnnxRuntime:
         import onnxruntime
 
         self.batch = batch
+        self.decode_ns = 0
         self._threads = threads
         self._version = onnxruntime.__version__
         options = onnxruntime.SessionOptions()

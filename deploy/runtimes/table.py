@@ -18,9 +18,13 @@ from deploy.manifest import Artifact, Manifest
 
 
 class Runtime(Protocol):
-    """A loaded artifact, ready for a fixed batch. Every verb blocks; none is thread-safe."""
+    """A loaded artifact, ready for a fixed batch. Every verb blocks; none is thread-safe.
+
+    `decode_ns` is the part of the last `infer` that decoded on the host; 0 where the graph decodes.
+    """
 
     batch: int
+    decode_ns: int
 
     def infer(self, images: Image) -> npt.NDArray[np.float32]:
         """uint8 (batch, H, W, 3) RGB, network input -> (batch, K, 3): x, y network px, confidence."""
@@ -118,6 +122,11 @@ class LoadedRuntime:
     def batch(self) -> int:
         """Images per call."""
         return self.runtime.batch
+
+    @property
+    def decode_ns(self) -> int:
+        """The part of the last `infer` that decoded on the host."""
+        return self.runtime.decode_ns
 
     def infer(self, images: Image) -> npt.NDArray[np.float32]:
         """uint8 (batch, H, W, 3) RGB -> float32 (batch, K, 3): x, y in network px, confidence."""
