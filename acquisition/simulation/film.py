@@ -1,0 +1,320 @@
+"""Pictures drawn ahead of time: one background and one small patch per frame and camera.
+
+They are kept in the world folder under a hash of everything they depend on, this code included;
+other settings make other pictures, never stale ones.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from acquisition.errors import RigposeError
+from acquisition.frame import Image
+from acquisition.simulation import render
+from acquisition.simulation.animal import PART_NAMES, Animal
+from acquisition.simulation.arena import draw_arena, floor_points, gain_map, noise_texture_3d
+from acquisition.simulation.boards import WavedBoard, outline_mm, print_board
+from acquisition.simulation.lens import Floats
+from acquisition.simulation.scene import Scene
+from acquisition.simulation.viewpoints import Viewpoint
+
+_IMAGE_KEYS = {
+    "seed", "camera_seed", "individual", "board", "cameras", "size_px", "rate_hz", "frame_sets", "exposures_us",
+}  # fmt: skip
+_NOISE_EXTRA = 1 << 16
+_FUR_ALBEDO, _FUR_CONTRAST = 0.24, 0.20
+
+
+class Studio:
+    """Draws the patches of one camera of a scene."""
+
+    def __init__(self, scene: Scene, camera: str | int) -> None:
+        self.scene = scene
+        self.view: Viewpoint = scene.view(camera)
+        self._camera = scene.camera_index(camera)
+        width, height = self.view.size_px
+        corners = np.stack(np.meshgrid(np.arange(width + 1) - 0.5, np.arange(height + 1) - 0.5), axis=-1)
+        rays = self.view.lens.rays(corners)
+        centres = (rays[:-1, :-1] + rays[1:, :-1] + rays[:-1, 1:] + rays[1:, 1:]) / 4
+        self._rays = rays.astype(np.float32)
+        self._floor = floor_points(self.view, centres).astype(np.float32)
+        self._radiance = draw_arena(self.view, scene.settings.seed, rays).astype(np.float32)
+        self._gain = gain_map(self.view).astype(np.float32)
+        grey = np.clip(self._radiance * self._gain + 0.5, 0, 255)
+        self.background: Image = grey.astype(np.uint8)
+        subject = scene.subject
+        self._draw = (
+            self._animal_painter(subject) if isinstance(subject, Animal) else self._board_painter(subject)
+        )
+
+    def patch(self, index: int) -> tuple[tuple[int, int], Image]:
+        """Left and top of the part of frame `index` that differs from the background, and that part."""
+        times = self.scene.sample_times_s(index, self._camera, render.SAMPLES[:, 2])
+        return self._draw(times)
+
+    def is_still(self, index: int) -> bool:
+        """Whether frame `index` shows exactly what frame `index - 1` did."""
+        subject = self.scene.subject
+        if isinstance(subject, Animal) or index == 0:
+            return False
+        shares = np.array([-0.5, 0.0, 0.5])
+        times = [self.scene.sample_times_s(at, self._camera, shares) for at in (index - 1, index)]
+        rotations, places = subject.pose(np.concatenate(times))
+        return bool(np.ptp(rotations, axis=0).max() < 1e-12 and np.ptp(places, axis=0).max() < 1e-9)
+
+    def _animal_painter(self, animal: Animal) -> Callable[[Floats], tuple[tuple[int, int], Image]]:
+        view = self.view
+        rest_centres, rest_frames = animal.rest
+        fur = noise_texture_3d(
+            np.random.default_rng([self.scene.settings.individual, 13]), render.FUR_SIDE, 2.5, 30.0
+        ).astype(np.float32)
+        lamp, up = view.rotation @ view.light, view.rotation @ np.array([0.0, 0.0, 1.0])
+        casters = [PART_NAMES.index(name) for name in ("rump", "back", "shoulders", "skull", "left_haunch",
+                                                       "right_haunch", "tail_3", "tail_7")]  # fmt: skip
+
+        def draw(times: Floats) -> tuple[tuple[int, int], Image]:
+            posed = animal.pose(times)
+            centres = view.to_camera(posed.centres)
+            frames = view.rotation @ posed.frames
+            to_unit = np.linalg.inv(frames)
+            origins = -(to_unit @ centres[..., None])[..., 0]
+            bounds = self._ellipsoid_bounds(centres, frames)
+            shadows = self._shadows(
+                posed.centres[:, casters].mean(axis=0), posed.frames[:, casters].mean(axis=0)
+            )
+            box = self._box([bounds.reshape(-1, 4), self._shadow_bounds(shadows)])
+            picture = np.empty((box[3], box[2]), np.uint8)
+            render.draw_ellipsoids(
+                self._rays, render.SAMPLES, box, to_unit, origins, bounds, rest_centres, rest_frames, fur, lamp,
+                up, view.ambient, _FUR_ALBEDO, _FUR_CONTRAST, self._radiance, self._gain, self._floor, shadows,
+                picture,
+            )  # fmt: skip
+            return (int(box[0]), int(box[1])), picture
+
+        return draw
+
+    def _board_painter(self, board: WavedBoard) -> Callable[[Floats], tuple[tuple[int, int], Image]]:
+        view = self.view
+        texture = print_board(board.settings)
+        left, top, right, bottom = outline_mm(board.settings)
+        scale = texture.shape[1] / (right - left)
+        texel_of_mm = np.array([[scale, 0, -left * scale - 0.5], [0, scale, -top * scale - 0.5], [0, 0, 1]])
+        edge = np.linspace(0, 1, 9)
+        outline = np.concatenate(
+            [
+                np.stack([left + (right - left) * edge, np.full(9, y), np.zeros(9)], axis=-1)
+                for y in np.linspace(top, bottom, 7)
+            ]
+        )
+
+        def draw(times: Floats) -> tuple[tuple[int, int], Image]:
+            rotations, places = board.pose(times)
+            turned, moved = view.rotation @ rotations, view.to_camera(places)
+            planes = np.concatenate([turned[:, :, :2], moved[:, :, None]], axis=2)
+            to_texel = texel_of_mm @ np.linalg.inv(planes)
+            facing = (turned[:, :, 2] * moved).sum(axis=1) > 0
+            towards = rotations[:, :, 2] @ view.light * np.where(facing, -1.0, 1.0)
+            light = view.ambient + (1 - view.ambient) * np.maximum(0.0, towards)
+            pixels = view.lens.project(outline @ turned.transpose(0, 2, 1) + moved[:, None]).reshape(-1, 2)
+            ends = np.concatenate([np.floor(pixels.min(axis=0)) - 2, np.ceil(pixels.max(axis=0)) + 3])
+            box = self._box([ends[None]])
+            picture = np.empty((box[3], box[2]), np.uint8)
+            render.draw_plane(
+                self._rays, render.SAMPLES, box, to_texel, facing, light, texture, self._radiance, self._gain,
+                picture,
+            )  # fmt: skip
+            return (int(box[0]), int(box[1])), picture
+
+        return draw
+
+    def _ellipsoid_bounds(self, centres: Floats, frames: Floats) -> npt.NDArray[np.int64]:
+        """Pixel boxes x0, y0, x1, y1 (the ends outside) that hold ellipsoids in the camera's frame."""
+        lens, depth = self.view.lens, centres[..., 2]
+        middle = lens.project(centres)
+        # Half extent of the outline to first order of size/distance; a tenth and 2 px cover the rest,
+        # and barrel distortion only shrinks it.
+        slant = centres[..., :2] / depth[..., None]
+        reach = frames[..., :2, :] - slant[..., None] * frames[..., 2:, :]
+        extent = np.sqrt((reach**2).sum(axis=-1)) / depth[..., None] * (lens.focal_x_px, lens.focal_y_px)
+        extent = 1.1 * extent + 2.0
+        ends = np.concatenate([np.floor(middle - extent), np.ceil(middle + extent) + 1], axis=-1)
+        return np.asarray(ends, dtype=np.int64)
+
+    def _shadows(self, centres: Floats, frames: Floats) -> Floats:
+        """Soft spots (B, 4) x, y, radius mm, depth: each part's shade, thrown away from the lamp."""
+        light = self.view.light
+        thrown = centres[:, :2] - 0.8 * centres[:, 2:] * light[:2] / light[2]
+        radius = 0.55 * np.sqrt((frames[:, :2, :] ** 2).sum(axis=(1, 2))) + 0.9 * centres[:, 2] + 3.0
+        depth = np.minimum(0.45, 0.05 + 0.022 * np.sqrt((frames[:, :2, :] ** 2).sum(axis=(1, 2))))
+        return np.concatenate([thrown, radius[:, None], depth[:, None] * (1 - self.view.ambient)], axis=1)
+
+    def _shadow_bounds(self, shadows: Floats) -> npt.NDArray[np.int64]:
+        turns = np.linspace(0, 2 * np.pi, 16, endpoint=False)
+        ring = np.stack([np.cos(turns), np.sin(turns), np.zeros(16)], axis=-1) * 1.03
+        spots = np.pad(shadows[:, :2], ((0, 0), (0, 1)))
+        pixels = self.view.project(spots[:, None] + ring * shadows[:, 2, None, None]).reshape(-1, 2)
+        ends = np.concatenate([np.floor(pixels.min(axis=0)), np.ceil(pixels.max(axis=0)) + 1])
+        return np.asarray(ends[None], dtype=np.int64)
+
+    def _box(self, bounds: Iterable[npt.NDArray[Any]]) -> npt.NDArray[np.int64]:
+        """x, y, w, h of the part of the image that holds all the bounds; w or h may be 0."""
+        every = np.concatenate([np.asarray(each, dtype=np.int64) for each in bounds])
+        size = np.array(self.view.size_px)
+        low = np.clip(every[:, :2].min(axis=0), 0, size)
+        high = np.clip(every[:, 2:].max(axis=0), low, size)
+        return np.concatenate([low, high - low])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Film:
+    """The drawn pictures of one camera, and the noise to put on them.
+
+    Attributes
+    ----------
+    background:
+        uint8 (H, W).
+    patches:
+        uint8, all patches' pixels one after the other.
+    boxes:
+        int64 (frames, 5): left, top, width, height, and where in `patches` it begins.
+    noise:
+        int8 bank, deviation 32.
+    """
+
+    background: Image
+    patches: npt.NDArray[np.uint8]
+    boxes: npt.NDArray[np.int64]
+    noise: npt.NDArray[np.int8]
+    noise_levels: tuple[int, int]
+    seed: int
+
+    def compose(self, pulse: int, image: Image) -> None:
+        """The picture of a pulse, noise and all, into `image` uint8 (H, W). The same pulse, the same bytes."""
+        left, top, width, height, start = self.boxes[pulse % len(self.boxes)]
+        patch = self.patches[start : start + width * height].reshape(height, width)
+        offset = mix(self.seed, pulse) % _NOISE_EXTRA
+        render.compose(self.background, patch, left, top, self.noise, offset, *self.noise_levels, image)
+
+
+def load_film(scene: Scene, camera: str, progress: Callable[[int], None] = lambda drawn: None) -> Film:
+    """The film of a camera: from the world folder, or drawn now on all cores and put there.
+
+    `progress` is called with the number of frames drawn so far.
+    """
+    path = scene.world / f"{camera}-{film_hash(scene)}.npz"
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            background, patches, boxes = stored["background"], stored["patches"], stored["boxes"]
+    except (OSError, ValueError, KeyError, EOFError):
+        background, patches, boxes = _draw_all(scene, camera, progress)
+        _store(path, camera, background=background, patches=patches, boxes=boxes)
+    return Film(background, patches, boxes, *_noise(scene, camera))
+
+
+def render_set(scene: Scene, index: int) -> list[Image]:
+    """The images of all cameras at frame set `index`, drawn now; uint8 (H, W) in rig order.
+
+    Byte for byte what the cameras deliver for that pulse. For many sets of one scene use `Renderer`.
+    """
+    return Renderer(scene).images(index)
+
+
+class Renderer:
+    """Draws frame sets of a scene in any order, without waiting and without a world folder."""
+
+    def __init__(self, scene: Scene) -> None:
+        self._studios = [Studio(scene, view.name) for view in scene.views]
+        self._noise = [_noise(scene, view.name) for view in scene.views]
+        self._frame_sets = scene.settings.frame_sets
+
+    def image(self, camera: int, index: int) -> Image:
+        """One camera's image at pulse `index`, uint8 (H, W)."""
+        studio = self._studios[camera]
+        (left, top), patch = studio.patch(index % self._frame_sets)
+        box = np.array([[left, top, patch.shape[1], patch.shape[0], 0]])
+        image = np.empty_like(studio.background)
+        Film(studio.background, patch.ravel(), box, *self._noise[camera]).compose(index, image)
+        return image
+
+    def images(self, index: int) -> list[Image]:
+        """All cameras' images at pulse `index`, in rig order."""
+        return [self.image(camera, index) for camera in range(len(self._studios))]
+
+
+def film_hash(scene: Scene) -> str:
+    """Of the settings that reach the pictures, and of the code that draws them."""
+    digest = hashlib.sha256(scene.settings.model_dump_json(include=_IMAGE_KEYS).encode())
+    for source in sorted(Path(__file__).parent.glob("*.py")):
+        digest.update(source.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def mix(*numbers: int) -> int:
+    """A well mixed 64-bit number of some integers (splitmix64): random, yet the same each time."""
+    state = 0x9E3779B97F4A7C15
+    for number in numbers:
+        state = (state + (number & 0xFFFFFFFFFFFFFFFF) + 0x9E3779B97F4A7C15) & 0xFFFFFFFFFFFFFFFF
+        state = ((state ^ (state >> 30)) * 0xBF58476D1CE4E5B9) & 0xFFFFFFFFFFFFFFFF
+        state = ((state ^ (state >> 27)) * 0x94D049BB133111EB) & 0xFFFFFFFFFFFFFFFF
+        state ^= state >> 31
+    return state
+
+
+def _draw_all(
+    scene: Scene, camera: str, progress: Callable[[int], None]
+) -> tuple[Image, npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
+    studio = Studio(scene, camera)
+    frames = range(scene.settings.frame_sets)
+    to_draw = [index for index in frames if not studio.is_still(index)]
+    drawn = {}
+    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+        for index, patch in zip(to_draw, pool.map(studio.patch, to_draw), strict=True):
+            drawn[index] = patch
+            progress(len(drawn))
+    boxes = np.zeros((len(frames), 5), np.int64)
+    start = 0
+    for index in frames:
+        if index not in drawn:
+            boxes[index] = boxes[index - 1]
+            continue
+        (left, top), patch = drawn[index]
+        boxes[index] = left, top, patch.shape[1], patch.shape[0], start
+        start += patch.size
+    return studio.background, np.concatenate([patch.ravel() for _, patch in drawn.values()]), boxes
+
+
+def _store(path: Path, camera: str, **arrays: npt.NDArray[Any]) -> None:
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with temporary.open("wb") as stream:
+            np.savez(stream, **arrays)
+        temporary.replace(path)
+        for old in path.parent.glob(f"{camera}-*.npz"):
+            if old != path:
+                old.unlink(missing_ok=True)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise RigposeError(
+            path.parent, expected="room for the simulated pictures", found=error.strerror or str(error),
+            remedy="Free space, or point 'world' in scene.yaml elsewhere",
+        ) from None  # fmt: skip
+
+
+def _noise(scene: Scene, camera: str) -> tuple[npt.NDArray[np.int8], tuple[int, int], int]:
+    """Noise bank, its two levels in eighths of a grey level, and the seed of its shifts."""
+    settings, index = scene.settings, scene.camera_index(camera)
+    width, height = settings.size_px
+    random = np.random.default_rng([settings.seed, index, 31])
+    bank = random.standard_normal(width * height + _NOISE_EXTRA, dtype=np.float32)
+    levels = round(8 * settings.noise_read), round(8 * settings.noise_light)
+    return np.clip(np.rint(32 * bank), -127, 127).astype(np.int8), levels, mix(settings.seed, index, 32)
