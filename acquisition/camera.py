@@ -44,6 +44,9 @@ class CameraInfo:
         Half width of what the driver can promise about the stamp's place in the exposure.
     stamp_meaning:
         One phrase for a person: "start of exposure, camera clock", ...
+    id_start:
+        Id of the first frame counted after `start`; None: not known. It tells what was lost before
+        the first frame that arrived.
     """
 
     uri: str
@@ -60,6 +63,7 @@ class CameraInfo:
     stamp_to_middle_ns: int
     stamp_uncertainty_ns: int
     stamp_meaning: str
+    id_start: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,15 @@ class RigRun:
     `link.told["pulses"]` once the trigger runs: `{"period_ns": int | None, "first_exposure_ns":
     int | None}`, the last two arguments of `Synchroniser`.
 
+    Attributes
+    ----------
+    pulses:
+        What the readers are told.
+    started_ns:
+        Pulse 0 (free-running: when all was ready) on the rig clock; 0 before.
+    pulse_count:
+        Pulses given, by the trigger's own count; None before `stop` and on a free-running rig.
+
     Parameters
     ----------
     rig:
@@ -42,6 +51,7 @@ class RigRun:
         self.rig = rig
         self.pulses: dict[str, int | None] = {"period_ns": None, "first_exposure_ns": None}
         self.started_ns = 0
+        self.pulse_count: int | None = None
         self._readers = list(readers)
         self._plans = capture_plans(rig)
         captures = [
@@ -106,7 +116,7 @@ class RigRun:
     def stop(self, limit_s: float = 10.0) -> None:
         """Trigger first; the frames on their way arrive; then readers, the last first; cameras last."""
         if self._trigger is not None and self.started_ns:
-            self._trigger.stop()
+            self.pulse_count = self._trigger.stop()
             time.sleep(_TAIL_S)
         self.supervisor.stop(limit_s)
 

@@ -15,7 +15,7 @@ TRIGGERS = {
 
 
 class Trigger(Protocol):
-    """A source of pulses. Its class takes `TriggerSettings` and does nothing until `open`."""
+    """A source of pulses. Its class takes (port, rate_hz)."""
 
     def open(self) -> None:
         """Reach the device. Raises `RigposeError`."""
@@ -25,8 +25,8 @@ class Trigger(Protocol):
         """Begin to pulse: (instant of pulse 0 on the rig clock, actual period), both ns."""
         ...
 
-    def stop(self) -> None:
-        """No more pulses. May be called twice."""
+    def stop(self) -> int:
+        """No more pulses; how many there were since `start`. 0 when called again."""
         ...
 
     def close(self) -> None:
@@ -46,7 +46,7 @@ def trigger_of(rig: RigSettings) -> Trigger | None:
             found=f"'{settings.port}'", remedy="Mend 'trigger.port' in the rig file",
         )
     module, name = TRIGGERS[scheme].split(":")
-    trigger: Trigger = getattr(importlib.import_module(module), name)(settings)
+    trigger: Trigger = getattr(importlib.import_module(module), name)(settings.port, settings.rate_hz)
     return trigger
 
 

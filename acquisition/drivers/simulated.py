@@ -82,6 +82,7 @@ class SimulatedCamera:
             stamp_to_middle_ns=self._timeline.exposure_ns // 2,
             stamp_uncertainty_ns=STAMP_TICK_NS,
             stamp_meaning="start of exposure, camera clock",
+            id_start=self._timeline.frame_id(0),
         )
 
     def start(self) -> None:

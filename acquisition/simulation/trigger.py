@@ -78,13 +78,16 @@ class SimulatedTrigger:
         self._period_ns = round(1e9 / rate_hz)
         self._train: PulseTrain | None = None
 
-    def start(self) -> int:
-        """Announce the train; returns the time of pulse 0, about 0.3 s ahead, rig clock ns."""
+    def open(self) -> None:
+        """Nothing to reach: the scene was read already."""
+
+    def start(self) -> tuple[int, int]:
+        """Announce the train: (time of pulse 0, about 0.3 s ahead, rig clock; period), ns."""
         self._scene.save_to_world()
         train = PulseTrain(time.monotonic_ns() + _LEAD_NS, self._period_ns, None, os.getpid())
         self._announce(train)
         self._train = train
-        return train.t0_ns
+        return train.t0_ns, train.period_ns
 
     def stop(self) -> int:
         """End the train; returns the number of pulses given, all of which lie in the past. Takes 0.1 s."""
@@ -96,6 +99,10 @@ class SimulatedTrigger:
         self._announce(PulseTrain(train.t0_ns, train.period_ns, last, train.holder))
         time.sleep(max(0.0, (train.pulse_ns(last) - time.monotonic_ns()) * 1e-9))
         return last + 1
+
+    def close(self) -> None:
+        """Stop, if that was forgotten."""
+        self.stop()
 
     def _announce(self, train: PulseTrain) -> None:
         content = {

@@ -1,0 +1,232 @@
+"""The capture process: one for each driver, a thread for each of its cameras, a ring for each.
+
+A camera that goes away is opened again until it is back; its count starts anew, and the gap is in
+the data. A camera that cannot be opened at the start ends the process with the reason.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from acquisition.camera import Camera, CameraGone, CameraInfo, CameraTimeout, driver_of
+from acquisition.child import ChildLink
+from acquisition.clock import ArrivalClock, DeviceClock
+from acquisition.errors import RigposeError
+from acquisition.frame_stamp import NEW_COUNT, NO_DEVICE_STAMP, FrameStamp
+from acquisition.rig import RigSettings
+from acquisition.ring import SLOTS, RingGeometry, RingWriter, ring_path
+from acquisition.settings import read_yaml
+from acquisition.unwrap import FrameCount
+
+_READ_MS = 50
+_REOPEN_S = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class CapturePlan:
+    """What one camera thread is to do: open `uri` with the wished features, accept only `serial`."""
+
+    name: str
+    uri: str
+    wished: dict[str, float | str]
+    serial: str | None
+
+
+@dataclass(slots=True)
+class CameraCounters:
+    """What became of one camera's frames.
+
+    Attributes
+    ----------
+    state:
+        "opening", "armed", "gone" or "closed".
+    frames, lost, damaged, ring_full:
+        Captured; counted by the device and not arrived; arrived broken; dropped at a full ring.
+    reopened:
+        How often the camera came back.
+    readers:
+        Names of those that read its ring.
+    drift_ppm:
+        Of its clock against the rig clock.
+    info:
+        `CameraInfo` as a mapping, empty until it was opened.
+    """
+
+    state: str = "opening"
+    frames: int = 0
+    lost: int = 0
+    damaged: int = 0
+    ring_full: int = 0
+    reopened: int = 0
+    rate_hz: float = 0.0
+    drift_ppm: float = 0.0
+    readers: list[str] = field(default_factory=list)
+    info: dict[str, Any] = field(default_factory=dict)
+
+
+def capture_plans(rig: RigSettings) -> dict[str, list[CapturePlan]]:
+    """The plans of all cameras, by driver: one capture process each.
+
+    Raises
+    ------
+    RigposeError
+        An unknown driver, or a feature file that cannot be read or sets what the trigger section sets.
+    """
+    plans: dict[str, list[CapturePlan]] = {}
+    for name, camera in rig.cameras.items():
+        driver_of(camera.uri, name)
+        wished: dict[str, float | str] = {}
+        if camera.settings is not None:
+            wished.update(read_yaml(camera.settings))
+        if rig.trigger is not None:
+            if "exposure_us" in wished:
+                raise RigposeError(
+                    camera.settings, expected="one place that sets the exposure",
+                    found="'exposure_us' here and in the rig file's trigger section", remedy="Remove it here",
+                )  # fmt: skip
+            wished["exposure_us"] = rig.trigger.exposure_us
+            wished["rate_hz"] = rig.trigger.rate_hz
+        plan = CapturePlan(name, camera.uri, wished, camera.serial)
+        plans.setdefault(urlsplit(camera.uri).scheme, []).append(plan)
+    return plans
+
+
+def capture(link: ChildLink, runtime: str, plans: list[CapturePlan], slots: int = SLOTS) -> None:
+    """Capture the cameras of one driver until told to stop."""
+    threads = [CameraThread(plan, link, Path(runtime), slots) for plan in plans]
+    for thread in threads:
+        thread.start()
+    while not link.wait(0.05):
+        failed = [thread.error for thread in threads if thread.error is not None]
+        if failed:
+            link.stop()
+            break
+        link.report(cameras={t.plan.name: asdict(t.counters) for t in threads})
+    for thread in threads:
+        thread.join(1.5)
+    for thread in threads:
+        if thread.error is not None:
+            raise thread.error
+    link.report(now=True, cameras={t.plan.name: asdict(t.counters) for t in threads})
+
+
+class CameraThread(threading.Thread):
+    """Reads one camera into its ring until the process is to stop.
+
+    Attributes
+    ----------
+    counters:
+        Read by the reporting thread.
+    error:
+        Why the thread ended by itself, if it did.
+    """
+
+    def __init__(self, plan: CapturePlan, link: ChildLink, runtime: Path, slots: int) -> None:
+        super().__init__(name=plan.name, daemon=True)
+        self.plan = plan
+        self.counters = CameraCounters()
+        self.error: Exception | None = None
+        self._link = link
+        self._runtime = runtime
+        self._slots = slots
+        self._seen = False
+
+    def run(self) -> None:
+        """Open, read, and open again when the camera is gone."""
+        try:
+            while not self._link.stopping:
+                camera = driver_of(self.plan.uri, self.plan.name)(self.plan.name, self.plan.uri)  # type: ignore[call-arg]
+                try:
+                    self._session(camera)
+                except CameraGone:
+                    pass
+                except RigposeError:
+                    if not self._seen:
+                        raise
+                finally:
+                    camera.close()
+                if self._link.stopping:
+                    break
+                self.counters.state = "gone"
+                self.counters.reopened += 1
+                self._link.wait(_REOPEN_S)
+            self.counters.state = "closed"
+        except Exception as error:
+            self.error = error
+
+    def _session(self, camera: Camera) -> None:
+        """From one opening of the camera to its end."""
+        info = camera.open(dict(self.plan.wished))
+        _check_serial(self.plan, info)
+        self.counters.info = asdict(info)
+        geometry = RingGeometry(self._slots, info.height_px, info.width_px, info.channels)
+        ring = RingWriter(
+            ring_path(self._runtime, self.plan.name), self.plan.name, geometry, self.counters.info
+        )
+        try:
+            # Pulses that run already may have been counted before the device was ours.
+            fresh = not self._seen and "pulses" not in self._link.told
+            count = FrameCount(
+                info.id_modulus, info.id_first,
+                info.id_start - 1 if fresh and info.id_start is not None else None,
+            )  # fmt: skip
+            camera.start()
+            self._seen = True
+            self.counters.state = "armed"
+            self._read(camera, info, ring, count)
+            camera.stop()
+        finally:
+            ring.close()
+
+    def _read(self, camera: Camera, info: CameraInfo, ring: RingWriter, count: FrameCount) -> None:
+        clock = _clock_of(info)
+        arrivals: deque[int] = deque(maxlen=64)
+        counters = self.counters
+        while not self._link.stopping:
+            counters.readers = ring.readers
+            try:
+                frame = camera.read(_READ_MS)
+            except CameraTimeout:
+                ring.serve()
+                continue
+            if frame.damaged:
+                # Its id may be damaged as well: the hole before the next whole frame counts it as lost.
+                counters.damaged += 1
+                continue
+            seq, lost_before = count.unwrap(frame.frame_id)
+            t_device_ns = NO_DEVICE_STAMP if frame.t_device_ns is None else frame.t_device_ns
+            t_ns, uncertainty_ns = clock.to_rig(t_device_ns, frame.t_arrival_ns)
+            stamp = FrameStamp(
+                self.plan.name, seq, t_device_ns, t_ns, uncertainty_ns, frame.t_arrival_ns, lost_before
+            )
+            if not ring.publish(stamp, frame.image):
+                counters.ring_full += 1
+            counters.frames += 1
+            counters.lost += max(lost_before, 0) if lost_before != NEW_COUNT else 0
+            counters.drift_ppm = round(clock.drift * -1e6, 3)
+            arrivals.append(frame.t_arrival_ns)
+            if len(arrivals) > 1 and arrivals[-1] > arrivals[0]:
+                counters.rate_hz = round((len(arrivals) - 1) * 1e9 / (arrivals[-1] - arrivals[0]), 2)
+
+
+def _clock_of(info: CameraInfo) -> DeviceClock | ArrivalClock:
+    floor_ns = round(info.exposure_us * 500)  # nothing arrives before its exposure is over
+    if info.has_device_clock:
+        return DeviceClock(info.stamp_to_middle_ns, info.stamp_uncertainty_ns, floor_ns)
+    return ArrivalClock(info.stamp_uncertainty_ns, floor_ns)
+
+
+def _check_serial(plan: CapturePlan, info: CameraInfo) -> None:
+    if plan.serial is not None and info.serial != plan.serial:
+        raise RigposeError(
+            f"camera '{plan.name}' at {plan.uri}", expected=f"serial number {plan.serial}",
+            found=info.serial or "a camera that gives none",
+            remedy="Put the cameras back as they were, or mend 'serial' in the rig file",
+        )  # fmt: skip
+
+
