@@ -51,15 +51,15 @@ class SimulatedCamera:
         unknown = sorted(set(wished) - {"rate_hz", "exposure_us"})
         if unknown:
             raise RigposeError(
-                f"camera '{self._name}'", expected="the features rate_hz, exposure_us", found=f"'{unknown[0]}'",
-                remedy="Remove it from the camera's settings file",
+                f"camera '{self._name}'", expected="the features rate_hz, exposure_us",
+                found=f"'{unknown[0]}'", remedy="Remove it from the camera's settings file",
             )  # fmt: skip
         scene = Scene.load(path)
         names = [view.name for view in scene.views]
         if camera not in names:
             raise RigposeError(
-                f"camera '{self._name}'", expected=f"one of {', '.join(names)} after '#'", found=f"'{self._uri}'",
-                remedy="Mend 'uri' in the rig file, or 'cameras' in scene.yaml",
+                f"camera '{self._name}'", expected=f"one of {', '.join(names)} after '#'",
+                found=f"'{self._uri}'", remedy="Mend 'uri' in the rig file, or 'cameras' in scene.yaml",
             )  # fmt: skip
         scene.save_to_world()
         self._film = load_film(scene, camera)

@@ -22,7 +22,8 @@ KEYPOINT_NAMES = (
 SKELETON = (
     ("nose", "left_ear"), ("nose", "right_ear"), ("left_ear", "neck"), ("right_ear", "neck"),
     ("neck", "mid_back"), ("mid_back", "left_hip"), ("mid_back", "right_hip"),
-    ("left_hip", "tail_base"), ("right_hip", "tail_base"), ("tail_base", "tail_mid"), ("tail_mid", "tail_tip"),
+    ("left_hip", "tail_base"), ("right_hip", "tail_base"), ("tail_base", "tail_mid"),
+    ("tail_mid", "tail_tip"),
 )  # fmt: skip
 SYMMETRIC_PAIRS = (("left_ear", "right_ear"), ("left_hip", "right_hip"))
 
@@ -60,7 +61,7 @@ _PARTS = (
     _Part("skull", "head", (6.5, 0.0, 1.0), (10.5, 7.6, 7.2)),
     _Part("snout", "head", (14.5, 0.0, -0.9), (7.6, 4.6, 4.2)),
     _Part("muzzle", "head", (19.2, 0.0, -1.7), (3.6, 2.3, 2.1)),
-    *_pair("ear", "head", (2.5, 7.4, 7.6), (1.3, 5.6, 6.0), yaw=0.75, pitch=-0.45),
+    *_pair("ear", "head", (2.0, 8.2, 8.6), (1.3, 5.8, 6.2), yaw=0.65, pitch=0.15),
     *_pair("haunch", "spine", (-19.0, 8.3, 9.6), (11.0, 6.6, 9.4)),
     *_pair("hind_foot", "hind_{}", (-12.0, 12.2, 2.0), (7.5, 2.8, 2.0), yaw=0.15),
     *_pair("arm", "spine", (15.0, 6.8, 6.5), (4.5, 3.2, 6.0)),
@@ -81,8 +82,8 @@ class _Keypoint:
 
 _KEYPOINTS = {
     "nose": _Keypoint("muzzle", (1.0, 0.0, 0.0), ("muzzle", "snout"), 3.0),
-    "left_ear": _Keypoint("left_ear", (0.0, 0.0, 0.0), ("left_ear",), 4.0),
-    "right_ear": _Keypoint("right_ear", (0.0, 0.0, 0.0), ("right_ear",), 4.0),
+    "left_ear": _Keypoint("left_ear", (0.0, 0.0, 0.0), ("left_ear",), 6.5),
+    "right_ear": _Keypoint("right_ear", (0.0, 0.0, 0.0), ("right_ear",), 6.5),
     "neck": _Keypoint("shoulders", (0.28, 0.0, 0.96), ("shoulders", "skull"), 3.0),
     "mid_back": _Keypoint("back", (0.0, 0.0, 1.0), ("back", "rump", "shoulders"), 3.0),
     "left_hip": _Keypoint("left_haunch", (0.0, 0.819, 0.574), ("left_haunch", "rump"), 3.0),
@@ -157,7 +158,7 @@ class Animal:
 
     @property
     def rest(self) -> tuple[Floats, Floats]:
-        """Centres (P, 3) and frames (P, 3, 3) of the parts of the straight, standing body: fur coordinates."""
+        """Centres (P, 3) and frames (P, 3, 3) of the straight, standing body: fur coordinates."""
         still = np.zeros(1)
         centres, frames = self._assemble(
             np.zeros((1, 2)), still, still, still, still, still, still, np.zeros((1, _TAIL_LINKS)), still,
@@ -206,7 +207,7 @@ class Animal:
 
         count = len(heading)
         one = np.ones(count)
-        long, wide, high = self._stretch
+        long, _, high = self._stretch
         head_at, neck_yaw = spine(_HEAD_AT * long * one, 0.0, (13.8 + bob) * high)
         head = _turn(neck_yaw + head_yaw, head_pitch)
         centres, frames = [], []

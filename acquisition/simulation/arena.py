@@ -16,7 +16,7 @@ ARENA_HALF_MM = 200.0
 WALL_HEIGHT_MM = 25.0
 _TEXTURE_MM = 600.0
 _TEXELS = 1200
-_SUBPIXELS = 3
+_SUBPIXELS = 2
 
 
 def noise_texture(random: np.random.Generator, texels: int, finest: float, coarsest: float) -> Floats:
@@ -60,7 +60,7 @@ def floor_points(view: Viewpoint, rays: Floats) -> Floats:
     direction = np.concatenate([rays, np.ones((*rays.shape[:-1], 1))], axis=-1) @ view.rotation
     position = view.position_mm
     distance = -position[2] / np.minimum(direction[..., 2], -1e-9)
-    return position[:2] + distance[..., None] * direction[..., :2]
+    return np.asarray(position[:2] + distance[..., None] * direction[..., :2], dtype=np.float64)
 
 
 def subdivide(corner_rays: Floats) -> Floats:
@@ -107,7 +107,8 @@ def draw_arena(view: Viewpoint, seed: int, corner_rays: Floats) -> Floats:
             picked = wall_texture[z[hit].astype(int), (along[hit] + 256).astype(int)]
             radiance[hit] = lit * picked * (0.8 + 0.2 * z[hit] / WALL_HEIGHT_MM)
     width, height = view.size_px
-    return radiance.reshape(height, _SUBPIXELS, width, _SUBPIXELS).mean(axis=(1, 3))
+    pixels = radiance.reshape(height, _SUBPIXELS, width, _SUBPIXELS)
+    return np.asarray(pixels.mean(axis=(1, 3)), dtype=np.float64)
 
 
 def _sample(texture: np.ndarray, where: Floats) -> Floats:

@@ -16,6 +16,7 @@ from pydantic import Field, model_validator
 
 from acquisition.settings import Settings
 from acquisition.simulation.lens import Floats
+from acquisition.simulation.viewpoints import Viewpoint
 
 _TEXELS_PER_MM = 4
 _PAPER, _INK = 0.86, 0.07
@@ -28,8 +29,8 @@ class CharucoSettings(Settings):
         "charuco", description="chessboard with ArUco markers in its light squares"
     )
     squares: tuple[int, int] = Field((7, 5), description="squares along x and y")
-    square_mm: float = Field(32.0, gt=0, description="side of a square")
-    marker_mm: float = Field(24.0, gt=0, description="side of a marker")
+    square_mm: float = Field(28.0, gt=0, description="side of a square")
+    marker_mm: float = Field(21.0, gt=0, description="side of a marker")
     dictionary: str = Field(
         "DICT_4X4_50", pattern=r"^DICT_\w+$", description="OpenCV's name of the dictionary"
     )
@@ -52,7 +53,7 @@ class CheckerboardSettings(Settings):
 
     kind: Literal["checkerboard"] = Field("checkerboard", description="plain chessboard")
     inner_corners: tuple[int, int] = Field((8, 5), description="inner corners along x and y")
-    square_mm: float = Field(24.0, gt=0, description="side of a square")
+    square_mm: float = Field(22.0, gt=0, description="side of a square")
 
     @model_validator(mode="after")
     def _fits(self) -> CheckerboardSettings:
@@ -111,19 +112,23 @@ def print_board(board: BoardSettings) -> npt.NDArray[np.float32]:
     else:
         parity = (np.arange(rows)[:, None] + np.arange(columns)) % 2
         face = np.kron(parity * 255, np.ones((square, square))).astype(np.uint8)
-    left, top, right, bottom = outline_mm(board)
-    margin = round(-left * _TEXELS_PER_MM)
-    face = cv2.copyMakeBorder(face, margin, margin, margin, margin, cv2.BORDER_CONSTANT, value=(255.0,))
-    return np.asarray(_INK + (_PAPER - _INK) * face / 255, dtype=np.float32)
+    margin = round(-outline_mm(board)[0] * _TEXELS_PER_MM)
+    framed = np.pad(face, margin, constant_values=255)
+    return np.asarray(_INK + (_PAPER - _INK) * framed / 255.0, dtype=np.float32)
 
 
 class WavedBoard:
-    """A board moved from pose to pose through the arena, at rest for half of the time.
+    """A board shown to the cameras in turn, from pose to pose, at rest for half of the time.
+
+    Each pose is made for one camera: the board's middle appears at a place of its image (the places
+    fill it evenly), tilted at random and a little towards it; the other cameras see what they see.
 
     Parameters
     ----------
     board:
         Its dimensions.
+    views:
+        The cameras it is shown to.
     seed:
         Seed of the poses.
     loop_s:
@@ -132,24 +137,51 @@ class WavedBoard:
         Time from one pose to the next; it moves in the first half of it and rests in the second.
     """
 
-    def __init__(self, board: BoardSettings, seed: int, loop_s: float, hold_s: float = 0.5) -> None:
+    def __init__(
+        self,
+        board: BoardSettings,
+        views: tuple[Viewpoint, ...],
+        seed: int,
+        loop_s: float,
+        hold_s: float = 0.5,
+    ) -> None:
         self.settings = board
         self.loop_s = loop_s
         self.corners_mm = corners_mm(board)
+        left, top, right, bottom = outline_mm(board)
+        self._middle = np.array([(left + right) / 2, (top + bottom) / 2, 0.0])
+        self._half = np.array([(right - left) / 2, (bottom - top) / 2])
         count = max(2, round(loop_s / hold_s))
         self._hold_s = loop_s / count
         random = np.random.default_rng([seed, 21])
-        left, top, right, bottom = outline_mm(board)
-        self._middle = np.array([(left + right) / 2, (top + bottom) / 2, 0.0])
-        half_diagonal = math.hypot(right - left, bottom - top) / 2
-        # Poses fill the volume evenly: a random permutation of strata in each coordinate.
-        strata = np.stack([random.permutation(count) for _ in range(5)]) + random.uniform(0, 1, (5, count))
-        u = strata / count
-        tilts = np.radians(45.0) * np.sqrt(u[0])
-        directions, spins = 2 * np.pi * u[1], 2 * np.pi * random.uniform(0, 1, count)
-        low = 40.0 + half_diagonal * np.sin(tilts)
-        self._rotations = [_pose_rotation(*angles) for angles in zip(tilts, directions, spins, strict=True)]
-        self._places = np.stack([300 * (u[2] - 0.5), 300 * (u[3] - 0.5), low + (210.0 - low) * u[4]], axis=-1)
+        shown = [self._show(random, views[index % len(views)], index // len(views)) for index in range(count)]
+        # Walked from neighbour to neighbour, so that the moves are short.
+        order = [shown.pop(0)]
+        while shown:
+            nearest = min(range(len(shown)), key=lambda at: np.linalg.norm(shown[at][1] - order[-1][1]))
+            order.append(shown.pop(nearest))
+        self._rotations = [rotation for rotation, _ in order]
+        self._places = np.array([place for _, place in order])
+
+    def _show(self, random: np.random.Generator, view: Viewpoint, turn: int) -> tuple[Floats, Floats]:
+        """A rotation and a place of the board's middle for one camera."""
+        # Additive recurrence with the plastic number: any few consecutive places spread over the image.
+        share = np.mod(0.5 + (turn + random.uniform(0, 0.25)) * np.array([0.7548776662, 0.5698402910]), 1.0)
+        pixel = (0.1 + 0.8 * share) * view.size_px
+        ray = np.append(view.lens.rays(pixel), 1.0) @ view.rotation
+        outward = view.position_mm[:2] / np.linalg.norm(view.position_mm[:2])
+        for _ in range(100):
+            tilt, direction = math.radians(45) * math.sqrt(random.uniform()), random.uniform(0, 2 * math.pi)
+            lean = tilt * np.array([math.cos(direction), math.sin(direction)]) + 0.3 * outward
+            tilt = min(math.radians(45), float(np.linalg.norm(lean)))
+            rotation = _pose_rotation(tilt, math.atan2(lean[1], lean[0]), random.uniform(0, 2 * math.pi))
+            # How far its lowest corner hangs below its middle.
+            hang = float(np.abs(rotation[2, :2]) @ self._half)
+            height = hang + random.uniform(15.0, 110.0)
+            place = view.position_mm + ray * (height - view.position_mm[2]) / ray[2]
+            if np.abs(place[:2]).max() < 170.0:
+                return rotation, place
+        return rotation, np.array([*np.clip(place[:2], -170.0, 170.0), height])
 
     def pose(self, seconds: Floats) -> tuple[Floats, Floats]:
         """Board to world at times (T,): rotations (T, 3, 3) and the origin's place (T, 3) mm."""
@@ -171,8 +203,8 @@ class WavedBoard:
 
 
 def _pose_rotation(tilt: float, direction: float, spin: float) -> Floats:
-    """Board to world: face up (the board's z points down), spun, then tilted towards a direction."""
+    """Board to world: face up (the board's z points down), spun, then its face tilted towards a direction."""
     flip = np.diag([1.0, -1.0, -1.0])
     spun, _ = cv2.Rodrigues(np.array([0.0, 0.0, spin]))
-    tilted, _ = cv2.Rodrigues(tilt * np.array([math.cos(direction), math.sin(direction), 0.0]))
+    tilted, _ = cv2.Rodrigues(tilt * np.array([-math.sin(direction), math.cos(direction), 0.0]))
     return np.asarray(tilted @ spun @ flip, dtype=np.float64)

@@ -28,7 +28,8 @@ from acquisition.simulation.scene import Scene
 from acquisition.simulation.viewpoints import Viewpoint
 
 _IMAGE_KEYS = {
-    "seed", "camera_seed", "individual", "board", "cameras", "size_px", "rate_hz", "frame_sets", "exposures_us",
+    "seed", "camera_seed", "individual", "board", "cameras", "size_px", "rate_hz", "frame_sets",
+    "exposures_us",
 }  # fmt: skip
 _NOISE_EXTRA = 1 << 16
 _FUR_ALBEDO, _FUR_CONTRAST = 0.24, 0.20
@@ -74,7 +75,7 @@ class Studio:
     def _animal_painter(self, animal: Animal) -> Callable[[Floats], tuple[tuple[int, int], Image]]:
         view = self.view
         rest_centres, rest_frames = animal.rest
-        fur = noise_texture_3d(
+        fur: npt.NDArray[np.float32] = noise_texture_3d(
             np.random.default_rng([self.scene.settings.individual, 13]), render.FUR_SIDE, 2.5, 30.0
         ).astype(np.float32)
         lamp, up = view.rotation @ view.light, view.rotation @ np.array([0.0, 0.0, 1.0])
@@ -94,9 +95,9 @@ class Studio:
             box = self._box([bounds.reshape(-1, 4), self._shadow_bounds(shadows)])
             picture = np.empty((box[3], box[2]), np.uint8)
             render.draw_ellipsoids(
-                self._rays, render.SAMPLES, box, to_unit, origins, bounds, rest_centres, rest_frames, fur, lamp,
-                up, view.ambient, _FUR_ALBEDO, _FUR_CONTRAST, self._radiance, self._gain, self._floor, shadows,
-                picture,
+                self._rays, render.SAMPLES, box, to_unit, origins, bounds, rest_centres, rest_frames, fur,
+                lamp, up, view.ambient, _FUR_ALBEDO, _FUR_CONTRAST, self._radiance, self._gain, self._floor,
+                shadows, picture,
             )  # fmt: skip
             return (int(box[0]), int(box[1])), picture
 
@@ -198,7 +199,7 @@ class Film:
     seed: int
 
     def compose(self, pulse: int, image: Image) -> None:
-        """The picture of a pulse, noise and all, into `image` uint8 (H, W). The same pulse, the same bytes."""
+        """The picture of a pulse, with noise, into `image` uint8 (H, W). The same pulse, the same bytes."""
         left, top, width, height, start = self.boxes[pulse % len(self.boxes)]
         patch = self.patches[start : start + width * height].reshape(height, width)
         offset = mix(self.seed, pulse) % _NOISE_EXTRA
@@ -275,7 +276,7 @@ def _draw_all(
     studio = Studio(scene, camera)
     frames = range(scene.settings.frame_sets)
     to_draw = [index for index in frames if not studio.is_still(index)]
-    drawn = {}
+    drawn: dict[int, tuple[tuple[int, int], Image]] = {}
     with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
         for index, patch in zip(to_draw, pool.map(studio.patch, to_draw), strict=True):
             drawn[index] = patch
@@ -286,10 +287,10 @@ def _draw_all(
         if index not in drawn:
             boxes[index] = boxes[index - 1]
             continue
-        (left, top), patch = drawn[index]
-        boxes[index] = left, top, patch.shape[1], patch.shape[0], start
-        start += patch.size
-    return studio.background, np.concatenate([patch.ravel() for _, patch in drawn.values()]), boxes
+        (left, top), pixels = drawn[index]
+        boxes[index] = left, top, pixels.shape[1], pixels.shape[0], start
+        start += pixels.size
+    return studio.background, np.concatenate([pixels.ravel() for _, pixels in drawn.values()]), boxes
 
 
 def _store(path: Path, camera: str, **arrays: npt.NDArray[Any]) -> None:
@@ -297,7 +298,7 @@ def _store(path: Path, camera: str, **arrays: npt.NDArray[Any]) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with temporary.open("wb") as stream:
-            np.savez(stream, **arrays)
+            np.savez(stream, allow_pickle=False, **arrays)
         temporary.replace(path)
         for old in path.parent.glob(f"{camera}-*.npz"):
             if old != path:

@@ -83,7 +83,8 @@ class Lens:
         xyz = np.asarray(points, dtype=np.float64)
         depth = np.where(xyz[..., 2:] > 1e-6, xyz[..., 2:], np.nan)
         distorted = self.distort(xyz[..., :2] / depth)
-        return distorted * (self.focal_x_px, self.focal_y_px) + (self.centre_x_px, self.centre_y_px)
+        focal, centre = (self.focal_x_px, self.focal_y_px), (self.centre_x_px, self.centre_y_px)
+        return np.asarray(distorted * focal + centre, dtype=np.float64)
 
     def rays(self, pixels: npt.ArrayLike) -> Floats:
         """Pixels (..., 2) to the undistorted normalised coordinates (..., 2) that are seen there."""

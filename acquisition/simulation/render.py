@@ -113,7 +113,9 @@ def draw_ellipsoids(
                 scale = 1.0 / np.sqrt(nx * nx + ny * ny + nz * nz)
                 facing = max(0.0, (nx * lamp[0] + ny * lamp[1] + nz * lamp[2]) * scale)
                 upward = (nx * up[0] + ny * up[1] + nz * up[2]) * scale
-                light = ambient * (0.65 + 0.35 * upward) + (1 - ambient) * facing
+                # Fur is darker where it is seen aslant; this draws the outline of part before part.
+                aslant = -(nx * rx + ny * ry + nz) * scale / np.sqrt(rx * rx + ry * ry + 1.0)
+                light = (ambient * (0.65 + 0.35 * upward) + (1 - ambient) * facing) * (0.6 + 0.4 * aslant)
                 f = rest_frames[p]
                 tone = 0.0
                 # Trilinear reading of the fur; the offset keeps the truncation away from negatives.

@@ -99,7 +99,7 @@ class Scene:
         """What moves in the arena."""
         if self.settings.board is None:
             return Animal(self.settings.individual, self.settings.seed, self.loop_s)
-        return WavedBoard(self.settings.board, self.settings.seed, self.loop_s)
+        return WavedBoard(self.settings.board, self.views, self.settings.seed, self.loop_s)
 
     @property
     def loop_s(self) -> float:
@@ -194,9 +194,10 @@ def write_scene(
         **settings,
     }  # fmt: skip
     if kind != "animal":
-        made = {"charuco": CharucoSettings, "checkerboard": CheckerboardSettings}[kind]
-        print_settings = parse_settings(made, {"kind": kind, **(board or {})}, "board")
-        content["board"] = print_settings.model_dump(mode="json")
+        made: type[Settings] = CharucoSettings if kind == "charuco" else CheckerboardSettings
+        content["board"] = parse_settings(made, {"kind": kind, **(board or {})}, "board").model_dump(
+            mode="json"
+        )
     scene = parse_settings(SceneSettings, content, folder / "scene.yaml")
     folder.mkdir(parents=True, exist_ok=True)
     _write_yaml(folder / "scene.yaml", scene.model_dump(mode="json", exclude_none=True))

@@ -93,7 +93,11 @@ class Truth:
 
     @property
     def cameras(self) -> dict[str, dict[str, Any]]:
-        """Per camera: size_px (2,), matrix (3, 3), distortion (5,), rotation (3, 3) world to camera, translation_mm."""
+        """The true lenses and places.
+
+        Per camera: size_px (2,), matrix (3, 3), distortion (5,), rotation (3, 3) world to camera,
+        translation_mm (3,).
+        """
         return {
             view.name: {
                 "size_px": view.size_px,
@@ -108,7 +112,7 @@ class Truth:
     def points_3d(self, index: int, camera: str | None = None) -> Floats:
         """Keypoints at a set's middle (the median of the cameras', or one camera's own): (K, 3) mm, world."""
         posed = self._animal.pose(np.array([self.scene.middle_s(index, camera)]))
-        return posed.keypoints[0]
+        return np.asarray(posed.keypoints[0], dtype=np.float64)
 
     def points_2d(self, camera: str, index: int) -> Floats:
         """Keypoints in a camera's image, at the middle of its own exposure: (K, 2) px."""
@@ -142,7 +146,7 @@ class Truth:
     def board_points_3d(self, index: int, camera: str | None = None) -> Floats:
         """Inner corners of the board, row by row (ChArUco ids): (N, 3) mm, world."""
         rotation, place = self.board_pose(index, camera)
-        return self._board.corners_mm @ rotation.T + place
+        return np.asarray(self._board.corners_mm @ rotation.T + place, dtype=np.float64)
 
     def board_points_2d(self, camera: str, index: int) -> Floats:
         """Inner corners in a camera's image, also where they lie outside of it: (N, 2) px."""

@@ -48,11 +48,11 @@ class Viewpoint:
     @property
     def position_mm(self) -> Floats:
         """The camera's centre in the world, float64 (3,)."""
-        return -self.rotation.T @ self.translation_mm
+        return np.asarray(-self.rotation.T @ self.translation_mm, dtype=np.float64)
 
     def to_camera(self, points_mm: Floats) -> Floats:
         """World points (..., 3) in the camera's frame."""
-        return points_mm @ self.rotation.T + self.translation_mm
+        return np.asarray(points_mm @ self.rotation.T + self.translation_mm, dtype=np.float64)
 
     def project(self, points_mm: Floats) -> Floats:
         """World points (..., 3) mm to pixels (..., 2); NaN behind the camera."""
