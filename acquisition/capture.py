@@ -135,6 +135,7 @@ class CameraThread(threading.Thread):
         self._runtime = runtime
         self._slots = slots
         self._seen = False
+        self._late_ns: int | None = None
 
     def run(self) -> None:
         """Open, read, and open again when the camera is gone."""
@@ -170,7 +171,7 @@ class CameraThread(threading.Thread):
         )
         try:
             # Pulses that run already may have been counted before the device was ours.
-            fresh = not self._seen and "pulses" not in self._link.told
+            fresh = "pulses" not in self._link.told
             count = FrameCount(
                 info.id_modulus, info.id_first,
                 info.id_start - 1 if fresh and info.id_start is not None else None,
@@ -178,13 +179,15 @@ class CameraThread(threading.Thread):
             camera.start()
             self._seen = True
             self.counters.state = "armed"
-            self._read(camera, info, ring, count)
+            self._read(camera, info, ring, count, fresh)
             camera.stop()
         finally:
             ring.close()
 
-    def _read(self, camera: Camera, info: CameraInfo, ring: RingWriter, count: FrameCount) -> None:
-        clock = _clock_of(info)
+    def _read(
+        self, camera: Camera, info: CameraInfo, ring: RingWriter, count: FrameCount, unaligned: bool
+    ) -> None:
+        clock = _clock_of(info, self._late_ns)
         arrivals: deque[int] = deque(maxlen=64)
         counters = self.counters
         while not self._link.stopping:
@@ -198,12 +201,16 @@ class CameraThread(threading.Thread):
                 # Its id may be damaged as well: the hole before the next whole frame counts it as lost.
                 counters.damaged += 1
                 continue
+            if unaligned and "first_pulse_ns" in self._link.told:
+                unaligned = False
+                _align(clock, info, self._link.told)
             seq, lost_before = count.unwrap(frame.frame_id)
             t_device_ns = NO_DEVICE_STAMP if frame.t_device_ns is None else frame.t_device_ns
             t_ns, uncertainty_ns = clock.to_rig(t_device_ns, frame.t_arrival_ns)
             stamp = FrameStamp(
                 self.plan.name, seq, t_device_ns, t_ns, uncertainty_ns, frame.t_arrival_ns, lost_before
             )
+            self._late_ns = clock.late_ns
             if not ring.publish(stamp, frame.image):
                 counters.ring_full += 1
             counters.frames += 1
@@ -214,11 +221,22 @@ class CameraThread(threading.Thread):
                 counters.rate_hz = round((len(arrivals) - 1) * 1e9 / (arrivals[-1] - arrivals[0]), 2)
 
 
-def _clock_of(info: CameraInfo) -> DeviceClock | ArrivalClock:
+def _clock_of(info: CameraInfo, late_ns: int | None) -> DeviceClock | ArrivalClock:
     floor_ns = round(info.exposure_us * 500)  # nothing arrives before its exposure is over
     if info.has_device_clock:
-        return DeviceClock(info.stamp_to_middle_ns, info.stamp_uncertainty_ns, floor_ns)
+        # A camera that keeps its rate has a frame through within about a period.
+        unseen_ns = round(1e9 / info.rate_hz) if info.rate_hz > 0 else 0
+        return DeviceClock(
+            info.stamp_to_middle_ns, info.stamp_uncertainty_ns, floor_ns, unseen_ns, late_ns
+        )
     return ArrivalClock(info.stamp_uncertainty_ns, floor_ns)
+
+
+def _align(clock: DeviceClock | ArrivalClock, info: CameraInfo, told: dict[str, Any]) -> None:
+    """Exposures begin with the pulse; each camera's own exposure time leads to their middle."""
+    first_pulse_ns, period_ns = told["first_pulse_ns"], told["pulses"]["period_ns"]
+    if first_pulse_ns is not None and period_ns is not None:
+        clock.align(first_pulse_ns + round(info.exposure_us * 500), period_ns)
 
 
 def _check_serial(plan: CapturePlan, info: CameraInfo) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections import deque
 from dataclasses import dataclass
@@ -11,6 +12,10 @@ _BIN_NS = 500_000_000
 _BINS = 60
 _DRIFT_MAX = 500e-6
 _ARRIVAL_UNCERTAINTY_NS = 5_000_000
+_ALIGN_NS = 3_000_000_000
+# So long after pulse 0 the trigger's own clock, 50 ppm off, is still within 0.15 ms of ours.
+_ALIGN_UNCERTAINTY_NS = 150_000
+_EARLY = 0.25
 
 
 class DeviceClock:
@@ -20,8 +25,11 @@ class DeviceClock:
     arrival = offset + (1 + drift) * stamp + floor + (something >= 0). The line below all pairs
     (stamp, arrival) is followed: the offset is that of the pair nearest to it, the drift that of the
     lower hull of the smallest half-second latencies of the last 30 s (the minimum-delay filter of
-    clock synchronisation, after Paxson 1998). The floor itself cannot be seen from pairs; what is
-    known of it (half the exposure, at least) is taken off.
+    clock synchronisation, after Paxson 1998).
+
+    The floor itself cannot be seen from pairs. What is known of it (half the exposure, at least) is
+    taken off; the rest stands in the uncertainty, until `align` has told when the exposures really
+    were: the pulses of the rig's own trigger.
 
     Parameters
     ----------
@@ -29,12 +37,26 @@ class DeviceClock:
         As in `CameraInfo`.
     floor_ns:
         Known part of the latency from the middle of the exposure to the arrival.
+    unseen_ns:
+        What the unknown part of the floor may come to.
+    late_ns:
+        The unknown part, where an earlier clock of this camera has found it.
     """
 
-    def __init__(self, stamp_to_middle_ns: int, stamp_uncertainty_ns: int, floor_ns: int) -> None:
+    def __init__(
+        self,
+        stamp_to_middle_ns: int,
+        stamp_uncertainty_ns: int,
+        floor_ns: int,
+        unseen_ns: int = 0,
+        late_ns: int | None = None,
+    ) -> None:
         self._to_middle_ns = stamp_to_middle_ns
         self._stamp_uncertainty_ns = stamp_uncertainty_ns
         self._floor_ns = floor_ns
+        self._unseen_ns = unseen_ns
+        self.late_ns = late_ns
+        self._pulses: tuple[int, int] | None = None
         self._origin_ns: int | None = None
         self._bins: deque[tuple[int, int]] = deque(maxlen=_BINS)  # smallest latency of each: (stamp, excess)
         self._bin_end_ns = 0
@@ -42,11 +64,19 @@ class DeviceClock:
         self.drift = 0.0
         self.offset_ns = 0
 
+    def align(self, first_exposure_ns: int, period_ns: int) -> None:
+        """The trigger's word: middle of this camera's exposure at pulse 0, and the period.
+
+        Frames of the first three seconds are laid onto the pulses; what they looked late by is the
+        floor's unknown part. It has to be less than three quarters of a period.
+        """
+        self._pulses = (first_exposure_ns, period_ns)
+
     def to_rig(self, t_device_ns: int, t_arrival_ns: int) -> tuple[int, int]:
         """(middle of the exposure on the rig clock, half width of its uncertainty), ns.
 
-        The uncertainty holds the driver's own, and how far latencies scatter above their floor while
-        the floor is still being found.
+        The uncertainty holds the driver's own, how far latencies scatter above their floor while it is
+        still being found, and what is not known of the floor.
         """
         middle_ns = t_device_ns + self._to_middle_ns
         excess = t_arrival_ns - middle_ns
@@ -57,7 +87,15 @@ class DeviceClock:
         self._scatter_ns += 0.02 * (excess - base - self._scatter_ns)
         settled = min(1.0, len(self._bins) / 4)
         found = self._scatter_ns * (1.0 - 0.9 * settled)
-        return middle_ns + base - self._floor_ns, round(self._stamp_uncertainty_ns + max(found, 0.0))
+        t_ns = middle_ns + base - self._floor_ns
+        if self._pulses is not None:
+            first_ns, period_ns = self._pulses
+            if t_ns < first_ns + _ALIGN_NS:
+                pulse = max(0, math.floor((t_ns - first_ns) / period_ns + _EARLY))
+                self.late_ns = t_ns - first_ns - pulse * period_ns
+        unknown_ns = self._unseen_ns if self.late_ns is None else _ALIGN_UNCERTAINTY_NS
+        uncertainty_ns = round(self._stamp_uncertainty_ns + max(found, 0.0)) + unknown_ns
+        return t_ns - (self.late_ns or 0), uncertainty_ns
 
     def _learn(self, middle_ns: int, excess: int) -> None:
         new_bin = not self._bins or middle_ns >= self._bin_end_ns
@@ -92,11 +130,14 @@ class ArrivalClock:
     """For a camera without a clock: the arrival, less what is known of the latency."""
 
     drift = 0.0
-    offset_ns = 0
+    late_ns: int | None = None
 
     def __init__(self, stamp_uncertainty_ns: int, floor_ns: int) -> None:
         self._uncertainty_ns = max(stamp_uncertainty_ns, _ARRIVAL_UNCERTAINTY_NS)
         self._floor_ns = floor_ns
+
+    def align(self, first_exposure_ns: int, period_ns: int) -> None:
+        """Nothing to learn: arrivals scatter too much to be laid onto pulses."""
 
     def to_rig(self, t_device_ns: int, t_arrival_ns: int) -> tuple[int, int]:
         """(middle of the exposure on the rig clock, half width of its uncertainty), ns."""

@@ -89,14 +89,15 @@ class RigRun:
         """
         if not self.supervisor.wait_until(self._all_ready, timeout_s, "the rig"):
             return False
+        first_pulse_ns = None
         if self._trigger is not None:
-            t0_ns, period_ns = self._trigger.start()
+            first_pulse_ns, period_ns = self._trigger.start()
             half_exposure_ns = round(self.rig.trigger.exposure_us * 500) if self.rig.trigger else 0
-            self.pulses = {"period_ns": period_ns, "first_exposure_ns": t0_ns + half_exposure_ns}
-            self.started_ns = t0_ns
+            self.pulses = {"period_ns": period_ns, "first_exposure_ns": first_pulse_ns + half_exposure_ns}
+            self.started_ns = first_pulse_ns
         else:
             self.started_ns = time.monotonic_ns()
-        self.supervisor.tell(pulses=self.pulses)
+        self.supervisor.tell(pulses=self.pulses, first_pulse_ns=first_pulse_ns)
         return True
 
     def run(self, seconds: float | None, each: Callable[[], bool] | None = None) -> str:
@@ -119,6 +120,11 @@ class RigRun:
             self.pulse_count = self._trigger.stop()
             time.sleep(_TAIL_S)
         self.supervisor.stop(limit_s)
+
+    @property
+    def elapsed_s(self) -> float:
+        """Seconds since pulse 0, 0 before."""
+        return max(0.0, (time.monotonic_ns() - self.started_ns) * 1e-9) if self.started_ns else 0.0
 
     def cameras(self) -> dict[str, dict[str, Any]]:
         """Newest counters of every camera, in rig order."""

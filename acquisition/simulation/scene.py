@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import threading
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -151,7 +153,8 @@ def scene_of(uri: str) -> tuple[Path, str]:
 
 def write_atomically(path: Path, content: bytes) -> None:
     """Write under another name, then rename: readers see the old or the new, nothing between."""
-    temporary = path.with_name(f".{path.name}.part")
+    # Cameras of one rig write at the same moment, from threads and from processes.
+    temporary = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}.part")
     temporary.write_bytes(content)
     temporary.replace(path)
 

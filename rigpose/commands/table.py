@@ -30,7 +30,11 @@ class Command:
 
 GROUPS: dict[str, dict[str, Command]] = {
     "Start here": {},
-    "Cameras and recordings": {},
+    "Cameras and recordings": {
+        "record": Command(
+            "rigpose.commands.recording:record", "Record all cameras of a rig, synchronised, into a session."
+        ),
+    },
     "Calibration and 3D": {},
     "Projects, labels, networks": {},
     "Running a network": {},
