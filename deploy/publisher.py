@@ -8,7 +8,7 @@ import secrets
 import socket
 import stat
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -113,9 +113,12 @@ class Publisher:
             stamps=stamps, kind=kind,
         )  # fmt: skip
 
-    def health(self, counters: dict[str, dict[str, int | float]]) -> None:
+    def health(self, counters: Mapping[str, Mapping[str, int | float]]) -> None:
         """Publish counters; those of the stream itself are added under "stream"."""
-        self._send(Health({**counters, "stream": self.counters()}), t_valid_ns=time.monotonic_ns())
+        everything = {source: dict(counts) for source, counts in counters.items()} | {
+            "stream": self.counters()
+        }
+        self._send(Health(everything), t_valid_ns=time.monotonic_ns())
 
     def counters(self) -> dict[str, int | float]:
         """Messages published by topic, and overflows of a slow subscriber's queue.

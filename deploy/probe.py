@@ -1,0 +1,95 @@
+"""A subscriber in a process of its own that measures the stream as its users get it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from acquisition.child import ChildLink
+from calibration.poses import Pose3D, PoseSet
+from deploy.latency import StageLatency
+from deploy.subscriber import PoseSubscriber, Received
+
+_TAIL_MS = 150  # after the publisher has closed, what is on the way still comes
+
+
+@dataclass(frozen=True, slots=True)
+class ProbePlan:
+    """What to listen to and where to write.
+
+    Attributes
+    ----------
+    endpoint:
+        Of the stream.
+    report:
+        JSON written at the end: counts and latencies.
+    poses:
+        If given, an .npz of everything received; it grows in memory until the end.
+    """
+
+    endpoint: str
+    report: str
+    poses: str | None = None
+
+
+def probe(link: ChildLink, plan: ProbePlan) -> None:
+    """The process: ready once it has heard a session; listens until told to stop."""
+    latency = StageLatency()
+    kept: list[Received] = []
+    with PoseSubscriber(plan.endpoint) as stream:
+        while True:
+            message = stream.receive(timeout_ms=_TAIL_MS)
+            if message is None:
+                if link.stopping:
+                    break
+            elif isinstance(message.body, PoseSet | Pose3D):
+                topic, header = message.topic, message.header
+                latency.add(
+                    {
+                        f"exposure_to_subscriber_{topic}": message.t_received_ns - header.t_exposure_ns,
+                        f"publish_to_subscriber_{topic}": message.t_received_ns - header.t_publish_ns,
+                    }
+                )
+                if plan.poses is not None:
+                    kept.append(message)
+            link.report(
+                state="ready" if stream.session is not None else "listening", received=stream.received
+            )
+        if plan.poses is not None:
+            _save(Path(plan.poses), kept)
+        _write(Path(plan.report), {
+            "received": stream.received, "lost": stream.lost, "malformed": stream.malformed,
+            "sessions": stream.sessions, "latency": latency.summary(),
+        })  # fmt: skip
+
+
+def _save(path: Path, messages: Sequence[Received]) -> None:
+    """All poses: per topic index, t_exposure_ns, t_publish_ns, t_received_ns and the arrays, stacked."""
+    arrays: dict[str, Any] = {}
+    session = next((message.session for message in reversed(messages) if message.session is not None), None)
+    if session is not None:
+        arrays["keypoints"] = np.array(session.keypoints)
+        arrays["cameras"] = np.array([camera.name for camera in session.cameras])
+    for topic in ("pose2d", "pose3d"):
+        mine = [message for message in messages if message.topic == topic]
+        for name in ("index", "t_exposure_ns", "t_publish_ns"):
+            values = [getattr(message.header, name) for message in mine]
+            arrays[f"{topic}_{name}"] = np.array(values, dtype=np.int64)
+        arrays[f"{topic}_t_received_ns"] = np.array([m.t_received_ns for m in mine], dtype=np.int64)
+        poses = [m.body.keypoints if isinstance(m.body, PoseSet) else m.body.points for m in mine
+                 if isinstance(m.body, PoseSet | Pose3D)]  # fmt: skip
+        arrays[topic] = np.stack(poses) if poses else np.zeros((0,), np.float32)
+    temporary = path.with_name(f".{path.name}.part.npz")
+    np.savez(temporary, **arrays)
+    temporary.replace(path)
+
+
+def _write(path: Path, report: dict[str, Any]) -> None:
+    temporary = path.with_suffix(".part")
+    temporary.write_text(json.dumps(report), encoding="utf-8")
+    temporary.replace(path)

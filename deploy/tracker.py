@@ -1,0 +1,359 @@
+"""The tracker process: frames of all cameras in, poses on the stream out.
+
+Rings -> frame sets -> backlog -> network (all cameras in one call) -> triangulation -> publisher. One thread
+does it all; ZeroMQ's own thread sends. A set that lacks frames is tracked with those that are there: NaN for
+the absent camera, 3D from fewer views.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import socket
+import time
+from dataclasses import dataclass
+from itertools import dropwhile
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from acquisition.child import ChildLink
+from acquisition.clock import clock_anchor
+from acquisition.errors import RigposeError
+from acquisition.frame import Absence
+from acquisition.rig import SyncSettings
+from acquisition.ring_readers import RingReaders
+from acquisition.synchronise import FrameSetMaker, StampSet, Synchroniser
+from calibration.camera_model import CalibratedRig
+from calibration.formats.anipose import calibration_hash, load_calibration
+from calibration.poses import Pose3D, PoseSet
+from calibration.triangulation import triangulate
+from deploy.accounts import SetAccounts
+from deploy.backlog import Backlog
+from deploy.latency import StageLatency
+from deploy.messages import Artifact, CameraView, Session, StreamClock
+from deploy.pose_table import PoseTableWriter
+from deploy.predictor import Predictor
+from deploy.publisher import Publisher, Stamps
+from deploy.stream_settings import StreamSettings
+
+_WAIT_S = 0.005  # a set overdue is noticed this late at most
+_HEALTH_NS = 1_000_000_000
+_WARM_UP = 5
+
+
+@dataclass(frozen=True, slots=True)
+class TrackerPlan:
+    """What the tracker is to do; plain values, carried to another process.
+
+    Attributes
+    ----------
+    rig, cameras, sync:
+        Name, camera names in rig order, and frame-set settings of the rig.
+    stream:
+        Where to publish.
+    bundle, runtime, precision, threads:
+        The network, as `Predictor` takes them.
+    calibration:
+        Calibration TOML for 3D; None: 2D only.
+    report:
+        Where the summary is written at the end, as JSON.
+    session_dir:
+        The recording poses are written beside; None: they are streamed only.
+    version:
+        Of rigpose, told to subscribers.
+    """
+
+    rig: str
+    cameras: tuple[str, ...]
+    sync: SyncSettings
+    stream: StreamSettings
+    bundle: str
+    calibration: str | None
+    report: str
+    runtime: str = "auto"
+    precision: str = "auto"
+    threads: int = 1
+    session_dir: str | None = None
+    version: str = ""
+
+
+def track(link: ChildLink, runtime: str, plan: TrackerPlan) -> None:
+    """The process: publish the poses of the rings under `runtime` until told to stop."""
+    cv2.setNumThreads(1)  # its pool would compete with capture for two cores, and gains nothing at this size
+    rings = RingReaders(Path(runtime), plan.cameras, "tracker")
+    try:
+        tracker = Tracker(link, plan, rings)
+    except BaseException:
+        rings.close()
+        raise
+    try:
+        tracker.run()
+    finally:
+        tracker.close()
+        rings.close()
+
+
+class Tracker:
+    """One stream session.
+
+    Raises
+    ------
+    RigposeError
+        If the network, the calibration or the endpoint is not as it must be.
+    """
+
+    def __init__(self, link: ChildLink, plan: TrackerPlan, rings: RingReaders) -> None:
+        self._link = link
+        self._plan = plan
+        self._rings = rings
+        self._predictor = Predictor(
+            plan.bundle, runtime=plan.runtime, precision=plan.precision, cameras=len(plan.cameras),
+            threads=plan.threads,
+        )  # fmt: skip
+        self._network = self._predictor.describe()
+        self._calibration_sha256 = ""
+        self._calibration: CalibratedRig | None = None
+        self._joining = False
+        if plan.calibration is not None:
+            self._calibration = load_calibration(Path(plan.calibration)).subset(plan.cameras)
+            self._calibration_sha256 = calibration_hash(Path(plan.calibration))
+        self._period_ns = 0
+        self._accounts = SetAccounts(plan.cameras)
+        self._latency = StageLatency()
+        self._backlog = Backlog()
+        self._health_ns = 0
+        self._table_error = ""
+        self._table: PoseTableWriter | None = None
+        self._publisher = Publisher(plan.stream, self._describe)
+        if plan.session_dir is not None:
+            facts = {"network": self._network, "calibration_sha256": self._calibration_sha256}
+            self._table = PoseTableWriter(
+                Path(plan.session_dir),
+                self._publisher.session_id,
+                plan.cameras,
+                self._predictor.keypoints,
+                facts,
+            )
+
+    def run(self) -> None:
+        """Connect, warm up, say ready, wait for the pulses, track until told to stop."""
+        link = self._link
+        # The pulses run already: this tracker replaces one that died, and earlier pulses were not its own.
+        self._joining = "pulses" in link.told
+        while not self._rings.connected:
+            self._idle()
+            if link.stopping:
+                return
+        self._warm_up()
+        self._publisher.announce()  # now with the image sizes
+        link.report(now=True, state="ready", endpoint=self._publisher.endpoint, network=self._network)
+        while "pulses" not in link.told:
+            self._idle()
+            if link.stopping:
+                return
+        pulses = link.told["pulses"]
+        self._period_ns = pulses["period_ns"] or 0
+        synchroniser = Synchroniser(self._plan.cameras, self._plan.sync, **pulses)
+        self._publisher.announce()
+        while not link.stopping:
+            self._take_in(synchroniser, 0.0 if len(self._backlog) else _WAIT_S)
+            frame_set = self._backlog.take()
+            self._release_skipped()
+            if frame_set is not None:
+                self._track(frame_set)
+            self._housekeeping()
+        self._finish(synchroniser)
+
+    def close(self) -> None:
+        """Let go of endpoint and table."""
+        self._publisher.close()
+        if self._table is not None:
+            self._table.close()
+
+    def _idle(self) -> None:
+        """Before the sets begin: answer subscribers, let frames go."""
+        self._publisher.service()
+        for leased in self._rings.receive(0.02):
+            leased.release()
+
+    def _warm_up(self) -> None:
+        """Size checks, and everything once that is slow the first time (kernels compile, pages fault)."""
+        images = []
+        for camera, reader in self._rings.readers.items():
+            assert reader.geometry is not None
+            images.append(np.zeros(reader.geometry.image_shape, np.uint8))
+            size = (reader.geometry.width_px, reader.geometry.height_px)
+            if self._calibration is not None and self._calibration.camera(camera).size_px != size:
+                calibrated = self._calibration.camera(camera).size_px
+                raise RigposeError(
+                    f"calibration {self._plan.calibration}", expected=f"images of {size} px from '{camera}'",
+                    found=f"a calibration for {calibrated} px", remedy="Calibrate the rig as it is now",
+                )  # fmt: skip
+        for _ in range(_WARM_UP):
+            keypoints = self._predictor.predict(images)
+            self._publisher.service()
+            self._idle()
+        if self._calibration is not None:
+            wide = np.asarray([camera.size_px for camera in self._calibration.cameras], np.float32)
+            keypoints[..., :2] = wide[:, None] / 2
+            keypoints[..., 2] = 1.0
+            for view in range(len(keypoints)):  # the path of an outlier view, and of a missing one
+                triangulate(self._calibration, keypoints)
+                keypoints[view, ::2, 0] += 50
+                keypoints[view, 1::2] = np.nan
+        gc.collect()
+        gc.freeze()  # what is loaded now lives as long as the process: the collector need not look at it
+
+    def _take_in(self, synchroniser: FrameSetMaker, timeout_s: float) -> None:
+        frames = self._rings.receive(timeout_s)
+        for leased in frames:
+            synchroniser.add(leased.stamp, leased)
+        for camera in self._rings.gone():
+            synchroniser.gone(camera)
+        self._accept(synchroniser, synchroniser.closed(time.monotonic_ns()))
+
+    def _accept(self, synchroniser: FrameSetMaker, sets: list[StampSet]) -> None:
+        for leased in synchroniser.rejected:
+            leased.release()
+        synchroniser.rejected.clear()
+        if self._joining:
+            sets = list(dropwhile(_before_us, sets))
+            self._joining = not sets
+        self._accounts.arrived(sets)
+        self._accounts.resolved(synchroniser.resolved())
+        self._backlog.offer(sets)
+
+    def _release_skipped(self) -> None:
+        for frame_set in self._backlog.skipped():
+            self._accounts.was_skipped(frame_set)
+            _release(frame_set)
+
+    def _track(self, frame_set: StampSet) -> None:
+        """One frame set: 2D of all cameras, 3D, out, accounts."""
+        if not any(stamp is not None for stamp in frame_set.stamps):
+            self._accounts.was_empty()
+            return
+        start_ns = time.monotonic_ns()
+        images = [None if leased is None else leased.image for leased in frame_set.payloads]
+        poses = PoseSet(frame_set.index, frame_set.t_exposure_ns, self._predictor.predict(images))
+        end_ns = time.monotonic_ns()
+        _release(frame_set)
+        arrival_ns = max(stamp.t_arrival_ns for stamp in frame_set.stamps if stamp is not None)
+        stamps = Stamps(arrival_ns, start_ns, end_ns)
+        published_ns = self._publisher.pose(poses, stamps)
+        points: Pose3D | None = None
+        triangulated_ns = sent_ns = published_ns
+        if self._calibration is not None:
+            begin_ns = time.monotonic_ns()
+            found = triangulate(self._calibration, poses.keypoints)
+            triangulated_ns = time.monotonic_ns()
+            points = Pose3D(frame_set.index, frame_set.t_exposure_ns, found)
+            sent_ns = self._publisher.pose(points, stamps)
+        done_ns = time.monotonic_ns()
+        self._accounts.was_published(frame_set)
+        if self._table is not None:
+            self._write(poses, points, (arrival_ns, start_ns, end_ns, sent_ns), frame_set)
+        self._backlog.served(time.monotonic_ns() - start_ns)
+
+        times = self._predictor.times
+        self._latency.add(
+            {
+                "exposure_to_arrival": arrival_ns - frame_set.t_exposure_ns,
+                "arrival_to_inference": start_ns - arrival_ns,
+                "preprocess": times.preprocess_ns,
+                "network": times.network_ns,
+                "decode": times.decode_ns,
+                "triangulate": triangulated_ns - begin_ns if points is not None else 0,
+                "publish": (published_ns - end_ns) + (done_ns - triangulated_ns if points is not None else 0),
+                "arrival_to_publish": sent_ns - arrival_ns,
+                "exposure_to_publish": sent_ns - frame_set.t_exposure_ns,
+            }
+        )
+
+    def _write(
+        self, poses: PoseSet, points: Pose3D | None, stamps: tuple[int, int, int, int], frame_set: StampSet
+    ) -> None:
+        """Into the table, if the disk allows; tracking goes on without it."""
+        assert self._table is not None
+        try:
+            self._table.append(poses, points, stamps, frame_set.absences)
+        except OSError as error:
+            self._table_error = error.strerror or str(error)
+            self._table.close()
+            self._table = None
+
+    def _housekeeping(self) -> None:
+        self._publisher.service()
+        now_ns = time.monotonic_ns()
+        if now_ns - self._health_ns >= _HEALTH_NS:
+            self._health_ns = now_ns
+            lost = {f"camera {camera}": causes for camera, causes in self._accounts.lost().items()}
+            self._publisher.health({"tracker": self._accounts.counters(), **lost})
+        self._link.report(sets=self._accounts.counters())
+
+    def _finish(self, synchroniser: FrameSetMaker) -> None:
+        """Track what is there, give up what is not whole, write the summary."""
+        self._take_in(synchroniser, 0.0)
+        self._accept(synchroniser, synchroniser.flush())
+        while (frame_set := self._backlog.take()) is not None:
+            self._track(frame_set)
+        self._release_skipped()
+        self._publisher.health({"tracker": self._accounts.counters()})
+        self._link.report(now=True, sets=self._accounts.counters())
+        report = Path(self._plan.report)
+        temporary = report.with_suffix(".part")
+        temporary.write_text(json.dumps(self._summary(synchroniser)), encoding="utf-8")
+        temporary.replace(report)
+
+    def _summary(self, synchroniser: FrameSetMaker) -> dict[str, Any]:
+        return {
+            **self._accounts.summary(),
+            "frames_rejected": dict(synchroniser.counts),
+            "stages": self._latency.summary(),
+            "stream": {**self._publisher.counters(), "session": self._publisher.session_id},
+            "poses_written": self._table.rows if self._table is not None else 0,
+            "poses_stopped": self._table_error,
+            "network": self._network,
+            "calibration_sha256": self._calibration_sha256,
+        }
+
+    def _describe(self) -> Session:
+        anchor = clock_anchor()
+        manifest = self._predictor.bundle.manifest
+        number = {name: n for n, name in enumerate(manifest.keypoints)}
+        views = []
+        for name, reader in self._rings.readers.items():
+            geometry = reader.geometry
+            size = (geometry.width_px, geometry.height_px) if geometry is not None else (0, 0)
+            views.append(CameraView(name, *size))
+        network = self._network
+        return Session(
+            rig=self._plan.rig,
+            cameras=tuple(views),
+            keypoints=manifest.keypoints,
+            clock=StreamClock(
+                anchor.boot_id, socket.gethostname(), anchor.t_ns, anchor.realtime_ns, anchor.uncertainty_ns
+            ),
+            skeleton=tuple((number[a], number[b]) for a, b in manifest.skeleton),
+            network=Artifact(
+                self._predictor.bundle.path.name, network["bundle_sha256"], network["artifact"],
+                network["artifact_sha256"], network["runtime"], network["precision"],
+            ),
+            calibration_sha256=self._calibration_sha256,
+            period_ns=self._period_ns,
+            recording=Path(self._plan.session_dir).name if self._plan.session_dir else "",
+            rigpose=self._plan.version,
+        )  # fmt: skip
+
+
+def _before_us(frame_set: StampSet) -> bool:
+    return all(cause is Absence.NOT_STARTED for cause in frame_set.absences)
+
+
+def _release(frame_set: StampSet) -> None:
+    for leased in frame_set.payloads:
+        if leased is not None:
+            leased.release()
