@@ -29,7 +29,9 @@ class Command:
 
 
 GROUPS: dict[str, dict[str, Command]] = {
-    "Start here": {},
+    "Start here": {
+        "demo": Command("rigpose.commands.demo:demo", "Show the whole loop on the simulated rig, with a report."),
+    },
     "Cameras and recordings": {
         "record": Command(
             "rigpose.commands.recording:record", "Record all cameras of a rig, synchronised, into a session."

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 Floats = npt.NDArray[np.floating[Any]]
 FOUND, TRUTH, INK = "#e8590c", "#1c7ed6", "#343a40"
-STYLE = {
+STYLE: Any = {
     "font.size": 9,
     "axes.spines.top": False,
     "axes.spines.right": False,
