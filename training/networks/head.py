@@ -34,6 +34,7 @@ class KeypointHead(nn.Module):
 
     def __init__(self, trunk_channels: dict[int, int], keypoints: int, *, stride: int, channels: int) -> None:
         super().__init__()
+        self.channels = channels
         self.strides = sorted((s for s in trunk_channels if s >= stride), reverse=True)
         self.laterals = nn.ModuleDict(
             {str(s): ConvUnit(trunk_channels[s], channels, active=False) for s in self.strides}

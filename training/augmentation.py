@@ -1,0 +1,161 @@
+"""Random views of a labelled image: geometry as one `ImageTransform`, then light, noise, blur, patches.
+
+Whatever is drawn depends on the generator handed in and on nothing else.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from acquisition.frame import Image
+from calibration.image_transform import ImageTransform
+
+Points = npt.NDArray[np.float64]
+Random = np.random.Generator
+
+
+@dataclass(frozen=True, slots=True)
+class Augmentation:
+    """How far a training sample may differ from its image.
+
+    Attributes
+    ----------
+    rotation_deg, scale:
+        Rotation is uniform in plus or minus the one, the scale log-uniform in 1/scale..scale.
+    jitter:
+        The animal's centre lies within this part of the crop's size from the crop's centre.
+    elsewhere:
+        Share of samples whose centre is anywhere on the image.
+    flip:
+        Share of mirrored samples (only where the keypoints' symmetric pairs are known).
+    gain, gamma, offset_levels:
+        Light: levels are scaled and bent by up to these factors, and shifted by up to these levels.
+    noise_levels:
+        Largest standard deviation of added noise.
+    blur:
+        Share of blurred samples (a line as of motion, up to `blur_px` long).
+    patches:
+        Share of samples in which a rectangle is covered.
+    """
+
+    rotation_deg: float = 180.0
+    scale: float = 1.25
+    jitter: float = 0.3
+    elsewhere: float = 0.1
+    flip: float = 0.5
+    gain: float = 1.3
+    gamma: float = 1.25
+    offset_levels: float = 20.0
+    noise_levels: float = 6.0
+    blur: float = 0.15
+    blur_px: float = 5.0
+    patches: float = 0.2
+
+
+NONE = Augmentation(
+    rotation_deg=0, scale=1, jitter=0, elsewhere=0, flip=0, gain=1, gamma=1, offset_levels=0, noise_levels=0,
+    blur=0, patches=0,
+)  # fmt: skip
+
+
+def rotation_found_in(points: npt.ArrayLike) -> float:
+    """How far labelled animals are turned against each other, deg, as a bound for `rotation_deg`.
+
+    Cameras above an arena see every direction, so 180 is right there; an animal that always stands
+    upright on the image must not be shown upside down. Parameters: points (N, K, 2) px, NaN missing.
+    The turn of each animal against the mean shape is the angle of the best fitting rotation
+    (Kendall 1984); bound: three times their circular standard deviation, at least 20.
+    """
+    xy = np.asarray(points, dtype=np.float64)
+    shape = xy[..., 0] + 1j * xy[..., 1]
+    seen = np.isfinite(shape)
+    enough = seen.sum(axis=1) >= 2
+    if enough.sum() < 2:
+        return 20.0
+    shape, seen = shape[enough], seen[enough]
+    centred = np.where(seen, shape - np.nanmean(shape, axis=1, keepdims=True), 0.0)
+    reference = centred[np.argmax(seen.sum(axis=1))]
+    turn = np.ones(len(centred), dtype=complex)
+    for _ in range(5):
+        turn = (centred * reference.conj()).sum(axis=1)
+        turn /= np.maximum(np.abs(turn), 1e-9)
+        reference = (centred * turn.conj()[:, None]).sum(axis=0)
+    agreement = min(1.0, abs(turn.mean()))
+    if agreement < 0.3:
+        return 180.0
+    return float(np.clip(3 * np.degrees(np.sqrt(-2 * np.log(agreement))), 20.0, 180.0))
+
+
+def draw_transform(
+    random: Random,
+    to_network: ImageTransform,
+    centre_px: npt.NDArray[np.float64],
+    crop_px: int,
+    augmentation: Augmentation,
+    *,
+    mirrored: bool,
+) -> ImageTransform:
+    """From image to crop: to network scale, then mirrored, turned and scaled about a point.
+
+    Parameters
+    ----------
+    to_network:
+        From the image to the network's input.
+    centre_px:
+        (2,) px of the image: what comes to lie near the crop's centre.
+    crop_px:
+        Side of the square crop, network px.
+    """
+    angle = np.radians(random.uniform(-augmentation.rotation_deg, augmentation.rotation_deg))
+    scale = augmentation.scale ** random.uniform(-1.0, 1.0)
+    linear = scale * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    if mirrored:
+        linear = linear @ np.diag([-1.0, 1.0])
+    target = (crop_px - 1) / 2 + random.uniform(-augmentation.jitter, augmentation.jitter, 2) * crop_px
+    about = ImageTransform(np.column_stack([linear, target - linear @ to_network.apply(centre_px)]))
+    return to_network.then(about)
+
+
+def alter_levels(random: Random, image: Image, augmentation: Augmentation) -> Image:
+    """Light, blur and noise on a uint8 crop (S, S) or (S, S, 3); returns a new array."""
+    gain = augmentation.gain ** random.uniform(-1.0, 1.0)
+    gamma = augmentation.gamma ** random.uniform(-1.0, 1.0)
+    shift = random.uniform(-augmentation.offset_levels, augmentation.offset_levels)
+    blurred = random.random() < augmentation.blur
+    deviation = random.uniform(0.0, augmentation.noise_levels) if augmentation.noise_levels else 0.0
+    levels = np.linspace(0.0, 1.0, 256) ** gamma * 255.0 * gain + shift
+    altered = cv2.LUT(image, np.clip(np.rint(levels), 0, 255).astype(np.uint8))
+    if blurred:
+        altered = cv2.filter2D(altered, -1, _line_kernel(random, augmentation.blur_px))
+    if deviation > 0:
+        noise = random.standard_normal(altered.shape, dtype=np.float32) * np.float32(deviation)
+        altered = cv2.add(altered, np.rint(noise).astype(np.int16), dtype=cv2.CV_8U)
+    return np.asarray(altered, np.uint8)
+
+
+def cover(random: Random, image: Image, points: Points, augmentation: Augmentation) -> npt.NDArray[np.bool_]:
+    """Cover a rectangle of the crop, in place; returns (K,) which of the points lie under it."""
+    covered = np.zeros(len(points), dtype=bool)
+    if random.random() < augmentation.patches:
+        side = image.shape[0]
+        low = random.uniform(0.0, 0.9, 2) * side
+        high = low + random.uniform(0.05, 0.25, 2) * side
+        (x0, y0), (x1, y1) = low.astype(int), high.astype(int)
+        image[y0:y1, x0:x1] = random.integers(0, 256)
+        inside = (points >= [x0 - 0.5, y0 - 0.5]) & (points < [x1 - 0.5, y1 - 0.5])
+        covered |= inside.all(axis=1)
+    return covered
+
+
+def _line_kernel(random: Random, longest_px: float) -> npt.NDArray[np.float32]:
+    """A line through the centre, symmetric, so that no point moves."""
+    length, angle = random.uniform(2.0, max(2.0, longest_px)), random.uniform(0.0, np.pi)
+    reach = int(np.ceil(longest_px / 2)) + 1
+    y, x = np.mgrid[-reach : reach + 1, -reach : reach + 1].astype(np.float64)
+    along, across = x * np.cos(angle) + y * np.sin(angle), y * np.cos(angle) - x * np.sin(angle)
+    weight = np.clip(length / 2 + 0.5 - np.abs(along), 0, 1) * np.clip(1 - np.abs(across), 0, 1)
+    return np.asarray(weight / weight.sum(), np.float32)

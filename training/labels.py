@@ -1,0 +1,325 @@
+"""CollectedData files: labels as DeepLabCut, napari and others read and write them.
+
+Both layouts of the CSV (one path column, or three index columns) and of the h5 (PyTables *table* and
+*fixed*) are read. Both files are written: the CSV in the new layout, the h5 in the *fixed* layout,
+because a *table* with two-level columns written by pandas 3 cannot be read by pandas 2.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import tempfile
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from acquisition.errors import RigposeError
+from training.files import write_bytes
+from training.project import LABELED_DATA, Project
+
+H5_KEY = "df_with_missing"
+# A label's last digits may differ between decimal text and binary; a person's edit never is this small.
+SAME_WITHIN_PX = 1e-3
+
+Points = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Labels:
+    """Labelled images.
+
+    Attributes
+    ----------
+    images:
+        Names relative to the project, `labeled-data/<folder>/<file>`, N of them.
+    keypoints:
+        Names, K of them.
+    points:
+        float64 (N, K, 2) px of the image; NaN where there is no label.
+    """
+
+    images: tuple[str, ...]
+    keypoints: tuple[str, ...]
+    points: Points
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def select(self, images: Iterable[str]) -> Labels:
+        """The labels of these images, in this order. Raises `KeyError` for one that is not there."""
+        row = {name: index for index, name in enumerate(self.images)}
+        chosen = tuple(images)
+        return Labels(chosen, self.keypoints, self.points[[row[name] for name in chosen]])
+
+    def in_order(self, keypoints: Sequence[str], whose: object) -> Labels:
+        """The labels of these keypoints, in this order. Raises `RigposeError` if one is not there."""
+        if missing := [name for name in keypoints if name not in self.keypoints]:
+            raise RigposeError(
+                whose, expected=f"the network's keypoints {', '.join(keypoints)}",
+                found=f"no keypoint '{missing[0]}'", remedy="Measure on a project with the same keypoints",
+            )  # fmt: skip
+        columns = [self.keypoints.index(name) for name in keypoints]
+        return Labels(self.images, tuple(keypoints), self.points[:, columns])
+
+
+def read_labels(project: Project, folders: Sequence[str] | None = None) -> Labels:
+    """All labels of a project (of some folders), images without any label left out.
+
+    Raises
+    ------
+    RigposeError
+        If there are none, if a file does not fit the project, or if a folder's h5 and CSV disagree.
+    """
+    if project.individuals:
+        raise RigposeError(
+            project.root, expected="a single-animal project",
+            found=f"{len(project.individuals)} individuals in config.yaml",
+            remedy="rigpose trains single-animal projects; track one animal per project",
+        )  # fmt: skip
+    base = project.root / LABELED_DATA
+    if folders is None:
+        folders = sorted(entry.name for entry in base.iterdir() if entry.is_dir()) if base.is_dir() else []
+    images: list[str] = []
+    points: list[Points] = [np.empty((0, len(project.keypoints), 2))]
+    for folder in folders:
+        found = read_folder(project, folder)
+        if found is not None:
+            images.extend(found.images)
+            points.append(found.points)
+    stacked = np.concatenate(points)
+    each = np.isfinite(stacked).all(axis=2)
+    labelled: npt.NDArray[np.bool_] = np.asarray(each).any(axis=1)
+    if not labelled.any():
+        raise RigposeError(
+            base, expected=f"labels in CollectedData_{project.scorer}.csv or .h5",
+            found=f"none in {len(folders)} folders" if folders else "no folder of labelled images",
+            remedy="Label some frames first",
+        )  # fmt: skip
+    kept = tuple(name for name, keep in zip(images, labelled, strict=True) if keep)
+    return Labels(kept, project.keypoints, stacked[labelled])
+
+
+def read_folder(project: Project, folder: str) -> Labels | None:
+    """The labels of one folder, None where it holds no label file. Raises `RigposeError`."""
+    place = project.root / LABELED_DATA / folder
+    csv_path, h5_path = (place / f"CollectedData_{project.scorer}.{kind}" for kind in ("csv", "h5"))
+    found = {}
+    if csv_path.is_file():
+        found[csv_path] = _arranged(_parse_csv(csv_path), project, folder, csv_path)
+    if h5_path.is_file():
+        found[h5_path] = _arranged(_parse_h5(h5_path), project, folder, h5_path)
+    if not found:
+        others = sorted(path.name for path in place.glob("CollectedData_*") if path.suffix in (".csv", ".h5"))
+        if others:
+            raise RigposeError(
+                place, expected=f"labels by the project's scorer '{project.scorer}'", found=others[0],
+                remedy="Rename the scorer in the file and its name, or the scorer in config.yaml",
+            )  # fmt: skip
+        return None
+    if len(found) == 2:
+        _refuse_difference(found[csv_path], found[h5_path], place)
+    return next(iter(found.values()))
+
+
+def write_labels(project: Project, folder: str, image_names: Sequence[str], points: npt.ArrayLike) -> None:
+    """Write `CollectedData_<scorer>.csv` and `.h5` of one folder, replacing what is there.
+
+    Parameters
+    ----------
+    image_names:
+        File names in `labeled-data/<folder>`, N of them.
+    points:
+        (N, K, 2) px in the order of the project's keypoints; NaN where there is no label.
+
+    Raises
+    ------
+    RigposeError
+        If an image is not there.
+    """
+    xy = np.asarray(points, dtype=np.float64)
+    if xy.shape != (len(image_names), len(project.keypoints), 2):
+        raise ValueError(
+            f"points {xy.shape} for {len(image_names)} images, {len(project.keypoints)} keypoints"
+        )
+    place = project.root / LABELED_DATA / folder
+    for name in image_names:
+        if not (place / name).is_file():
+            raise RigposeError(
+                place / name, expected="an image to label", found="no such file",
+                remedy="Extract the frame first",
+            )  # fmt: skip
+    order = sorted(range(len(image_names)), key=lambda row: image_names[row])
+    rows = [(LABELED_DATA, folder, image_names[row]) for row in order]
+    values = xy[order].reshape(len(order), -1)
+    csv_content = _csv_bytes(project, rows, values)
+    h5_content = _h5_bytes(project, rows, values)
+    write_bytes(place / f"CollectedData_{project.scorer}.h5", h5_content)
+    write_bytes(place / f"CollectedData_{project.scorer}.csv", csv_content)
+
+
+def dataset_hash(project: Project, labels: Labels) -> str:
+    """SHA-256 over names, points and image files: what a network was trained on."""
+    digest = hashlib.sha256(repr((project.keypoints, labels.images)).encode())
+    digest.update(np.ascontiguousarray(labels.points).tobytes())
+    for name in labels.images:
+        digest.update(hashlib.sha256((project.root / name).read_bytes()).digest())
+    return digest.hexdigest()
+
+
+# What a parser returns: scorer names, keypoint names in the file's order, image names, values (N, 2K).
+_Table = tuple[list[str], list[str], list[str], Points]
+
+
+def _parse_csv(path: Path) -> _Table:
+    try:
+        rows = [row for row in csv.reader(io.StringIO(path.read_text(encoding="utf-8-sig"))) if row]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise _damaged(path, str(error)) from None
+    several = len(rows) > 1 and rows[1][0] == "individuals"
+    if several:
+        raise _several_animals(path)
+    if len(rows) < 3 or [row[0] for row in rows[:3]] != ["scorer", "bodyparts", "coords"]:
+        raise _damaged(path, "no header of scorer, bodyparts, coords")
+    body = rows[3:]
+    index = 3 if body and body[0][0] == LABELED_DATA else 1
+    if not body and len(rows[0]) > 2 and not rows[0][1]:
+        index = 3
+    width = len(rows[0])
+    if any(len(row) != width for row in rows) or (width - index) % 2:
+        raise _damaged(path, "rows of different length")
+    if rows[2][index:] != ["x", "y"] * ((width - index) // 2):
+        raise _damaged(path, "coords that are not x, y, x, y, ...")
+    try:
+        values = [[float(cell) if cell.strip() else np.nan for cell in row[index:]] for row in body]
+    except ValueError as error:
+        raise _damaged(path, str(error)) from None
+    names = ["/".join(row[:index]) for row in body]
+    table = np.array(values, dtype=np.float64).reshape(len(body), width - index)
+    return rows[0][index:], rows[1][index::2], names, table
+
+
+def _parse_h5(path: Path) -> _Table:
+    import pandas
+
+    try:
+        frame: Any = pandas.read_hdf(path)
+    except Exception as error:  # PyTables and pandas raise a dozen kinds for a damaged file
+        raise _damaged(path, str(error).splitlines()[0] if str(error) else type(error).__name__) from None
+    levels = list(frame.columns.names)
+    if "individuals" in levels:
+        raise _several_animals(path)
+    if levels != ["scorer", "bodyparts", "coords"]:
+        raise _damaged(path, f"columns of {levels}")
+    columns = [tuple(str(part) for part in column) for column in frame.columns]
+    if [column[2] for column in columns] != ["x", "y"] * (len(columns) // 2):
+        raise _damaged(path, "coords that are not x, y, x, y, ...")
+    names = ["/".join(row) if isinstance(row, tuple) else str(row) for row in frame.index]
+    values = frame.to_numpy(dtype=np.float64)
+    return [column[0] for column in columns], [column[1] for column in columns[::2]], names, values
+
+
+def _arranged(table: _Table, project: Project, folder: str, path: Path) -> Labels:
+    """A file's table in the order of the project's keypoints, checked against the project."""
+    scorers, keypoints, names, values = table
+    if strange := sorted(set(scorers) - {project.scorer}):
+        raise RigposeError(
+            path, expected=f"the project's scorer '{project.scorer}' in its columns", found=f"'{strange[0]}'",
+            remedy="DeepLabCut would skip this folder: rename the scorer in the file or in config.yaml",
+        )  # fmt: skip
+    if unknown := [name for name in keypoints if name not in project.keypoints]:
+        raise RigposeError(
+            path, expected=f"the project's keypoints {', '.join(project.keypoints)}",
+            found=f"the unknown keypoint '{unknown[0]}'", remedy="Rename it, or add it to bodyparts",
+        )  # fmt: skip
+    if len(set(keypoints)) != len(keypoints):
+        raise _damaged(path, "a keypoint that stands there twice")
+    points = np.full((len(names), len(project.keypoints), 2), np.nan)
+    if keypoints:
+        columns = [project.keypoints.index(name) for name in keypoints]
+        points[:, columns] = values.reshape(len(names), len(keypoints), 2)
+    points[np.isinf(points)] = np.nan
+    points[~np.isfinite(points).all(axis=2)] = np.nan  # half a label is none
+    images = []
+    for name in names:
+        parts = name.replace("\\", "/").split("/")
+        if len(parts) < 2 or parts[-2] != folder:
+            raise RigposeError(
+                path, expected=f"images of the folder '{folder}'", found=name,
+                remedy="Move that row to the label file of its own folder",
+            )  # fmt: skip
+        images.append(f"{LABELED_DATA}/{folder}/{parts[-1]}")
+    if len(set(images)) != len(images):
+        twice = next(name for name in images if images.count(name) > 1)
+        raise RigposeError(path, expected="each image once", found=f"{twice} twice", remedy="Remove one row")
+    return Labels(tuple(images), project.keypoints, points)
+
+
+def _refuse_difference(in_csv: Labels, in_h5: Labels, place: Path) -> None:
+    """Whoever edited one of the two files only must say which is right."""
+    only = sorted(set(in_csv.images) ^ set(in_h5.images))
+    if only:
+        where = "CSV" if only[0] in in_csv.images else "h5"
+        difference = f"{only[0]} in the {where} alone ({len(only)} such images)"
+    else:
+        a, b = in_csv.points, in_h5.select(in_csv.images).points
+        same = np.isclose(a, b, rtol=0, atol=SAME_WITHIN_PX, equal_nan=True).all(axis=2)
+        if same.all():
+            return
+        row, keypoint = np.argwhere(~same)[0]
+        at = [f"({p[0]:.2f}, {p[1]:.2f})" for p in (a[row, keypoint], b[row, keypoint])]
+        difference = (
+            f"{in_csv.keypoints[keypoint]} of {in_csv.images[row]} at {at[0]} px in the CSV, at {at[1]} px "
+            f"in the h5 ({int((~same).sum())} such labels)"
+        )
+    raise RigposeError(
+        place, expected="equal labels in its CSV and its h5", found=difference,
+        remedy="Move the file that is out of date out of the folder",
+    )  # fmt: skip
+
+
+def _damaged(path: Path, found: str) -> RigposeError:
+    return RigposeError(
+        path, expected="a CollectedData file", found=found, remedy="Restore it from a copy or label again"
+    )
+
+
+def _several_animals(path: Path) -> RigposeError:
+    return RigposeError(
+        path, expected="labels of a single animal", found="a row of individuals",
+        remedy="rigpose trains single-animal projects; track one animal per project",
+    )  # fmt: skip
+
+
+def _csv_bytes(project: Project, rows: Sequence[tuple[str, ...]], values: Points) -> bytes:
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    twice = [name for name in project.keypoints for _ in range(2)]
+    writer.writerow(["scorer", "", "", *[project.scorer] * len(twice)])
+    writer.writerow(["bodyparts", "", "", *twice])
+    writer.writerow(["coords", "", "", *["x", "y"] * len(project.keypoints)])
+    for row, cells in zip(rows, values, strict=True):
+        writer.writerow([*row, *("" if np.isnan(cell) else repr(float(cell)) for cell in cells)])
+    return stream.getvalue().encode()
+
+
+def _h5_bytes(project: Project, rows: Sequence[tuple[str, ...]], values: Points) -> bytes:
+    import pandas
+
+    columns = pandas.MultiIndex.from_product(
+        [[project.scorer], list(project.keypoints), ["x", "y"]], names=["scorer", "bodyparts", "coords"]
+    )
+    # Indices of plain Python strings: pandas 2 does not know the string type that pandas 3 would choose.
+    columns = columns.set_levels([level.astype(object) for level in columns.levels])
+    index = pandas.MultiIndex.from_tuples(list(rows), names=[None] * 3)
+    index = index.set_levels([level.astype(object) for level in index.levels])
+    frame = pandas.DataFrame(values, index=index, columns=columns)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "labels.h5"
+        frame.to_hdf(path, key=H5_KEY, format="fixed", mode="w")
+        return path.read_bytes()
