@@ -36,6 +36,7 @@ CHECK_FOLDER = "check"
 CHECK_TABLE = "check.npz"
 CHECK_IMAGES_AT_MOST = 32
 
+
 @dataclass(frozen=True, slots=True)
 class Check:
     """The held-out frames a bundle carries, to measure its artifacts anywhere.
@@ -93,8 +94,10 @@ class Bundle:
         version = raw.get("schema_version")
         if not isinstance(version, int) or version > SCHEMA_VERSION:
             raise RigposeError(
-                path, expected=f"a bundle of schema version {SCHEMA_VERSION} or older",
-                found=f"version {version}", remedy="Update rigpose here, or export again with this version",
+                path,
+                expected=f"a bundle of schema version {SCHEMA_VERSION} or older",
+                found=f"version {version}",
+                remedy="Update rigpose here, or export again with this version",
             )
         manifest = parse_settings(Manifest, raw, path / MANIFEST_FILE)
         hashes = {artifact.file: artifact.sha256 for artifact in manifest.artifacts}
@@ -107,8 +110,10 @@ class Bundle:
                 count = table["keypoints"].shape[1]
             if count != len(manifest.keypoints):
                 raise RigposeError(
-                    path, expected=f"{len(manifest.keypoints)} keypoints, as the manifest names",
-                    found=f"{count} in {CHECK_FOLDER}/{CHECK_TABLE}", remedy="Export the bundle again",
+                    path,
+                    expected=f"{len(manifest.keypoints)} keypoints, as the manifest names",
+                    found=f"{count} in {CHECK_FOLDER}/{CHECK_TABLE}",
+                    remedy="Export the bundle again",
                 )
         return bundle
 
@@ -139,7 +144,9 @@ class Bundle:
             labels, keypoints = table["labels"], table["keypoints"]
         return Check(
             tuple(_read_png(folder / str(name)) for name in names),
-            tuple(ImageTransform(matrix) for matrix in matrices), labels, keypoints,
+            tuple(ImageTransform(matrix) for matrix in matrices),
+            labels,
+            keypoints,
         )
 
 
@@ -181,9 +188,11 @@ class BundleWriter:
             stored = image if image.ndim == 2 else cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
             cv2.imwrite(str(folder / name), stored)
         np.savez(
-            folder / CHECK_TABLE, images=np.array(names),
+            folder / CHECK_TABLE,
+            images=np.array(names),
             transforms=np.stack([transform.matrix for transform in check.transforms]),
-            labels=check.labels.astype(np.float64), keypoints=check.keypoints.astype(np.float32),
+            labels=check.labels.astype(np.float64),
+            keypoints=check.keypoints.astype(np.float32),
         )
 
     def finish(self, manifest: Manifest) -> Bundle:
@@ -215,7 +224,9 @@ def refuse_existing(output: Path) -> None:
     """Raise `RigposeError` where a bundle cannot be written because something is there."""
     if output.exists():
         raise RigposeError(
-            output, expected="a name that is free (a bundle is never changed)", found="something there",
+            output,
+            expected="a name that is free (a bundle is never changed)",
+            found="something there",
             remedy="Choose another -o, or remove it",
         )
 
@@ -229,15 +240,19 @@ def _read(path: Path, whose: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise RigposeError(
-            whose, expected=f"a model bundle with {path.relative_to(whose)}",
-            found=error.strerror or "no such file", remedy="Make one: rigpose export RUN -o X.bundle",
+            whose,
+            expected=f"a model bundle with {path.relative_to(whose)}",
+            found=error.strerror or "no such file",
+            remedy="Make one: rigpose export RUN -o X.bundle",
         ) from None
 
 
 def _same_hash(path: Path, expected: str, found: str) -> None:
     if expected != found:
         raise RigposeError(
-            path, expected=f"SHA-256 {expected[:16]}…, as written at export", found=f"{found[:16]}…",
+            path,
+            expected=f"SHA-256 {expected[:16]}…, as written at export",
+            found=f"{found[:16]}…",
             remedy="The file was changed or damaged: copy the bundle again, or export it again",
         )
 

@@ -48,24 +48,26 @@ class AnimalSize(Settings):
 class Parity(Settings):
     """Deviation from the trained network on real frames, in px of the original image.
 
-    `max_confident_px` is the largest among the keypoints the network is confident of (>= 0.5): where
-    nothing is seen, the argmax may flip between two equally meaningless cells.
+    Mean and maximum are over the keypoints the network sees (confidence >= 0.5; over all where it sees
+    none); `*_all_px` are over all, and large wherever the argmax of mere noise flips.
     """
 
     mean_px: float
     max_px: float
-    max_confident_px: float
+    points: int
+    mean_all_px: float
+    max_all_px: float
     frames: int
 
 
 class PixelError(Settings):
-    """Error against labels, in px of the original image. Signed: found minus labelled, mean by axis."""
+    """Error against labels, in px of the original image. Bias: found minus labelled, mean by axis."""
 
     mean_px: float
     median_px: float
     p95_px: float
-    signed_x_px: float
-    signed_y_px: float
+    bias_x_px: float
+    bias_y_px: float
     points: int
 
 
@@ -131,5 +133,5 @@ class Manifest(Settings):
     animal_size: AnimalSize | None = None
     provenance: Provenance
     trained: PixelError | None = None
-    artifacts: tuple[Artifact, ...] = Field(min_length=1)
+    artifacts: tuple[Artifact, ...]
     check_files: dict[str, str] = Field(default_factory=dict)

@@ -70,12 +70,16 @@ def check_image(image: npt.NDArray[Any], whose: object = "image") -> None:
     """Refuse, with `RigposeError`, what is not uint8 (H, W), (H, W, 1) or (H, W, 3)."""
     if image.dtype != np.uint8:
         raise RigposeError(
-            whose, expected="8 bits a sample (uint8)", found=str(image.dtype),
+            whose,
+            expected="8 bits a sample (uint8)",
+            found=str(image.dtype),
             remedy="Convert it to 8 bits; camera drivers do so by a stated rule",
         )
     if image.ndim not in (2, 3) or (image.ndim == 3 and image.shape[2] not in (1, 3)) or not image.size:
         raise RigposeError(
-            whose, expected="a shape of (H, W) mono or (H, W, 3) RGB", found=str(image.shape),
+            whose,
+            expected="a shape of (H, W) mono or (H, W, 3) RGB",
+            found=str(image.shape),
             remedy="Drop an alpha channel, add no batch dimension",
         )
 
@@ -84,8 +88,13 @@ def _resample(source: Image, transform: ImageTransform, target: Image) -> None:
     windows = _resize_windows(source.shape[1::-1], transform, target.shape[1::-1])
     if windows is None:
         cv2.warpAffine(
-            source, transform.matrix, target.shape[1::-1], dst=target, flags=cv2.INTER_LINEAR,
-            borderMode=cv2.BORDER_CONSTANT, borderValue=(PAD_LEVEL,) * 3,
+            source,
+            transform.matrix,
+            target.shape[1::-1],
+            dst=target,
+            flags=cv2.INTER_LINEAR,
+            borderMode=cv2.BORDER_CONSTANT,
+            borderValue=(PAD_LEVEL,) * 3,
         )
         return
     (left, top, right, bottom), (sx0, sy0, sx1, sy1) = windows

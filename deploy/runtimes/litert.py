@@ -86,8 +86,12 @@ class LiteRTRuntime:
         heatmap, layout, heatmap_quantization = self._heatmap
         offset, _, offset_quantization = self._offset
         keypoints = decode(
-            self._interpreter.get_tensor(heatmap), self._interpreter.get_tensor(offset), self._stride,
-            layout=layout, heatmap_quantization=heatmap_quantization, offset_quantization=offset_quantization,
+            self._interpreter.get_tensor(heatmap),
+            self._interpreter.get_tensor(offset),
+            self._stride,
+            layout=layout,
+            heatmap_quantization=heatmap_quantization,
+            offset_quantization=offset_quantization,
         )
         self.decode_ns = time.monotonic_ns() - invoked_ns
         return keypoints
@@ -95,6 +99,9 @@ class LiteRTRuntime:
     def describe(self) -> dict[str, Any]:
         """Runtime, version, threads and batch, as JSON."""
         return {
-            "runtime": "litert", "version": version("ai-edge-litert"), "device": "CPU",
-            "threads": self._threads, "batch": self.batch,
+            "runtime": "litert",
+            "version": version("ai-edge-litert"),
+            "device": "CPU",
+            "threads": self._threads,
+            "batch": self.batch,
         }

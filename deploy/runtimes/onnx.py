@@ -62,6 +62,9 @@ class OnnxRuntime:
     def describe(self) -> dict[str, Any]:
         """Runtime, version, threads and batch, as JSON."""
         return {
-            "runtime": "onnx", "version": self._version, "device": "CPU",
-            "threads": self._threads, "batch": self.batch,
+            "runtime": "onnx",
+            "version": self._version,
+            "device": "CPU",
+            "threads": self._threads,
+            "batch": self.batch,
         }

@@ -79,7 +79,9 @@ def choose(bundle: Bundle, runtime: str = AUTO, precision: str = AUTO) -> Choice
     """
     if runtime not in (AUTO, *RUNTIMES):
         raise RigposeError(
-            f"runtime '{runtime}'", expected=f"one of auto, {', '.join(RUNTIMES)}", found=f"'{runtime}'",
+            f"runtime '{runtime}'",
+            expected=f"one of auto, {', '.join(RUNTIMES)}",
+            found=f"'{runtime}'",
             remedy="Choose another --runtime",
         )
     passed_over: list[str] = []
@@ -102,12 +104,15 @@ def choose(bundle: Bundle, runtime: str = AUTO, precision: str = AUTO) -> Choice
             return Choice(artifact, f"{name} {level}: {why}")
     held = ", ".join(f"{artifact.runtime} {artifact.precision}" for artifact in bundle.manifest.artifacts)
     remedy = (
-        f"pip install 'rigpose[{missing[0]}]'" if missing
+        f"pip install 'rigpose[{missing[0]}]'"
+        if missing
         else f"The bundle holds {held}: choose another --runtime or --precision"
     )
     raise RigposeError(
-        bundle.path, expected=f"an artifact for runtime {runtime}, precision {precision}",
-        found="; ".join(dict.fromkeys(passed_over)) or "none of that kind", remedy=remedy,
+        bundle.path,
+        expected=f"an artifact for runtime {runtime}, precision {precision}",
+        found="; ".join(dict.fromkeys(passed_over)) or "none of that kind",
+        remedy=remedy,
     )
 
 
@@ -136,8 +141,11 @@ class LoadedRuntime:
         """What runs, as JSON: artifact, precision, hash, reason, and the runtime's own words."""
         artifact = self.choice.artifact
         return {
-            **self.runtime.describe(), "artifact": artifact.file, "artifact_sha256": artifact.sha256,
-            "precision": artifact.precision, "reason": self.choice.reason,
+            **self.runtime.describe(),
+            "artifact": artifact.file,
+            "artifact_sha256": artifact.sha256,
+            "precision": artifact.precision,
+            "reason": self.choice.reason,
         }
 
 
@@ -159,6 +167,8 @@ def load_runtime(
         return LoadedRuntime(build(path, bundle.manifest, batch=batch, threads=threads), choice)
     except (RuntimeError, ValueError, ImportError) as error:
         raise RigposeError(
-            path, expected=f"an artifact that {choice.artifact.runtime} can run on this machine",
-            found=" ".join(str(error).split())[:200], remedy="Choose another --runtime, or export again",
+            path,
+            expected=f"an artifact that {choice.artifact.runtime} can run on this machine",
+            found=" ".join(str(error).split())[:200],
+            remedy="Choose another --runtime, or export again",
         ) from error

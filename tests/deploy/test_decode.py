@@ -63,8 +63,11 @@ def test_ties_of_int8_heatmaps_carry_no_bias(offset_gain: float) -> None:
     offset_scale = 0.05
     stored_offset = np.clip(np.rint(offset / offset_scale), -128, 127).astype(np.int8)
     keypoints = decode(
-        stored, stored_offset, STRIDE,
-        heatmap_quantization=(scale, 0), offset_quantization=(offset_scale, 0),
+        stored,
+        stored_offset,
+        STRIDE,
+        heatmap_quantization=(scale, 0),
+        offset_quantization=(offset_scale, 0),
     )
     signed = (keypoints[..., :2] - points).mean(axis=(0, 1))
     assert np.abs(signed).max() < 0.06
