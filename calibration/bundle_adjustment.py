@@ -3,7 +3,9 @@
 Levenberg-Marquardt on an analytic Jacobian (rotations by left multiplication, R <- exp(w) R). A
 view touches one camera and one board pose, so the board poses are eliminated (Schur complement;
 Triggs et al., "Bundle adjustment: a modern synthesis", 2000) and what is left is a dense system in
-the cameras. The loss is Huber's. No random numbers, one order of summation: the same result bit
+the cameras. The loss is Huber's. Where cameras run freely, each has a delay (the constant part of
+what its time stamps do not tell) and each view a jitter around it, along the measured velocity of
+its corners; the jitter is eliminated view by view. No random numbers, one order of summation: the same result bit
 for bit.
 """
 
@@ -21,12 +23,15 @@ Array = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
 
 LENS = 9  # fx fy cx cy k1 k2 p1 p2 k3
-CAMERA = LENS + 6
+DELAY = LENS + 6
+CAMERA = DELAY + 1
 MAX_STEPS = 200
 ENOUGH = 1e-12  # relative gain of a step below which the sum of squares has settled
 HUBER = 2.5  # sigmas: 4 % of good corners lie beyond, hardly any efficiency is lost
 OUTLIER = 5.0  # sigmas of its view: such a corner is a wrong detection
 ROUNDS = 4
+CAMERA_RANGE = 1.5  # a camera's noise may differ from the rig's by this factor
+VIEW_RANGE = 4.0  # a view's may exceed its camera's by this factor
 FLOOR_PX = 1e-6  # so that perfect synthetic corners do not divide by nothing
 
 
@@ -42,6 +47,8 @@ class Bundle:
         (C, 3, 3), (C, 3) mm: world to camera.
     board_rotations, board_translations:
         (I, 3, 3), (I, 3) mm: board to world, one per instant.
+    delays, jitter:
+        (C,), (V,) s: how much later than its instant a camera's images, and a single view, were taken.
     """
 
     lenses: Array
@@ -49,6 +56,8 @@ class Bundle:
     translations: Array
     board_rotations: Array
     board_translations: Array
+    delays: Array
+    jitter: Array
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -61,8 +70,12 @@ class Problem:
         int64 (V,): which camera and which row of the board poses.
     points:
         (V, P, 3) mm on the board; px: (V, P, 2); valid: (V, P).
+    velocity:
+        (V, P, 2) px/s: zero where unknown.
     sigma:
         (V,) px: noise of a view's corners.
+    jitter_s:
+        Standard deviation of the views' jitter; 0: the cameras are synchronised.
     """
 
     camera: npt.NDArray[np.int64]
@@ -70,19 +83,24 @@ class Problem:
     points: Array
     px: Array
     valid: Mask
+    velocity: Array
     sigma: Array
+    jitter_s: float = 0.0
 
     @classmethod
     def of_views(cls, views: tuple[View, ...], boards: npt.NDArray[np.int64], points_mm: Array) -> Problem:
         """Pack views; `boards` gives each view's row of the board poses."""
         most = max(len(view.ids) for view in views)
         points, px = np.zeros((len(views), most, 3)), np.zeros((len(views), most, 2))
+        velocity = np.zeros_like(px)
         valid = np.zeros((len(views), most), dtype=bool)
         for v, view in enumerate(views):
             n = len(view.ids)
             points[v, :n], px[v, :n], valid[v, :n] = points_mm[view.ids], view.px, True
+            if view.velocity is not None:
+                velocity[v, :n] = view.velocity
         camera = np.array([view.camera for view in views])
-        return cls(camera, np.asarray(boards), points, px, valid, np.ones(len(views)))
+        return cls(camera, np.asarray(boards), points, px, valid, velocity, np.ones(len(views)))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -100,7 +118,7 @@ class Adjusted:
     sigma:
         (V,) px: noise per axis given to each view.
     camera_covariance:
-        (C, 15, 15): lens, rotation (left, rad), translation (mm); zero where a parameter is fixed.
+        (C, 16, 16): lens, rotation (left, rad), translation (mm), delay (s); zero where a parameter is fixed.
     steps:
         Steps of the last round.
     """
@@ -133,6 +151,7 @@ def adjust(
     free = np.zeros((cameras, CAMERA), dtype=bool)
     free[:, :LENS] = free_lens
     free[:, LENS:] = ~np.isin(np.arange(cameras), fixed_cameras)[:, None]
+    free[:, DELAY] &= problem.jitter_s > 0
     seen = problem.valid
     bundle, steps = start, 0
     for attempt in range(rounds):
@@ -160,23 +179,31 @@ def project_board(bundle: Bundle, camera: Array, board: Array, points: Array) ->
 
 def _residuals(problem: Problem, bundle: Bundle) -> Array:
     residuals = project_board(bundle, problem.camera, problem.board, problem.points) - problem.px
+    residuals += problem.velocity * _late(problem, bundle)
     return np.where(problem.valid[..., None], residuals, 0.0)
 
 
+def _late(problem: Problem, bundle: Bundle) -> Array:
+    return (bundle.delays[problem.camera] + bundle.jitter)[:, None, None]
+
+
 def _view_noise(problem: Problem, residuals: Array) -> Array:
-    """Noise per axis of every view, px: its camera's, or its own where that is larger."""
+    """Noise per axis of every view, px: its camera's, or its own where that is clearly larger.
+
+    Bounded: a view or camera that were free to call itself noisy could leave the solution.
+    """
     squares = np.where(problem.valid, (residuals**2).sum(-1), np.nan)
     # the squared length of 2D noise has median 2 ln 2 sigma^2
     own = np.array([np.nanmedian(row) if np.isfinite(row).any() else 0.0 for row in squares]) / np.log(4)
-    sigma = np.empty(len(own))
+    overall = np.nanmedian(squares) / np.log(4)
+    sigma2 = np.empty(len(own))
     for camera in np.unique(problem.camera):
         mine = problem.camera == camera
-        common = np.nanmedian(squares[mine]) / np.log(4)
+        common = np.clip(np.nanmedian(squares[mine]) / np.log(4), overall / CAMERA_RANGE**2, overall * CAMERA_RANGE**2)
         # of few corners the median wanders: only what is clearly worse is called worse
-        corners = np.maximum(problem.valid[mine].sum(1), 1)
-        clearly = own[mine] > common * (1 + 3 / np.sqrt(corners))
-        sigma[mine] = np.sqrt(np.where(clearly, own[mine], common))
-    return np.maximum(sigma, FLOOR_PX)
+        clearly = own[mine] > common * (1 + 3 / np.sqrt(np.maximum(problem.valid[mine].sum(1), 1)))
+        sigma2[mine] = np.where(clearly, np.minimum(own[mine], common * VIEW_RANGE**2), common)
+    return np.maximum(np.sqrt(sigma2), FLOOR_PX)
 
 
 def _pixels(local: Array, lens: Array) -> tuple[Array, Array, Array]:
@@ -192,7 +219,7 @@ def _pixels(local: Array, lens: Array) -> tuple[Array, Array, Array]:
 
 
 def jacobians(problem: Problem, bundle: Bundle) -> tuple[Array, Array, Array]:
-    """Residuals (V, P, 2) and derivatives by camera (V, P, 2, 15) and by board pose (V, P, 2, 6)."""
+    """Residuals (V, P, 2) and derivatives by camera (V, P, 2, 16) and by board pose (V, P, 2, 6)."""
     lens = bundle.lenses[problem.camera][:, None]
     camera_r, board_r = bundle.rotations[problem.camera], bundle.board_rotations[problem.board]
     turned = problem.points @ board_r.swapaxes(-1, -2)
@@ -228,38 +255,58 @@ def jacobians(problem: Problem, bundle: Bundle) -> tuple[Array, Array, Array]:
     )
     by_world = by_local @ camera_r[:, None]
     by_camera[..., LENS : LENS + 3] = -by_local @ skew(seen)
-    by_camera[..., LENS + 3 :] = by_local
+    by_camera[..., LENS + 3 : DELAY] = by_local
+    by_camera[..., DELAY] = problem.velocity
     by_board = np.concatenate([-by_world @ skew(turned), by_world], axis=-1)
-    return np.where(problem.valid[..., None], px - problem.px, 0.0), by_camera, by_board
+    residuals = px - problem.px + problem.velocity * _late(problem, bundle)
+    return np.where(problem.valid[..., None], residuals, 0.0), by_camera, by_board
 
 
-def _loss(problem: Problem, residuals: Array) -> tuple[float, Array]:
-    """Sum of Huber's loss and the weight (V, P) of every corner."""
+def _loss(problem: Problem, bundle: Bundle, residuals: Array) -> tuple[float, Array]:
+    """Sum of Huber's loss (and of the jitter's prior), and the weight (V, P) of every corner."""
     error = np.sqrt((residuals**2).sum(-1)) / problem.sigma[:, None]
     linear = error > HUBER
     loss = np.where(linear, 2 * HUBER * error - HUBER**2, error**2)
     weight = np.where(linear, HUBER / np.maximum(error, HUBER), 1.0) / problem.sigma[:, None] ** 2
-    return float(loss[problem.valid].sum()), np.where(problem.valid, weight, 0.0)
+    prior = (bundle.jitter**2).sum() * _stiffness(problem)
+    return float(loss[problem.valid].sum() + prior), np.where(problem.valid, weight, 0.0)
+
+
+def _stiffness(problem: Problem) -> float:
+    return 1 / problem.jitter_s**2 if problem.jitter_s > 0 else 0.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Normal:
-    """Normal equations: cameras (C*15)^2, coupling (I, C*15, 6), boards (I, 6, 6), right sides."""
+    """Normal equations: cameras (C*16)^2, coupling (I, C*16, 6), boards (I, 6, 6), right sides.
+
+    `views` (V, 24) gives a view's jitter from the steps: constant, minus by camera, minus by board.
+    """
 
     cameras: Array
     coupling: Array
     boards: Array
     right_cameras: Array
     right_boards: Array
+    views: Array
 
 
 def _normal(problem: Problem, bundle: Bundle) -> tuple[float, _Normal]:
     residuals, by_camera, by_board = jacobians(problem, bundle)
-    loss, weight = _loss(problem, residuals)
+    loss, weight = _loss(problem, bundle, residuals)
     views, corners = weight.shape
-    joint = np.concatenate([by_camera, by_board, residuals[..., None]], -1)
-    joint = (joint * np.sqrt(weight)[..., None, None]).reshape(views, corners * 2, CAMERA + 7)
-    product = joint.swapaxes(-1, -2) @ joint  # (V, 22, 22)
+    joint = np.concatenate([by_camera, by_board, residuals[..., None], problem.velocity[..., None]], -1)
+    joint = (joint * np.sqrt(weight)[..., None, None]).reshape(views, corners * 2, CAMERA + 8)
+    product = joint.swapaxes(-1, -2) @ joint  # (V, 24, 24)
+    back = np.zeros((views, CAMERA + 7))
+    if problem.jitter_s > 0:
+        stiffness = _stiffness(problem)
+        product[:, -1, -1] += stiffness
+        product[:, -2, -1] += stiffness * bundle.jitter
+        back = product[:, :-1, -1] / product[:, -1, -1][:, None]
+        product = product[:, :-1, :-1] - product[:, :-1, -1][..., None] * back[:, None]
+    else:
+        product = product[:, :-1, :-1]
     n, boards = len(bundle.lenses), len(bundle.board_rotations)
     blocks, right = np.zeros((n, CAMERA, CAMERA)), np.zeros((n, CAMERA))
     coupling = np.zeros((boards, n, CAMERA, 6))
@@ -272,7 +319,8 @@ def _normal(problem: Problem, bundle: Bundle) -> tuple[float, _Normal]:
     full = np.zeros((n * CAMERA, n * CAMERA))
     for c in range(n):
         full[c * CAMERA : (c + 1) * CAMERA, c * CAMERA : (c + 1) * CAMERA] = blocks[c]
-    return loss, _Normal(full, coupling.reshape(boards, n * CAMERA, 6), board_blocks, right.ravel(), board_right)
+    coupling = coupling.reshape(boards, n * CAMERA, 6)
+    return loss, _Normal(full, coupling, board_blocks, right.ravel(), board_right, back)
 
 
 def _reduced(normal: _Normal, damping: float) -> tuple[Array, Array, Array]:
@@ -304,13 +352,16 @@ def _step(normal: _Normal, free: Mask, damping: float) -> tuple[Array, Array]:
     return step.reshape(-1, CAMERA), np.linalg.solve(boards, rest[..., None])[..., 0]
 
 
-def _moved(bundle: Bundle, cameras: Array, boards: Array) -> Bundle:
+def _moved(problem: Problem, bundle: Bundle, views: Array, cameras: Array, boards: Array) -> Bundle:
+    steps = np.concatenate([cameras[problem.camera], boards[problem.board]], axis=1)
     return Bundle(
         bundle.lenses + cameras[:, :LENS],
         rotation_matrix(cameras[:, LENS : LENS + 3]) @ bundle.rotations,
-        bundle.translations + cameras[:, LENS + 3 :],
+        bundle.translations + cameras[:, LENS + 3 : DELAY],
         rotation_matrix(boards[:, :3]) @ bundle.board_rotations,
         bundle.board_translations + boards[:, 3:],
+        bundle.delays + cameras[:, DELAY],
+        bundle.jitter - views[:, -1] - (views[:, :-1] * steps).sum(1),
     )
 
 
@@ -318,8 +369,8 @@ def _minimise(problem: Problem, bundle: Bundle, free: Mask) -> tuple[Bundle, int
     damping = 1e-3
     loss, normal = _normal(problem, bundle)
     for step in range(1, MAX_STEPS + 1):
-        trial = _moved(bundle, *_step(normal, free, damping))
-        trial_loss = _loss(problem, _residuals(problem, trial))[0]
+        trial = _moved(problem, bundle, normal.views, *_step(normal, free, damping))
+        trial_loss = _loss(problem, trial, _residuals(problem, trial))[0]
         if np.isfinite(trial_loss) and trial_loss < loss and np.all(trial.lenses[:, :2] > 0):
             settled = loss - trial_loss < ENOUGH * loss
             bundle, damping = trial, max(damping / 10, 1e-12)

@@ -28,6 +28,8 @@ class View:
     sharpness:
         Steepness of the edges at the corners, 1/px; 0 where it was not measured. The
         noise of a corner is inverse to it.
+    velocity:
+        float64 (n, 2) px/s: how the corners moved, of a free-running camera; None where unknown.
     """
 
     camera: int
@@ -36,6 +38,7 @@ class View:
     ids: npt.NDArray[np.int64]
     px: npt.NDArray[np.float64]
     sharpness: float = 0.0
+    velocity: npt.NDArray[np.float64] | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
