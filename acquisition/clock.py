@@ -60,7 +60,8 @@ class DeviceClock:
         self._origin_ns: int | None = None
         self._bins: deque[tuple[int, int]] = deque(maxlen=_BINS)  # smallest latency of each: (stamp, excess)
         self._bin_end_ns = 0
-        self._scatter_ns = 0.0
+        self._scatter_ns = float(_ARRIVAL_UNCERTAINTY_NS)  # until frames have told better
+        self._frames = 0
         self.drift = 0.0
         self.offset_ns = 0
 
@@ -84,9 +85,11 @@ class DeviceClock:
             self._origin_ns = middle_ns
         self._learn(middle_ns, excess)
         base = self.offset_ns + round(self.drift * (middle_ns - self._origin_ns))
-        self._scatter_ns += 0.02 * (excess - base - self._scatter_ns)
-        settled = min(1.0, len(self._bins) / 4)
-        found = self._scatter_ns * (1.0 - 0.9 * settled)
+        self._frames += 1
+        self._scatter_ns += max(0.02, 1 / (self._frames + 1)) * (excess - base - self._scatter_ns)
+        # How near the smallest of n latencies comes to the floor depends on how rare small ones are;
+        # with several independent delays it nears it by the square root of n.
+        found = self._scatter_ns * max(0.1, min(1.0, 3 / math.sqrt(self._frames)))
         t_ns = middle_ns + base - self._floor_ns
         if self._pulses is not None:
             first_ns, period_ns = self._pulses

@@ -12,6 +12,10 @@ import av.error
 
 from acquisition.frame import Image
 
+CHANNELS_TAG = "RIGPOSE_CHANNELS"
+"""Says that a picture is mono: the H.264 decoder gives colour planes all the same."""
+
+_FULL_RANGE = 2  # AVCOL_RANGE_JPEG: 0 is black and 255 is white, also in a codec that thinks in 16 to 235
 _MATROSKA = {
     # Clusters are what a killed process loses: short ones, written out packet by packet.
     "flush_packets": "1",
@@ -62,12 +66,16 @@ class Encoder:
         self._pixel_format = pixel_format
         self._last_ms = -1
         self._container = av.open(str(path), "w", format="matroska", options=_MATROSKA)
+        self._container.metadata[CHANNELS_TAG] = str(channels)
         rate = Fraction(rate_hz if rate_hz > 0 else 30).limit_denominator(1000)
         self._stream: Any = self._container.add_stream(encoder, rate=rate, options=plan.options)
         self._stream.width, self._stream.height = width_px, height_px
         self._stream.pix_fmt = pixel_format
         self._stream.time_base = Fraction(1, 1000)
         self._stream.codec_context.time_base = Fraction(1, 1000)
+        self._full_range = channels == 1
+        if self._full_range:
+            self._stream.codec_context.color_range = _FULL_RANGE
         self._stream.codec_context.gop_size = max(1, round(rate_hz))
         self._stream.codec_context.thread_count = 1  # one busy thread a camera; slices cost quality
 
@@ -81,6 +89,8 @@ class Encoder:
         frame = av.VideoFrame.from_ndarray(image, format=self._format)
         if self._pixel_format != self._format:
             frame = frame.reformat(format=self._pixel_format)
+        if self._full_range:
+            frame.color_range = _FULL_RANGE
         frame.pts = self._last_ms
         frame.time_base = Fraction(1, 1000)
         for packet in self._stream.encode(frame):

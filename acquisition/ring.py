@@ -101,7 +101,7 @@ class RingWriter:
     ) -> None:
         self.geometry = geometry
         self.dropped = 0
-        self._path = path
+        self.path = path
         self._clients: list[_Client] = []
         self._free = deque(range(geometry.slots))
         self._holders = [0] * geometry.slots
@@ -177,7 +177,7 @@ class RingWriter:
     def close(self) -> None:
         """End the ring: every reader sees its end. Images still leased stay valid for their readers."""
         self._listener.close()
-        self._path.unlink(missing_ok=True)
+        self.path.unlink(missing_ok=True)
         for client in list(self._clients):
             self._forget(client)
         if self._memfd >= 0:

@@ -11,6 +11,7 @@ import av
 import av.error
 import numpy as np
 
+from acquisition.encoder import CHANNELS_TAG
 from acquisition.errors import RigposeError
 from acquisition.frame import Image
 
@@ -100,6 +101,7 @@ def open_video(path: Path) -> Video:
             frame = next(container.decode(stream), None)
             rate = stream.average_rate or stream.guessed_rate
             claimed = stream.frames or None
+            tagged = container.metadata.get(CHANNELS_TAG)
     except (av.error.FFmpegError, OSError, IndexError) as error:
         raise _not_a_video(path, error) from None
     if frame is None:
@@ -107,7 +109,7 @@ def open_video(path: Path) -> Video:
             path, expected="a video with pictures", found="not one that decodes",
             remedy="Record it again, or restore the file from a copy",
         )  # fmt: skip
-    channels = 1 if frame.format.name.startswith("gray") else 3
+    channels = int(tagged) if tagged in ("1", "3") else 1 if frame.format.name.startswith("gray") else 3
     info = VideoInfo(path, frame.width, frame.height, channels, float(rate) if rate else 0.0, claimed)
     return Video(info)
 
