@@ -11,7 +11,7 @@ import numpy as np
 
 from acquisition.errors import RigposeError
 from acquisition.progress import Progress
-from acquisition.recorder import RecorderPlan, recorder
+from acquisition.recorder import RecorderPlan, disk_shortage, recorder
 from acquisition.recording import Recording
 from acquisition.rig import RigSettings
 from acquisition.rig_run import RigRun
@@ -81,6 +81,13 @@ def record(
     with runtime_folder() as runtime:
         run = RigRun(rig, runtime, [recorder_process(runtime, Path(output), rig)])
         session = Session.create(output, rig, subject=subject, notes=notes)
+        shortage = disk_shortage(session.folder, rig.recording)
+        if shortage:
+            session.remove()
+            raise RigposeError(
+                output, expected="room for a recording", found=shortage,
+                remedy="Free some space, or lower recording.keep_free_gb in the rig file",
+            )  # fmt: skip
         how = "failed"
         try:
             with run:

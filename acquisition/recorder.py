@@ -47,13 +47,27 @@ class RecorderPlan:
         return folder / f"{folder.name}_{camera}{suffix}"
 
 
+def disk_shortage(folder: Path, settings: RecordingSettings) -> str:
+    """'' where `folder` has the free space that is to be kept, else the figures."""
+    free_gb = shutil.disk_usage(folder).free / 1e9
+    if free_gb >= settings.keep_free_gb:
+        return ""
+    return f"{free_gb:.2f} GB free, {settings.keep_free_gb:g} GB to be kept"
+
+
 def recorder(link: ChildLink, plan: RecorderPlan) -> None:
-    """Record until told to stop; then what is in the rings and queues is still written."""
+    """Record until told to stop; then what is in the rings and queues is still written.
+
+    A recording that ended by itself is closed and said, and the process waits to be told: the rig,
+    and a tracker on it, go on.
+    """
     recording = _Recording(link, plan)
     try:
         recording.run()
     finally:
         recording.finish()
+    while recording.ended and not link.wait(1.0):
+        link.report()
 
 
 class _Recording:
@@ -76,7 +90,7 @@ class _Recording:
         while not self._link.stopping and not self.ended:
             self._take(self._rings.receive(0.05))
             for camera in self._rings.gone():
-                self._events.append("camera gone", camera=camera)
+                self._note("camera gone", camera=camera)
             self._each_second()
             if self._rings.connected:
                 self._link.report(state="ready", cameras=self._counters())
@@ -92,7 +106,7 @@ class _Recording:
         for camera, track in self._tracks.items():
             if track.error:
                 self.ended = self.ended or f"{camera}: {track.error}"
-        self._events.append("recording ended", why=self.ended or "stopped")
+        self._note("recording ended", why=self.ended or "stopped")
         self._events.close()
         self._link.report(now=True, state="ended", ended=self.ended, cameras=self._counters())
 
@@ -119,7 +133,7 @@ class _Recording:
         stamp = leased.stamp
         if stamp.absence is Absence.RING_FULL:
             # asdict would carry the enumeration; the row is what a table would have had.
-            self._events.append("ring full", **{**asdict(stamp), "absence": Absence.RING_FULL.value})
+            self._note("ring full", **{**asdict(stamp), "absence": Absence.RING_FULL.value})
             return True
         assert leased.image is not None
         track = self._tracks.get(camera)
@@ -134,7 +148,7 @@ class _Recording:
                 self._plan, camera, leased.image.shape, float(info.get("rate_hz", 30.0)), self._origin_ns
             )
         if stamp.lost_before == NEW_COUNT and track.rows:
-            self._events.append("camera back", camera=camera, seq=stamp.seq, t_exposure_ns=stamp.t_exposure_ns)
+            self._note("camera back", camera=camera, seq=stamp.seq, t_exposure_ns=stamp.t_exposure_ns)
         return track.put(stamp, leased.image)
 
     def _each_second(self) -> None:
@@ -142,17 +156,20 @@ class _Recording:
         if now_ns < self._next_second_ns:
             return
         self._next_second_ns = now_ns + _SECOND_NS
+        anchor = clock_anchor()
+        self._note(
+            "clock", anchor.t_ns, boot_id=anchor.boot_id, realtime_ns=anchor.realtime_ns,
+            uncertainty_ns=anchor.uncertainty_ns,
+        )  # fmt: skip
+        shortage = disk_shortage(self._folder, self._plan.settings)
+        if shortage:
+            self._end(f"disk: {shortage}")
+
+    def _note(self, kind: str, t_ns: int | None = None, **facts: Any) -> None:
         try:
-            anchor = clock_anchor()
-            self._events.append(
-                "clock", anchor.t_ns, boot_id=anchor.boot_id, realtime_ns=anchor.realtime_ns,
-                uncertainty_ns=anchor.uncertainty_ns,
-            )  # fmt: skip
+            self._events.append(kind, t_ns, **facts)
         except OSError as error:
-            self._end(f"events: {error.strerror or error}")
-        free = shutil.disk_usage(self._folder).free
-        if free < self._plan.settings.keep_free_gb * 1e9:
-            self._end(f"disk: {free / 1e9:.2f} GB free, {self._plan.settings.keep_free_gb:g} GB to be kept")
+            self._end(f"events: {_words(error)}")
 
     def _end(self, why: str) -> None:
         """Stop recording, not the rig."""

@@ -38,7 +38,10 @@ class RingReaders:
         return all(reader.connected for reader in self.readers.values())
 
     def receive(self, timeout_s: float) -> list[Leased]:
-        """Every frame that is there, in order within each camera; waits for the first up to `timeout_s`."""
+        """Every frame that is there, in order within each camera; waits for the first up to `timeout_s`.
+
+        Returns at once when a ring has ended: what it returns came before that, and `gone` tells.
+        """
         until_ns = time.monotonic_ns() + int(timeout_s * 1e9)
         while True:
             self._connect()
@@ -51,11 +54,11 @@ class RingReaders:
                 poll.register(reader, select.POLLIN)
             poll.poll(left_ms)
             frames = [frame for camera in self.readers for frame in self._drain(camera)]
-            if frames or time.monotonic_ns() >= until_ns:
+            if frames or self._gone or time.monotonic_ns() >= until_ns:
                 return frames
 
     def gone(self) -> list[str]:
-        """Cameras whose ring has ended since the last call."""
+        """Cameras whose ring has ended since the last call. Ask after each `receive`."""
         gone, self._gone = self._gone, []
         return gone
 

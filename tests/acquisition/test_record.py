@@ -1,0 +1,180 @@
+"""Recording the simulated rig, against its truth; and what goes wrong on the way."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from acquisition.errors import RigposeError
+from acquisition.frame import Absence
+from acquisition.record import RecordingSummary, record, summarise
+from acquisition.recording import Recording
+from acquisition.simulation.scene import write_scene
+from acquisition.simulation.timeline import Cause
+from acquisition.simulation.truth import Truth
+from rigpose.rig_file import load_rig
+
+CAUSES = {Cause.DELIVERED: None, Cause.LOST: Absence.LOST, Cause.IGNORED: Absence.IGNORED}
+
+
+def small_rig(folder: Path, **settings) -> Path:
+    wished = {"kind": "animal", "seed": 3, "frame_sets": 20, "cameras": 3, "size": (160, 120), **settings}
+    return write_scene(folder / "scene", **wished)
+
+
+def children_of(pid: int) -> set[int]:
+    found = set()
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        found |= {int(child) for child in (task / "children").read_text().split()}
+    return found
+
+
+@pytest.fixture(scope="module")
+def recorded(tmp_path_factory) -> tuple[RecordingSummary, Path, Truth]:
+    """Five seconds of three cameras that lose 8 % and ignore 3 %."""
+    folder = tmp_path_factory.mktemp("rig")
+    rig = load_rig(small_rig(folder, loss_rate=0.08, ignored_rate=0.03)).acquisition
+    summary = record(rig, folder / "day1", 5, subject="mouse-7", notes="first")
+    return summary, folder / "day1", Truth.load(folder / "scene" / "world")
+
+
+@pytest.mark.long
+def test_every_loss_is_reported_where_it_was_injected_and_none_invented(recorded):
+    summary, folder, truth = recorded
+    with Recording.open(folder) as recording:
+        sets = recording.frame_sets()
+        assert len(sets) > 120
+        for position, camera in enumerate(recording.cameras):
+            table = recording.frame_table(camera)
+            found = [one.absences[position] for one in sets]
+            true = [CAUSES[Cause(cause)] for cause in truth.causes[camera][: len(sets)]]
+            for gap in gaps(true):
+                # Lost and ignored pulses in one gap: counts tell how many of each, not in which order.
+                assert Counter(found[gap]) == Counter(true[gap]), f"{camera}: pulses {gap}"
+                if len(set(true[gap])) == 1:
+                    assert found[gap] == true[gap]
+            assert [a is None for a in found] == [a is None for a in true[: len(found)]]
+            rows = [one.payloads[position] for one in sets if one.payloads[position] is not None]
+            assert rows == list(range(len(table)))
+            pulses = [one.index for one in sets if one.payloads[position] is not None]
+            off = np.abs(table["t_exposure_ns"] - truth.middles_ns[camera][pulses])
+            assert (off <= table["uncertainty_ns"]).mean() > 0.95
+            assert off.max() < 3_000_000
+            assert sum(1 for _ in recording.images(camera)) == len(table)
+        injected = sum(int((c == Cause.LOST).sum()) for c in truth.causes.values())
+        assert injected > 20
+    assert summary.frame_sets == len(sets)
+    assert summary.complete_sets == sum(one.complete for one in sets)
+
+
+def gaps(causes: list[Absence | None]) -> list[slice]:
+    """Runs of absences that have a frame before and after."""
+    found, start = [], None
+    for n, cause in enumerate(causes):
+        if cause is not None and start is None:
+            start = n
+        if cause is None and start is not None:
+            found.append(slice(start, n))
+            start = None
+    return found
+
+
+@pytest.mark.long
+def test_session_says_what_it_is(recorded):
+    summary, folder, _ = recorded
+    with Recording.open(folder) as recording:
+        session = recording.session
+        assert (session["subject"], session["notes"]) == ("mouse-7", "first")
+        assert session["ended"]["how"] == "time is over" == summary.ended
+        assert all(session["cameras"][c]["serial"].startswith("SIM-") for c in recording.cameras)
+        assert set(session["hashes"]) == {"rig"}
+        kinds = Counter(event["kind"] for event in recording.events())
+        assert kinds["clock"] >= 5 and kinds["recording ended"] == 1 and not kinds["ring full"]
+        for camera in recording.cameras:
+            counts = summary.cameras[camera]
+            assert counts["recorded"] == counts["frames"] and counts["ring_full"] == 0
+    assert sorted(file.name for file in folder.iterdir()) == sorted(
+        ["session.json", "events.jsonl", *(f"day1_cam_{n}.{s}" for n in range(3) for s in ("mkv", "frames"))]
+    )
+
+
+@pytest.mark.long
+def test_killed_recorder_leaves_a_session_that_reads(tmp_path):
+    rig = load_rig(small_rig(tmp_path)).acquisition
+    before = children_of(os.getpid())
+    killed = threading.Event()
+
+    def kill() -> None:
+        tables = [tmp_path / "day1" / f"day1_cam_{n}.frames" for n in range(3)]
+        while not all(t.exists() and t.stat().st_size > 512 + 48 * 60 for t in tables):
+            time.sleep(0.02)
+        for pid in children_of(os.getpid()) - before:
+            holds = [os.readlink(f) for f in Path(f"/proc/{pid}/fd").iterdir() if f.is_symlink()]
+            if str(tables[0]) in holds:
+                os.kill(pid, signal.SIGKILL)
+                killed.set()
+
+    threading.Thread(target=kill, daemon=True).start()
+    with pytest.raises(RigposeError, match="process 'recorder': .*signal 9"):
+        record(rig, tmp_path / "day1", 60)
+    assert killed.is_set() and children_of(os.getpid()) <= before | helpers()
+    summary = summarise(tmp_path / "day1")
+    assert "signal 9" in summary.ended
+    with Recording.open(tmp_path / "day1") as recording:
+        for camera in recording.cameras:
+            rows = len(recording.frame_table(camera))
+            assert rows > 60 - 30  # less than a second is lost
+            assert sum(1 for _ in recording.images(camera)) == rows
+        assert sum(one.complete for one in recording.frame_sets()) > 30
+
+
+def helpers() -> set[int]:
+    """Python's own resource tracker, one a process."""
+    from multiprocessing import resource_tracker
+
+    return {resource_tracker._resource_tracker._pid}
+
+
+def test_disk_without_room_is_refused_before_work_starts(tmp_path):
+    path = small_rig(tmp_path, rig={"recording": {"keep_free_gb": 1e6}})
+    with pytest.raises(RigposeError, match="expected room for a recording, found .* 1e.06 GB to be kept"):
+        record(load_rig(path).acquisition, tmp_path / "day1", 60)
+    assert not (tmp_path / "day1").exists()
+
+
+@pytest.mark.long
+def test_camera_that_is_not_there_is_one_line_and_leaves_nothing(tmp_path):
+    path = small_rig(tmp_path)
+    path.write_text(path.read_text().replace("#cam_1", "#cam_9"))
+    before = children_of(os.getpid())
+    with pytest.raises(RigposeError, match=r"camera 'cam_1': expected one of cam_0, cam_1, cam_2"):
+        record(load_rig(path).acquisition, tmp_path / "day1", 5)
+    assert not (tmp_path / "day1").exists()
+    assert children_of(os.getpid()) <= before | helpers()
+
+
+@pytest.mark.long
+def test_camera_with_another_serial_number_is_refused(tmp_path):
+    rig = load_rig(small_rig(tmp_path)).acquisition
+    other = rig.cameras["cam_2"].model_copy(update={"serial": "S-17"})
+    rig = rig.model_copy(update={"cameras": {**rig.cameras, "cam_2": other}})
+    with pytest.raises(RigposeError, match=r"camera 'cam_2' .*expected serial number S-17, found SIM-1-2"):
+        record(rig, tmp_path / "day1", 5)
+
+
+def test_existing_output_and_unknown_driver_are_refused_before_work_starts(tmp_path):
+    rig = load_rig(small_rig(tmp_path)).acquisition
+    with pytest.raises(RigposeError, match="not empty"):
+        record(rig, tmp_path, 5)
+    other = rig.cameras["cam_2"].model_copy(update={"uri": "nikon://7"})
+    rig = rig.model_copy(update={"cameras": {**rig.cameras, "cam_2": other}})
+    with pytest.raises(RigposeError, match="camera 'cam_2': expected a URI beginning with sim://"):
+        record(rig, tmp_path / "day1", 5)
+    assert not (tmp_path / "day1").exists()
