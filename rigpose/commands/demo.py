@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 from pathlib import Path
 
@@ -29,13 +30,11 @@ def demo(
     rigpose demo
     rigpose demo --seed 3 -o /tmp/demo
     """
-    try:
-        import torch  # noqa: F401  (the first step that needs it comes minutes later)
-    except ImportError:
+    if importlib.util.find_spec("torch") is None:  # the first step that needs it comes minutes later
         raise RigposeError(
             "demo", expected="the extra 'train'", found="no torch",
             remedy="Run: pip install 'rigpose[train,litert,onnx]'",
-        ) from None  # fmt: skip
+        )  # fmt: skip
     from dataclasses import replace
 
     from rich.console import Console

@@ -30,7 +30,9 @@ class Command:
 
 GROUPS: dict[str, dict[str, Command]] = {
     "Start here": {
-        "demo": Command("rigpose.commands.demo:demo", "Show the whole loop on the simulated rig, with a report."),
+        "demo": Command(
+            "rigpose.commands.demo:demo", "Show the whole loop on the simulated rig, with a report."
+        ),
     },
     "Cameras and recordings": {
         "record": Command(
