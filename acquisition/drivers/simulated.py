@@ -67,6 +67,7 @@ class SimulatedCamera:
         self._camera = camera
         width, height = scene.settings.size_px
         self._image = np.empty((height, width), np.uint8)
+        self._film.compose(0, self._image)  # its kernel is compiled or loaded now, not at the first pulse
         return CameraInfo(
             uri=self._uri,
             model="rigpose simulated camera",
