@@ -51,7 +51,7 @@ from training.quantization import quantize_litert
 from training.run import SETTINGS_FILE, WEIGHTS_FILE, RunSettings, load_network
 from training.splits import Split
 
-CALIBRATION_IMAGES_AT_MOST = 100
+CALIBRATION_IMAGES_AT_MOST = 64
 PARITY_IMAGES_AT_MOST = 32
 HELD_OUT_IMAGES_AT_MOST = 300
 

@@ -33,6 +33,9 @@ GROUPS: dict[str, dict[str, Command]] = {
         "demo": Command(
             "rigpose.commands.demo:demo", "Show the whole loop on the simulated rig, with a report."
         ),
+        "inspect": Command(
+            "rigpose.commands.deployment:inspect", "Say what a file or folder is, and the chain it came from."
+        ),
     },
     "Cameras and recordings": {
         "record": Command(
@@ -41,7 +44,16 @@ GROUPS: dict[str, dict[str, Command]] = {
     },
     "Calibration and 3D": {},
     "Projects, labels, networks": {},
-    "Running a network": {},
+    "Running a network": {
+        "export": Command(
+            "rigpose.commands.deployment:export",
+            "Make a model bundle of a run: convert, quantize, measure every artifact.",
+        ),
+        "analyze": Command(
+            "rigpose.commands.deployment:analyze",
+            "Find the keypoints in videos, image folders and recordings.",
+        ),
+    },
     "This installation": {
         "configs copy": Command(
             "rigpose.commands.configs:copy",

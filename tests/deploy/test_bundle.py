@@ -96,7 +96,7 @@ def test_a_later_schema_is_refused_with_the_remedy(copied: Path) -> None:
 
 def test_a_wrong_number_of_keypoints_is_refused(copied: Path) -> None:
     resign(copied, lambda manifest: manifest["keypoints"].append("third"))
-    with pytest.raises(RigposeError, match="3 keypoints.*found 2"):
+    with pytest.raises(RigposeError, match=r"3 keypoints.*found 2"):
         Bundle.load(copied)
 
 

@@ -1,0 +1,99 @@
+"""Anipose's 3D file: a CSV with `<keypoint>_x, _y, _z, _error, _ncams, _score` and, last, `fnum`.
+
+Lengths are in the calibration's unit, here mm; `_error` is the reprojection error in px, `_ncams` the
+number of views used, `_score` the mean confidence of those views (empty where not known). Anipose
+reads columns by name, so ours for the covariance, `<keypoint>_cov_xx ... _cov_zz` in mm^2, stand after
+`fnum` and disturb nobody. A keypoint's name may itself hold underscores.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from calibration.poses import POSE3D_COLUMNS
+from deploy.poses_io.poses import not_poses
+from deploy.whole_file import whole_file
+
+_PLAIN = {"x": 0, "y": 1, "z": 2, "error": 10, "ncams": 9}
+_COVARIANCE = {f"cov_{name[:2]}": column for column, name in enumerate(POSE3D_COLUMNS) if "mm2" in name}
+
+
+def save_anipose_csv(
+    path: Path | str,
+    keypoints: tuple[str, ...],
+    points: npt.NDArray[np.float32],
+    frames: npt.ArrayLike | None = None,
+    scores: npt.ArrayLike | None = None,
+) -> None:
+    """Write 3D points.
+
+    Parameters
+    ----------
+    points:
+        float32 (T, K, 11), columns as `calibration.poses.POSE3D_COLUMNS`.
+    frames:
+        (T,) integers for `fnum`, the frame or frame-set numbers; by default 0, 1, 2, ...
+    scores:
+        (T, K) mean confidence of the views used.
+    """
+    rows, count = points.shape[:2]
+    if points.shape != (rows, len(keypoints), len(POSE3D_COLUMNS)):
+        raise ValueError(f"points {points.shape} for {len(keypoints)} keypoints")
+    numbers = np.arange(rows) if frames is None else np.asarray(frames)
+    score = np.full((rows, count), np.nan) if scores is None else np.asarray(scores, np.float64)
+    header = [f"{name}_{part}" for name in keypoints for part in (*_PLAIN, "score")]
+    header += ["fnum", *(f"{name}_{part}" for name in keypoints for part in _COVARIANCE)]
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(header)
+    plain = np.concatenate([points[:, :, list(_PLAIN.values())], score[:, :, None]], axis=2)
+    spread = points[:, :, list(_COVARIANCE.values())]
+    for number, left, right in zip(
+        numbers.tolist(), plain.reshape(rows, -1).tolist(), spread.reshape(rows, -1).tolist(), strict=True
+    ):
+        writer.writerow([*map(_cell, left), int(number), *map(_cell, right)])
+    with whole_file(Path(path)) as temporary:
+        temporary.write_text(stream.getvalue(), encoding="utf-8")
+
+
+def load_anipose_csv(
+    path: Path | str,
+) -> tuple[tuple[str, ...], npt.NDArray[np.float32], npt.NDArray[np.int64]]:
+    """Keypoint names, points (T, K, 11) and frame numbers (T,) of an Anipose file, Anipose's or ours.
+
+    What a file does not hold (Anipose's has no covariance) is NaN.
+
+    Raises
+    ------
+    RigposeError
+        If it is missing, damaged, or not such a file.
+    """
+    path = Path(path)
+    try:
+        lines = list(csv.reader(io.StringIO(path.read_text(encoding="utf-8-sig"))))
+        if not lines:
+            raise not_poses(path, "an empty file")
+        header = lines[0]
+        column = {name: number for number, name in enumerate(header)}
+        table = np.array([[float(cell) if cell else np.nan for cell in line] for line in lines[1:]])
+        table = table.reshape(len(lines) - 1, len(header))
+    except (OSError, UnicodeDecodeError, ValueError) as error:
+        raise not_poses(path, f"one that does not read ({error})") from None
+    names = tuple(name.removesuffix("_ncams") for name in header if name.endswith("_ncams"))
+    if not names or "fnum" not in column or any(f"{n}_{axis}" not in column for n in names for axis in "xyz"):
+        raise not_poses(path, "no columns <keypoint>_x, _y, _z, _ncams and fnum")
+    points = np.full((len(table), len(names), len(POSE3D_COLUMNS)), np.nan, np.float32)
+    for number, name in enumerate(names):
+        for part, target in (_PLAIN | _COVARIANCE).items():
+            if f"{name}_{part}" in column:
+                points[:, number, target] = table[:, column[f"{name}_{part}"]]
+    return names, points, table[:, column["fnum"]].astype(np.int64)
+
+
+def _cell(value: float) -> float | str:
+    return "" if value != value else value
