@@ -19,7 +19,8 @@ from acquisition.clock import ArrivalClock, DeviceClock
 from acquisition.errors import RigposeError
 from acquisition.frame_stamp import NEW_COUNT, NO_DEVICE_STAMP, FrameStamp
 from acquisition.rig import RigSettings
-from acquisition.ring import SLOTS, RingGeometry, RingWriter, ring_path
+from acquisition.ring import SLOTS, RingGeometry, ring_path
+from acquisition.ring_writer import RingWriter
 from acquisition.settings import read_yaml
 from acquisition.unwrap import FrameCount
 
@@ -226,9 +227,7 @@ def _clock_of(info: CameraInfo, late_ns: int | None) -> DeviceClock | ArrivalClo
     if info.has_device_clock:
         # A camera that keeps its rate has a frame through within about a period.
         unseen_ns = round(1e9 / info.rate_hz) if info.rate_hz > 0 else 0
-        return DeviceClock(
-            info.stamp_to_middle_ns, info.stamp_uncertainty_ns, floor_ns, unseen_ns, late_ns
-        )
+        return DeviceClock(info.stamp_to_middle_ns, info.stamp_uncertainty_ns, floor_ns, unseen_ns, late_ns)
     return ArrivalClock(info.stamp_uncertainty_ns, floor_ns)
 
 
@@ -246,5 +245,3 @@ def _check_serial(plan: CapturePlan, info: CameraInfo) -> None:
             found=info.serial or "a camera that gives none",
             remedy="Put the cameras back as they were, or mend 'serial' in the rig file",
         )  # fmt: skip
-
-

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import time
 from collections import deque
@@ -117,7 +118,7 @@ class DeviceClock:
         hull = _lower_hull(list(self._bins))
         middle = (self._bins[0][0] + self._bins[-1][0]) / 2
         left, right = hull[0], hull[-1]
-        for a, b in zip(hull, hull[1:], strict=False):
+        for a, b in itertools.pairwise(hull):
             if a[0] <= middle <= b[0]:
                 left, right = a, b
         # Over a short while scatter looks like drift.

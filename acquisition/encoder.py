@@ -68,16 +68,18 @@ class Encoder:
         self._container = av.open(str(path), "w", format="matroska", options=_MATROSKA)
         self._container.metadata[CHANNELS_TAG] = str(channels)
         rate = Fraction(rate_hz if rate_hz > 0 else 30).limit_denominator(1000)
-        self._stream: Any = self._container.add_stream(encoder, rate=rate, options=plan.options)
-        self._stream.width, self._stream.height = width_px, height_px
-        self._stream.pix_fmt = pixel_format
-        self._stream.time_base = Fraction(1, 1000)
-        self._stream.codec_context.time_base = Fraction(1, 1000)
+        # Any: PyAV's types do not know which kind of stream a codec's name makes.
+        stream: Any = self._container.add_stream(encoder, rate=rate, options=plan.options)
+        stream.width, stream.height = width_px, height_px
+        stream.pix_fmt = pixel_format
+        stream.time_base = Fraction(1, 1000)
+        stream.codec_context.time_base = Fraction(1, 1000)
         self._full_range = channels == 1
         if self._full_range:
-            self._stream.codec_context.color_range = _FULL_RANGE
-        self._stream.codec_context.gop_size = max(1, round(rate_hz))
-        self._stream.codec_context.thread_count = 1  # one busy thread a camera; slices cost quality
+            stream.codec_context.color_range = _FULL_RANGE
+        stream.codec_context.gop_size = max(1, round(rate_hz))
+        stream.codec_context.thread_count = 1  # one busy thread a camera; slices cost quality
+        self._stream: Any = stream
 
     def write(self, image: Image, t_ms: int) -> None:
         """Encode an image that was exposed at `t_ms` since the session began.

@@ -15,9 +15,7 @@ class EventsWriter:
     """Appends events. Several processes may append to one file: each line is one write."""
 
     def __init__(self, folder: Path) -> None:
-        self._file = os.open(
-            folder / NAME, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644
-        )
+        self._file = os.open(folder / NAME, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
 
     def append(self, kind: str, t_ns: int | None = None, **facts: Any) -> None:
         """Write an event of `kind` at `t_ns` (rig clock; default now) with JSON-able facts."""

@@ -38,9 +38,15 @@ class FrameTableWriter:
     def __init__(self, path: Path, camera: str) -> None:
         self.rows = 0
         self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o644)
-        header = json.dumps({
-            "format": _FORMAT, "version": 1, "camera": camera, "columns": COLUMNS, "type": "<i8",
-        })
+        header = json.dumps(
+            {
+                "format": _FORMAT,
+                "version": 1,
+                "camera": camera,
+                "columns": COLUMNS,
+                "type": "<i8",
+            }
+        )
         os.write(self._file, header.encode().ljust(_HEADER_BYTES - 1) + b"\n")
 
     def append(self, stamp: FrameStamp) -> None:
@@ -96,4 +102,5 @@ def read_frame_table(path: Path) -> npt.NDArray[np.void]:
 
 def stamp_of(camera: str, row: np.void) -> FrameStamp:
     """The row of a frame table as the value that rings and frame sets use."""
-    return FrameStamp(camera, *(int(row[name]) for name in COLUMNS))
+    seq, device, exposure, uncertainty, arrival, lost = (int(row[name]) for name in COLUMNS)
+    return FrameStamp(camera, seq, device, exposure, uncertainty, arrival, lost)

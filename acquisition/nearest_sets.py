@@ -83,7 +83,9 @@ class NearestSets:
             missing = stamp.seq - before.seq - 1
             cause = Absence.LOST if stamp.lost_before else Absence.RING_FULL
             for n in range(1, missing + 1):
-                t_ns = before.t_exposure_ns + (stamp.t_exposure_ns - before.t_exposure_ns) * n // (missing + 1)
+                t_ns = before.t_exposure_ns + (stamp.t_exposure_ns - before.t_exposure_ns) * n // (
+                    missing + 1
+                )
                 self._due.append((self._next, t_ns, None, cause))
                 self._next += 1
         there = (stamp, payload) if stamp.absence is None else None
@@ -114,7 +116,9 @@ class NearestSets:
         queue = self._queues[camera]
         while queue and queue[0][0].t_exposure_ns < t_ns - self._tolerance_ns:
             self._reject("stray", queue.popleft()[1])
-        while len(queue) > 1 and abs(queue[1][0].t_exposure_ns - t_ns) < abs(queue[0][0].t_exposure_ns - t_ns):
+        while len(queue) > 1 and abs(queue[1][0].t_exposure_ns - t_ns) < abs(
+            queue[0][0].t_exposure_ns - t_ns
+        ):
             self._reject("stray", queue.popleft()[1])
         if queue and queue[0][0].t_exposure_ns <= t_ns + self._tolerance_ns:
             stamp, payload = queue.popleft()

@@ -100,12 +100,10 @@ class PulseSets:
         waiting = self._waiting
         if not waiting:
             return
-        if now_ns is None or now_ns > waiting[0][0].t_arrival_ns + self._settle_ns:
-            self._clock.first_exposure_ns = min(stamp.t_exposure_ns for stamp, _ in waiting)
-        elif len(waiting) > SETTLE_FRAMES * len(self.cameras) and now_ns == 0:
-            self._clock.first_exposure_ns = min(stamp.t_exposure_ns for stamp, _ in waiting)
-        else:
+        enough = len(waiting) > SETTLE_FRAMES * len(self.cameras)
+        if now_ns is not None and not enough and now_ns <= waiting[0][0].t_arrival_ns + self._settle_ns:
             return
+        self._clock.first_exposure_ns = min(stamp.t_exposure_ns for stamp, _ in waiting)
         self._waiting = None
         for stamp, payload in waiting:
             self.add(stamp, payload)

@@ -117,8 +117,8 @@ class Recording:
         dropped: dict[str, list[tuple[FrameStamp, int | None]]] = {camera: [] for camera in self.cameras}
         for event in self.events():
             if event["kind"] == "ring full":
-                numbers = (event[name] for name in COLUMNS)
-                stamp = FrameStamp(event["camera"], *numbers, Absence.RING_FULL)
+                numbers = {name: int(event[name]) for name in COLUMNS}
+                stamp = FrameStamp(camera=event["camera"], absence=Absence.RING_FULL, **numbers)
                 dropped[stamp.camera].append((stamp, None))
         streams = []
         for camera in self.cameras:

@@ -1,5 +1,7 @@
 """One camera's frames between processes: shared memory whose slots are leased over a socket.
 
+Here: what goes over the socket, and the reading end. `ring_writer` has the other.
+
 The memory is an unnamed memfd, handed to each reader over a Unix socket together with its geometry;
 nothing is left in /dev/shm after a kill. Every published frame is one small message to every reader
 (slot, counts, stamps) and that message is a lease: the writer does not touch the slot until the
@@ -12,14 +14,12 @@ A full ring drops the new frame, counts it, and still tells the readers its stam
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import mmap
 import os
 import socket
 import struct
-from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -30,11 +30,10 @@ from acquisition.frame import Absence, Frame, Image
 from acquisition.frame_stamp import FrameStamp
 
 SLOTS = 16
-_MESSAGE = struct.Struct("<iqqqqqq")  # slot, seq, t_device, t_exposure, uncertainty, t_arrival, lost_before
-_RELEASE = struct.Struct("<i")
-_NO_SLOT = -1
+MESSAGE = struct.Struct("<iqqqqqq")  # slot, seq, t_device, t_exposure, uncertainty, t_arrival, lost_before
+RELEASE = struct.Struct("<iq")  # slot, messages received so far
+NO_SLOT = -1
 _HELLO_BYTES = 1 << 16
-_F_ADD_SEALS, _SEAL_SHRINK_GROW = 1033, 0x0002 | 0x0004
 
 
 def ring_path(runtime: Path, camera: str) -> Path:
@@ -72,161 +71,6 @@ class RingGeometry:
         ]
 
 
-@dataclass(slots=True)
-class _Client:
-    """A reader as the writer sees it."""
-
-    link: socket.socket
-    name: str = "?"
-    leased: set[int] = field(default_factory=set)
-
-
-class RingWriter:
-    """The writing end: one process and one thread own it.
-
-    Parameters
-    ----------
-    path:
-        Socket to listen on; what a killed writer left there is replaced.
-    camera:
-        Name of the camera in the rig.
-    geometry:
-        Shape of the ring.
-    info:
-        JSON-able facts about the camera, handed to every reader with the geometry.
-    """
-
-    def __init__(
-        self, path: Path, camera: str, geometry: RingGeometry, info: dict[str, Any] | None = None
-    ) -> None:
-        self.geometry = geometry
-        self.dropped = 0
-        self.path = path
-        self._clients: list[_Client] = []
-        self._free = deque(range(geometry.slots))
-        self._holders = [0] * geometry.slots
-        self._memfd = os.memfd_create(f"rigpose-{camera}", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
-        os.ftruncate(self._memfd, geometry.slots * geometry.slot_bytes)
-        # Sealed: no reader can be given a SIGBUS by a shrinking file.
-        fcntl.fcntl(self._memfd, _F_ADD_SEALS, _SEAL_SHRINK_GROW)
-        self._slots = geometry.slot_views(mmap.mmap(self._memfd, geometry.slots * geometry.slot_bytes))
-        self._hello = json.dumps({
-            "camera": camera, "slots": geometry.slots, "height_px": geometry.height_px,
-            "width_px": geometry.width_px, "channels": geometry.channels, "info": info or {},
-        }).encode()
-        path.unlink(missing_ok=True)
-        self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self._listener.bind(str(path))
-        self._listener.listen(16)
-        self._listener.setblocking(False)
-
-    @property
-    def readers(self) -> list[str]:
-        """Names of the connected readers."""
-        return [client.name for client in self._clients]
-
-    @property
-    def free_slots(self) -> int:
-        """Slots that no reader holds."""
-        return len(self._free)
-
-    def serve(self) -> None:
-        """Take in new readers and returned slots; never blocks. `publish` does it too."""
-        with contextlib.suppress(BlockingIOError):
-            while True:
-                link, _ = self._listener.accept()
-                link.setblocking(False)
-                self._welcome(link)
-        for client in list(self._clients):
-            self._take_back(client)
-
-    def publish(self, stamp: FrameStamp, image: Image) -> bool:
-        """Copy `image` into a free slot and lease it to every reader.
-
-        Returns False where no slot was free: the frame is dropped and counted in `dropped`, and the
-        readers are told its stamps with `Absence.RING_FULL`.
-        """
-        self.serve()
-        if not self._clients:
-            return True
-        slot = self._free.popleft() if self._free else _NO_SLOT
-        if slot == _NO_SLOT:
-            self.dropped += 1
-        else:
-            np.copyto(self._slots[slot], image)
-        message = _MESSAGE.pack(
-            slot, stamp.seq, stamp.t_device_ns, stamp.t_exposure_ns, stamp.uncertainty_ns,
-            stamp.t_arrival_ns, stamp.lost_before,
-        )
-        for client in list(self._clients):
-            try:
-                client.link.send(message)
-            except BlockingIOError:
-                # A stopped reader whose socket is full of announcements: it will see the hole in `seq`.
-                continue
-            except OSError:
-                self._forget(client)
-                continue
-            if slot != _NO_SLOT:
-                client.leased.add(slot)
-                self._holders[slot] += 1
-        if slot != _NO_SLOT and not self._holders[slot]:
-            self._free.append(slot)
-        return slot != _NO_SLOT
-
-    def close(self) -> None:
-        """End the ring: every reader sees its end. Images still leased stay valid for their readers."""
-        self._listener.close()
-        self.path.unlink(missing_ok=True)
-        for client in list(self._clients):
-            self._forget(client)
-        if self._memfd >= 0:
-            os.close(self._memfd)
-            self._memfd = -1
-
-    def _welcome(self, link: socket.socket) -> None:
-        # Readers get a descriptor that cannot be mapped for writing.
-        read_only = os.open(f"/proc/self/fd/{self._memfd}", os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            socket.send_fds(link, [self._hello], [read_only])
-        except OSError:
-            link.close()
-            return
-        finally:
-            os.close(read_only)
-        self._clients.append(_Client(link))
-
-    def _take_back(self, client: _Client) -> None:
-        while True:
-            try:
-                packet = client.link.recv(256)
-            except BlockingIOError:
-                return
-            except OSError:
-                packet = b""
-            if not packet:
-                self._forget(client)
-                return
-            if packet[:1] == b"N":
-                client.name = packet[1:].decode(errors="replace")
-                continue
-            (slot,) = _RELEASE.unpack(packet[1:])
-            if slot in client.leased:
-                client.leased.remove(slot)
-                self._return(slot)
-
-    def _forget(self, client: _Client) -> None:
-        client.link.close()
-        self._clients.remove(client)
-        for slot in client.leased:
-            self._return(slot)
-
-    def _return(self, slot: int) -> None:
-        self._holders[slot] -= 1
-        if not self._holders[slot]:
-            self._free.append(slot)
-
-
 class Leased:
     """A frame that is ours until `release`. Where `stamp.absence` is set, `image` is None.
 
@@ -238,15 +82,19 @@ class Leased:
         uint8 read-only view into the ring, not to be touched after `release`.
     """
 
-    __slots__ = ("_link", "_slot", "image", "stamp")
+    __slots__ = ("_lease", "_reader", "image", "stamp")
 
     def __init__(
-        self, stamp: FrameStamp, image: Image | None, link: socket.socket | None, slot: int
+        self,
+        stamp: FrameStamp,
+        image: Image | None,
+        reader: RingReader,
+        lease: tuple[socket.socket, int] | None,
     ) -> None:
         self.stamp = stamp
         self.image = image
-        self._link = link
-        self._slot = slot
+        self._reader = reader
+        self._lease = lease
 
     @property
     def frame(self) -> Frame:
@@ -257,10 +105,11 @@ class Leased:
 
     def release(self) -> None:
         """Give the slot back. May be called twice, and after the writer has gone."""
-        link, self._link = self._link, None
-        if link is not None:
+        lease, self._lease = self._lease, None
+        if lease is not None:
+            link, slot = lease
             with contextlib.suppress(OSError):
-                link.send(b"R" + _RELEASE.pack(self._slot))
+                link.send(b"R" + RELEASE.pack(slot, self._reader.received))
 
     def __enter__(self) -> Leased:
         return self
@@ -278,10 +127,16 @@ class RingReader:
         Where the writer listens (`ring_path`).
     name:
         What this reader is called in the writer's counters.
+
+    Attributes
+    ----------
+    received:
+        Messages since the writer answered; the writer learns it with every release.
     """
 
     def __init__(self, path: Path, name: str) -> None:
         self.path = path
+        self.received = 0
         self.name = name
         self.geometry: RingGeometry | None = None
         self.info: dict[str, Any] = {}
@@ -334,18 +189,24 @@ class RingReader:
                         self._greet(packet, descriptors[0])
                         continue
                 else:
-                    packet = self._link.recv(_MESSAGE.size)
+                    packet = self._link.recv(MESSAGE.size)
             except BlockingIOError:
                 return None
+            except ConnectionResetError:
+                continue  # the writer left releases unread; what it had sent before is still there
             except OSError:
                 packet = b""
             if not packet:
                 self.close()
                 return None
-            slot, *numbers = _MESSAGE.unpack(packet)
-            if slot == _NO_SLOT:
-                return Leased(FrameStamp(self.camera, *numbers, Absence.RING_FULL), None, None, slot)
-            return Leased(FrameStamp(self.camera, *numbers), self._slots[slot], self._link, slot)
+            self.received += 1
+            slot, *numbers = MESSAGE.unpack(packet)
+            seq, device, exposure, uncertainty, arrival, lost = numbers
+            absence = Absence.RING_FULL if slot == NO_SLOT else None
+            stamp = FrameStamp(self.camera, seq, device, exposure, uncertainty, arrival, lost, absence)
+            if absence is not None:
+                return Leased(stamp, None, self, None)
+            return Leased(stamp, self._slots[slot], self, (self._link, slot))
         return None
 
     def close(self) -> None:
@@ -375,3 +236,4 @@ class RingReader:
         # The views keep the mapping alive, also of a writer that has gone.
         self._slots = geometry.slot_views(memory)
         self.geometry = geometry
+        self.received = 0

@@ -149,7 +149,9 @@ class Supervisor:
                 return False
             if time.monotonic_ns() > until_ns:
                 raise RigposeError(
-                    waiting_for, expected=f"readiness within {timeout_s:g} s", found="none",
+                    waiting_for,
+                    expected=f"readiness within {timeout_s:g} s",
+                    found="none",
                     remedy="Check the cameras and the load of the machine, then start again",
                 )
             self.poll(0.05)
@@ -237,11 +239,19 @@ class Supervisor:
             self.restarts[name] = self.restarts.get(name, 0) + 1
             self._start(child.plan)
             return
-        how = "ended by itself" if code == 0 else f"signal {-code}" if code and code < 0 else f"exit code {code}"
+        how = (
+            "ended by itself"
+            if code == 0
+            else f"signal {-code}"
+            if code and code < 0
+            else f"exit code {code}"
+        )
         self.dead[name] = how
         if child.plan.essential:
             raise RigposeError(
-                f"process '{name}'", expected="it to run until it is stopped", found=how,
+                f"process '{name}'",
+                expected="it to run until it is stopped",
+                found=how,
                 remedy="Its own message is above; start again",
             )
 

@@ -94,7 +94,7 @@ class FrameSetMaker(Protocol):
         ...
 
 
-def Synchroniser(  # noqa: N802 - reads as the value it returns
+def Synchroniser(
     cameras: Sequence[str],
     settings: SyncSettings,
     period_ns: int | None,

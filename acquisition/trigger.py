@@ -42,11 +42,11 @@ def trigger_of(rig: RigSettings) -> Trigger | None:
     scheme = urlsplit(settings.port).scheme
     if scheme not in TRIGGERS:
         raise RigposeError(
-            "trigger", expected=f"a port beginning with {', '.join(f'{s}://' for s in TRIGGERS)}",
-            found=f"'{settings.port}'", remedy="Mend 'trigger.port' in the rig file",
+            "trigger",
+            expected=f"a port beginning with {', '.join(f'{s}://' for s in TRIGGERS)}",
+            found=f"'{settings.port}'",
+            remedy="Mend 'trigger.port' in the rig file",
         )
     module, name = TRIGGERS[scheme].split(":")
     trigger: Trigger = getattr(importlib.import_module(module), name)(settings.port, settings.rate_hz)
     return trigger
-
-

@@ -93,7 +93,10 @@ def open_video(path: Path) -> Video:
         return _open_folder(path)
     if not path.is_file():
         raise RigposeError(
-            path, expected="a video file or a folder of images", found="nothing there", remedy="Check the path"
+            path,
+            expected="a video file or a folder of images",
+            found="nothing there",
+            remedy="Check the path",
         )
     try:
         with av.open(str(path)) as container:
@@ -118,7 +121,10 @@ def _open_folder(path: Path) -> Video:
     files = tuple(sorted(f for f in path.iterdir() if f.suffix.lower() in IMAGE_SUFFIXES))
     if not files:
         raise RigposeError(
-            path, expected="images (PNG, JPEG, TIFF, BMP)", found="none in the folder", remedy="Check the path"
+            path,
+            expected="images (PNG, JPEG, TIFF, BMP)",
+            found="none in the folder",
+            remedy="Check the path",
         )
     shape = _read_image(files[0]).shape
     channels = 1 if len(shape) == 2 else 3
@@ -131,7 +137,10 @@ def _read_image(file: Path) -> Image:
     image = cv2.imdecode(np.fromfile(file, np.uint8), cv2.IMREAD_ANYCOLOR) if file.stat().st_size else None
     if image is None:
         raise RigposeError(
-            file, expected="an image", found="a file that does not decode", remedy="Remove or replace the file"
+            file,
+            expected="an image",
+            found="a file that does not decode",
+            remedy="Remove or replace the file",
         )
     if image.ndim == 3:
         image = cv2.cvtColor(image, cv2.COLOR_BGR2RGB)

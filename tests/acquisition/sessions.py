@@ -29,19 +29,23 @@ def picture(pulse: int, shape: tuple[int, ...] = SHAPE) -> np.ndarray:
 def number_of(image: np.ndarray) -> int:
     """The number that `picture` wrote."""
     image = image if image.ndim == 2 else image[..., 0]
-    bits = [image[r * 24 + 8 : r * 24 + 16, c * 8 + 2 : c * 8 + 6].mean() > 125 for r in (0, 1) for c in range(8)]
+    bits = [
+        image[r * 24 + 8 : r * 24 + 16, c * 8 + 2 : c * 8 + 6].mean() > 125 for r in (0, 1) for c in range(8)
+    ]
     return sum(1 << bit for bit, one in enumerate(bits) if one)
 
 
 def write_session(folder: Path, *, codec: str = "x264", ended: bool = True, **line_settings) -> Timeline:
     """A triggered session of two cameras at 30 Hz; images carry their pulse number."""
     line = timeline(4, cameras=2, rate_hz=30, **{"pulses": 60, **line_settings})
-    rig = RigSettings.model_validate({
-        "name": "hand",
-        "cameras": {name: {"uri": f"sim://none#{name}"} for name in line.cameras},
-        "trigger": {"port": "sim://none", "rate_hz": 30, "exposure_us": 1000},
-        "recording": {"codec": codec},
-    })
+    rig = RigSettings.model_validate(
+        {
+            "name": "hand",
+            "cameras": {name: {"uri": f"sim://none#{name}"} for name in line.cameras},
+            "trigger": {"port": "sim://none", "rate_hz": 30, "exposure_us": 1000},
+            "recording": {"codec": codec},
+        }
+    )
     session = Session.create(folder, rig, subject="nobody")
     session.began({}, {"period_ns": line.period_ns, "first_exposure_ns": line.first_exposure_ns})
     EventsWriter(folder).close()

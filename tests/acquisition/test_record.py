@@ -116,13 +116,13 @@ def test_killed_recorder_leaves_a_session_that_reads(tmp_path):
         while not all(t.exists() and t.stat().st_size > 512 + 48 * 60 for t in tables):
             time.sleep(0.02)
         for pid in children_of(os.getpid()) - before:
-            holds = [os.readlink(f) for f in Path(f"/proc/{pid}/fd").iterdir() if f.is_symlink()]
+            holds = [str(f.readlink()) for f in Path(f"/proc/{pid}/fd").iterdir() if f.is_symlink()]
             if str(tables[0]) in holds:
                 os.kill(pid, signal.SIGKILL)
                 killed.set()
 
     threading.Thread(target=kill, daemon=True).start()
-    with pytest.raises(RigposeError, match="process 'recorder': .*signal 9"):
+    with pytest.raises(RigposeError, match=r"process 'recorder': .*signal 9"):
         record(rig, tmp_path / "day1", 60)
     assert killed.is_set() and children_of(os.getpid()) <= before | helpers()
     summary = summarise(tmp_path / "day1")
@@ -144,7 +144,7 @@ def helpers() -> set[int]:
 
 def test_disk_without_room_is_refused_before_work_starts(tmp_path):
     path = small_rig(tmp_path, rig={"recording": {"keep_free_gb": 1e6}})
-    with pytest.raises(RigposeError, match="expected room for a recording, found .* 1e.06 GB to be kept"):
+    with pytest.raises(RigposeError, match=r"expected room for a recording, found .* 1e.06 GB to be kept"):
         record(load_rig(path).acquisition, tmp_path / "day1", 60)
     assert not (tmp_path / "day1").exists()
 

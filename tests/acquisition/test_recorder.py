@@ -15,7 +15,8 @@ from acquisition.frame_stamp import NEW_COUNT, FrameStamp
 from acquisition.frame_table import read_frame_table
 from acquisition.recorder import RecorderPlan, recorder
 from acquisition.rig import RecordingSettings
-from acquisition.ring import RingGeometry, RingWriter, ring_path
+from acquisition.ring import RingGeometry, ring_path
+from acquisition.ring_writer import RingWriter
 from acquisition.video import open_video
 from tests.acquisition.sessions import number_of, picture
 

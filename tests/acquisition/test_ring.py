@@ -15,8 +15,9 @@ import pytest
 
 from acquisition.frame import Absence
 from acquisition.frame_stamp import FrameStamp
-from acquisition.ring import RingGeometry, RingReader, RingWriter, ring_path
+from acquisition.ring import RingGeometry, RingReader, ring_path
 from acquisition.ring_readers import RingReaders
+from acquisition.ring_writer import RingWriter
 
 GEOMETRY = RingGeometry(slots=4, height_px=48, width_px=64, channels=1)
 
@@ -200,7 +201,9 @@ print(frames, torn)
 
 
 def start_reader(path: Path, mode: str) -> subprocess.Popen:
-    return subprocess.Popen([sys.executable, "-c", READER, str(path), mode], stdout=subprocess.PIPE, text=True)
+    return subprocess.Popen(
+        [sys.executable, "-c", READER, str(path), mode], stdout=subprocess.PIPE, text=True
+    )
 
 
 def serve_until(ring: RingWriter, condition, seconds: float = 60) -> None:
@@ -251,3 +254,14 @@ def test_no_torn_frame_with_a_slow_reader_and_a_writer_at_full_speed(tmp_path):
     # Every frame that was not dropped was seen by both, and there were enough to mean something.
     assert all(int(frames) == seq - ring.dropped for frames, _ in counted)
     assert seq - ring.dropped > 1000 and ring.dropped > 0
+
+
+def test_frames_on_their_way_outlive_their_writer(connect, writer):
+    """Also where the writer leaves without having read what came back."""
+    reader = connect(writer)
+    for i in range(3):
+        writer.publish(stamp(i), image(i))
+    reader.receive().release()
+    writer.close()
+    assert [reader.receive().stamp.seq for _ in range(2)] == [1, 2]
+    assert reader.receive() is None and not reader.connected

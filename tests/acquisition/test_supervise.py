@@ -39,7 +39,9 @@ def test_what_a_child_cannot_do_is_raised_here_and_the_others_end():
     pid = 0
     with (
         pytest.raises(RigposeError, match=r"camera 'top': expected an answer, found none\. Plug it in"),
-        Supervisor([Process("good", children.count), Process("bad", children.fail, restarts=3)]) as supervisor,
+        Supervisor(
+            [Process("good", children.count), Process("bad", children.fail, restarts=3)]
+        ) as supervisor,
     ):
         supervisor.wait_until(lambda: False, 60, "nothing")
     pid = supervisor.counters.get("good", {}).get("pid", 0)
@@ -105,7 +107,9 @@ def test_nothing_is_left_running_however_the_parent_ends(tmp_path, number):
     script = tmp_path / "parent.py"
     script.write_text(PARENT)
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
-    parent = subprocess.Popen([sys.executable, str(script)], stdout=subprocess.PIPE, text=True, env=environment)
+    parent = subprocess.Popen(
+        [sys.executable, str(script)], stdout=subprocess.PIPE, text=True, env=environment
+    )
     pids = [int(word) for word in parent.stdout.readline().split()]
     assert len(pids) == 2 and all(alive(pid) for pid in pids)
     parent.send_signal(number)

@@ -47,8 +47,10 @@ def check(line: Timeline, sets: list[StampSet], causes) -> None:
 
 @settings(max_examples=12, deadline=None)
 @given(
-    seed=st.integers(0, 2**31), rate_hz=st.sampled_from([30.0, 100.0, 200.0]),
-    period_error=st.floats(-2e-4, 2e-4), online=st.booleans(),
+    seed=st.integers(0, 2**31),
+    rate_hz=st.sampled_from([30.0, 100.0, 200.0]),
+    period_error=st.floats(-2e-4, 2e-4),
+    online=st.booleans(),
 )
 def test_every_frame_on_its_pulse_and_every_absence_with_its_cause(seed, rate_hz, period_error, online):
     line = timeline(seed, rate_hz=rate_hz, period_error=period_error, pulses=150)
@@ -155,9 +157,7 @@ def test_free_running_rig_takes_the_nearest(seed, online):
     """Cameras of one rate and fixed phases below the tolerance; losses on all, the reference too."""
     line = timeline(seed, rate_hz=30, ignored=0, pulses=80, jitter_ms=0.1)
     phases = {c: k * 1_000_000 for k, c in enumerate(line.cameras)}
-    line.frames[:] = [
-        (_with(s, t_exposure_ns=s.t_exposure_ns + phases[s.camera]), i) for s, i in line.frames
-    ]
+    line.frames[:] = [(_with(s, t_exposure_ns=s.t_exposure_ns + phases[s.camera]), i) for s, i in line.frames]
     maker = Synchroniser(line.cameras, SyncSettings(tolerance_ms=8, max_delay_ms=200), None)
     sets = []
     for stamp, pulse in line.frames:

@@ -11,7 +11,9 @@ from acquisition.events import EventsWriter, read_events
 from acquisition.frame_stamp import NO_DEVICE_STAMP, FrameStamp
 from acquisition.frame_table import FRAME_DTYPE, FrameTableWriter, read_frame_table, stamp_of
 
-STAMPS = [FrameStamp("cam", i, NO_DEVICE_STAMP if i else 5, 10**15 + i, 3, 10**15 + 2 * i, i % 2) for i in range(7)]
+STAMPS = [
+    FrameStamp("cam", i, NO_DEVICE_STAMP if i else 5, 10**15 + i, 3, 10**15 + 2 * i, i % 2) for i in range(7)
+]
 
 
 def test_rows_come_back_as_they_were(tmp_path):

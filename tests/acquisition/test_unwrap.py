@@ -34,7 +34,9 @@ def test_device_that_begins_anew_is_not_sixty_thousand_lost_frames():
 
 
 @given(
-    modulus=st.sampled_from([256, 65535, 65536]), first=st.integers(0, 1), start=st.integers(0, 10**6),
+    modulus=st.sampled_from([256, 65535, 65536]),
+    first=st.integers(0, 1),
+    start=st.integers(0, 10**6),
     steps=st.lists(st.integers(1, 100), max_size=60),
 )
 def test_any_run_of_ids_is_unwrapped_as_it_was_counted(modulus, first, start, steps):

@@ -93,8 +93,13 @@ def timeline(
             seq, lost_before = count.unwrap(frame_id)
             t_exposure, uncertainty = clock.to_rig(t_device, arrived)
             stamp = FrameStamp(
-                name, seq, t_device if device_clock else NO_DEVICE_STAMP, t_exposure, uncertainty,
-                arrived, lost_before,
+                name,
+                seq,
+                t_device if device_clock else NO_DEVICE_STAMP,
+                t_exposure,
+                uncertainty,
+                arrived,
+                lost_before,
             )
             arrivals.append((arrived, stamp, i))
         truth[name] = causes
