@@ -64,8 +64,11 @@ class Video:
             with av.open(str(self.info.path)) as container:
                 stream = container.streams.video[0]
                 stream.thread_type = "AUTO"
+                last_s = None
                 for frame in container.decode(stream):
+                    last_s = frame.time
                     yield _image_of(frame, wanted)
+                self.gap = self._cut_off(container, last_s)
         except (av.error.FFmpegError, OSError) as error:
             if not self.decoded:
                 raise _not_a_video(self.info.path, error) from None
@@ -74,6 +77,20 @@ class Video:
             self.gap = (
                 f"{self.info.path}: ends after {self.decoded} frames, its header says {self.info.frames}"
             )
+
+    def _cut_off(self, container: Any, last_s: float | None) -> str | None:
+        """Matroska has no count of frames, but a duration, and libav does not mind an early end."""
+        if (
+            container.duration is None
+            or last_s is None
+            or not self.info.rate_hz
+            or len(container.streams) > 1
+        ):
+            return None
+        missing_s = container.duration / av.time_base - last_s
+        if missing_s <= 2.5 / self.info.rate_hz:
+            return None
+        return f"{self.info.path}: ends after {self.decoded} frames, {missing_s:.2f} s short of its header's length"
 
     def _still_images(self) -> Iterator[Image]:
         for file in self._files:

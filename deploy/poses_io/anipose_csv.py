@@ -54,7 +54,10 @@ def save_anipose_csv(
     plain = np.concatenate([points[:, :, list(_PLAIN.values())], score[:, :, None]], axis=2)
     spread = points[:, :, list(_COVARIANCE.values())]
     for number, left, right in zip(
-        numbers.tolist(), plain.reshape(rows, -1).tolist(), spread.reshape(rows, -1).tolist(), strict=True
+        numbers.tolist(),
+        plain.reshape(rows, count * plain.shape[2]).tolist(),
+        spread.reshape(rows, count * spread.shape[2]).tolist(),
+        strict=True,
     ):
         writer.writerow([*map(_cell, left), int(number), *map(_cell, right)])
     with whole_file(Path(path)) as temporary:

@@ -13,6 +13,7 @@ A plain NumPy archive without pickle, uncompressed, so that any reader of .npy g
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import zipfile
@@ -51,7 +52,8 @@ def load_columns(path: Path | str) -> Poses:
     """
     path = Path(path)
     try:
-        with np.load(path, allow_pickle=False) as file:
+        content = io.BytesIO(path.read_bytes())  # np.load would leave a damaged file open
+        with np.load(content, allow_pickle=False) as file:
             about = json.loads(str(file["about"]))
             values, frame = file["values"], file["frame"]
             index, t_exposure_ns = file["index"], file["t_exposure_ns"]

@@ -46,7 +46,7 @@ def save_csv(poses: Poses, scorer: str, path: Path | str) -> None:
     writer.writerow(["scorer", *[scorer] * columns])
     writer.writerow(["bodyparts", *(name for name in poses.keypoints for _ in COORDS)])
     writer.writerow(["coords", *COORDS * len(poses.keypoints)])
-    for row, values in enumerate(poses.values.reshape(len(poses.values), -1).tolist()):
+    for row, values in enumerate(_flat(poses).tolist()):
         writer.writerow([row, *("" if value != value else value for value in values)])
     with whole_file(Path(path)) as temporary:
         temporary.write_text(stream.getvalue(), encoding="utf-8")
@@ -59,7 +59,7 @@ def save_h5(poses: Poses, scorer: str, path: Path | str) -> None:
         [[scorer], list(poses.keypoints), list(COORDS)], names=["scorer", "bodyparts", "coords"]
     )
     columns = columns.set_levels([level.astype(object) for level in columns.levels])
-    frame = pandas.DataFrame(poses.values.reshape(len(poses.values), -1).astype(np.float64), columns=columns)
+    frame = pandas.DataFrame(_flat(poses).astype(np.float64), columns=columns)
     with whole_file(Path(path)) as temporary, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # PyTables warns of object columns; they are what pandas 2 reads
         frame.to_hdf(temporary, key=H5_KEY, format="fixed", mode="w")
@@ -86,6 +86,10 @@ def load_deeplabcut(path: Path | str) -> Poses:
     if len(set(names)) != len(names):
         raise not_poses(path, "a keypoint that stands there twice")
     return Poses.of_video(names, rows.reshape(len(rows), len(names), 3), {"scorer": header[0][0]})
+
+
+def _flat(poses: Poses) -> Any:
+    return poses.values.reshape(len(poses.values), len(poses.keypoints) * len(COORDS))
 
 
 def _read_csv(path: Path) -> tuple[list[list[str]], Any]:
