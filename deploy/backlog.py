@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable
+from statistics import median
 
 from acquisition.synchronise import StampSet
 
 LIMIT = 10  # below the ring's 16 slots a camera, so that what waits here costs the cameras no frame
-_OVERLOADED = 0.85  # share of the period that tracking may take before it counts as too slow
-_WEIGHT = 0.1  # of the newest duration in the running means
+_OVERLOADED = 0.95  # share of the period that tracking may take before it counts as too slow
+_REMEMBERED = 15  # durations whose median is taken: a single stall does not count, a slow network does
 
 
 class Backlog:
@@ -30,8 +31,8 @@ class Backlog:
         self._waiting: deque[StampSet] = deque()
         self._skipped: list[StampSet] = []
         self._limit = limit
-        self._service_ns: float | None = None
-        self._period_ns: float | None = None
+        self._service_ns: deque[int] = deque(maxlen=_REMEMBERED)
+        self._period_ns: deque[float] = deque(maxlen=_REMEMBERED)
         self._last: StampSet | None = None
 
     def __len__(self) -> int:
@@ -39,10 +40,10 @@ class Backlog:
 
     @property
     def overloaded(self) -> bool:
-        """Whether tracking takes longer than sets take to come, on the mean of the last few."""
-        if self._service_ns is None or self._period_ns is None:
+        """Whether tracking takes longer than sets take to come."""
+        if len(self._service_ns) < _REMEMBERED or not self._period_ns:
             return False
-        return self._service_ns > _OVERLOADED * self._period_ns
+        return median(self._service_ns) > _OVERLOADED * median(self._period_ns)
 
     def offer(self, sets: Iterable[StampSet]) -> None:
         """Let closed sets, in order, wait."""
@@ -51,7 +52,7 @@ class Backlog:
                 steps = frame_set.index - self._last.index
                 elapsed_ns = frame_set.t_exposure_ns - self._last.t_exposure_ns
                 if steps > 0 and elapsed_ns > 0:
-                    self._period_ns = _mean(self._period_ns, elapsed_ns / steps)
+                    self._period_ns.append(elapsed_ns / steps)
             self._last = frame_set
             self._waiting.append(frame_set)
         while len(self._waiting) > self._limit:
@@ -70,13 +71,9 @@ class Backlog:
 
     def served(self, duration_ns: int) -> None:
         """Tracking the last set took this long."""
-        self._service_ns = _mean(self._service_ns, duration_ns)
+        self._service_ns.append(duration_ns)
 
     def skipped(self) -> list[StampSet]:
         """The sets given up since the last call; their frames are to be released."""
         skipped, self._skipped = self._skipped, []
         return skipped
-
-
-def _mean(mean: float | None, value: float) -> float:
-    return value if mean is None else mean + _WEIGHT * (value - mean)

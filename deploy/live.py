@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-from collections.abc import Callable
+import shutil
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from acquisition.errors import RigposeError
+from acquisition.progress import Progress
+from acquisition.record import end_session, recorder_process, recording_ended
+from acquisition.recorder import disk_shortage
 from acquisition.rig import RigSettings
 from acquisition.rig_run import RigRun
+from acquisition.session import Session, check_output
 from acquisition.supervise import Process, runtime_folder
-from calibration.formats.anipose import load_calibration
+from calibration.formats.anipose import calibration_hash, details_path, load_calibration
 from deploy.bundle import Bundle
 from deploy.probe import ProbePlan, probe
 from deploy.runtimes.table import AUTO, choose
 from deploy.stream_settings import StreamSettings
 from deploy.tracker import TrackerPlan, track
 
-_STOP_S = 10.0
+_STOP_S = 10.0  # a bound, not a wait: an encoder that has much to finish
 _TRACKER_RESTARTS = 3
+CALIBRATION_COPY = "calibration.toml"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +41,11 @@ class LiveOptions:
     calibration:
         Calibration TOML; None: 2D only.
     seconds:
-        None: until SIGINT or SIGTERM.
+        From the first pulse; None: until SIGINT or SIGTERM.
     runtime, precision, threads:
         Of the network.
+    record, subject, notes:
+        Folder of the session to record beside; None: no recording.
     poses:
         An .npz of what the measuring subscriber received; None: only its latencies are kept.
     version:
@@ -48,16 +58,14 @@ class LiveOptions:
     runtime: str = AUTO
     precision: str = AUTO
     threads: int = 1
+    record: Path | None = None
+    subject: str = ""
+    notes: str = ""
     poses: Path | None = None
     version: str = ""
 
 
-def live(
-    rig: RigSettings,
-    stream: StreamSettings,
-    options: LiveOptions,
-    on_status: Callable[[dict[str, Any]], None] | None = None,
-) -> dict[str, Any]:
+def live(rig: RigSettings, stream: StreamSettings, options: LiveOptions) -> dict[str, Any]:
     """Capture, track and publish until the time is over or a signal comes; nothing is left running.
 
     Parameters
@@ -65,66 +73,145 @@ def live(
     rig, stream:
         Sections of the rig file.
     options:
-        Network, calibration, duration.
-    on_status:
-        Called about ten times a second with the newest counters of the tracker.
+        Network, calibration, duration, recording.
 
     Returns
     -------
     dict
-        `ended`; `seconds`; the accounts (`sets_in`, `published`, `skipped`, `empty`, the same of the complete
-        sets, `balanced`); `lost` by camera and cause and `absences` one by one; `stages` with count, p50_ms,
-        p95_ms, p99_ms, max_ms of each; `subscriber` as measured in another process; `cameras`, `network`,
-        `restarts`.
+        `ended`; `pulses`; the accounts `sets_in`, `published`, `skipped`, `empty`, `complete_in`,
+        `complete_published`, `complete_skipped`, `balanced`; `lost` by camera and cause, and `absences`
+        one by one; `stages` with count, p50_ms, p95_ms, p99_ms, max_ms of each; `subscriber` as measured
+        in another process; `recording`, `cameras`, `network`, `restarts`, `died`.
 
     Raises
     ------
     RigposeError
-        A damaged bundle, a calibration without one of the cameras, an endpoint in use, a camera that is not
-        there: before the first pulse, with nothing left running.
+        A damaged bundle, a calibration without one of the cameras, an endpoint in use, a camera that is
+        not there, an output that exists: before the first pulse, with nothing left behind.
     """
     # The quick checks first: their answer should not wait for the cameras.
     choose(Bundle.load(options.bundle), options.runtime, options.precision)
     if options.calibration is not None:
         load_calibration(options.calibration).subset(tuple(rig.cameras))
+    if options.record is not None:
+        check_output(options.record)
+    if options.poses is not None and not options.poses.resolve().parent.is_dir():
+        raise RigposeError(
+            options.poses, expected="a file in a folder that exists", found="no such folder",
+            remedy="Make the folder, or name another file",
+        )  # fmt: skip
     with runtime_folder() as runtime:
         report, heard = runtime / "tracker.json", runtime / "probe.json"
-        plan = TrackerPlan(
-            rig=rig.name, cameras=tuple(rig.cameras), sync=rig.sync, stream=stream,
-            bundle=str(options.bundle),
-            calibration=None if options.calibration is None else str(options.calibration), report=str(report),
-            runtime=options.runtime, precision=options.precision, threads=options.threads,
-            version=options.version,
-        )  # fmt: skip
-        listener = ProbePlan(
-            stream.endpoint, str(heard), None if options.poses is None else str(options.poses)
-        )
-        readers = [
-            Process("probe", probe, (listener,), essential=False),
-            Process("tracker", track, (str(runtime), plan), restarts=_TRACKER_RESTARTS),
-        ]
-        with RigRun(rig, runtime, readers) as run:
-            ended = "interrupted before the rig was ready"
-            if run.start():
-                ended = run.run(options.seconds, _status(run, on_status))
-            run.stop(_STOP_S)
+        run = RigRun(rig, runtime, _readers(rig, stream, options, runtime, report, heard))
+        with _recorded(rig, options, run) as session:
+            with run:
+                ended = "interrupted"
+                if run.start():
+                    if session is not None:
+                        infos = {name: counters["info"] for name, counters in run.cameras().items()}
+                        session.began(infos, run.pulses)
+                    ended = _run(run, options.seconds)
+                run.stop(_STOP_S)
             return {
                 "ended": ended,
+                "pulses": run.pulse_count,
                 **_read(report),
                 "subscriber": _read(heard),
+                "recording": _recording(session, run),
                 "cameras": run.cameras(),
                 "restarts": dict(run.supervisor.restarts),
                 "died": dict(run.supervisor.dead),
             }
 
 
-def _status(run: RigRun, on_status: Callable[[dict[str, Any]], None] | None) -> Callable[[], bool]:
-    def each() -> bool:
-        if on_status is not None:
-            on_status(run.supervisor.counters.get("tracker", {}).get("sets", {}))
-        return True
+def _readers(
+    rig: RigSettings, stream: StreamSettings, options: LiveOptions, runtime: Path, report: Path, heard: Path
+) -> list[Process]:
+    """The processes beside capture; the last is stopped first."""
+    plan = TrackerPlan(
+        rig=rig.name,
+        cameras=tuple(rig.cameras),
+        sync=rig.sync,
+        stream=stream,
+        bundle=str(options.bundle),
+        calibration=None if options.calibration is None else str(options.calibration),
+        report=str(report),
+        runtime=options.runtime,
+        precision=options.precision,
+        threads=options.threads,
+        session_dir=None if options.record is None else str(options.record.resolve()),
+        version=options.version,
+    )
+    poses = None if options.poses is None else str(options.poses)
+    readers = [Process("probe", probe, (ProbePlan(stream.endpoint, str(heard), poses),), essential=False)]
+    if options.record is not None:
+        # A recording that ends (a full disk) is reported; the tracking goes on.
+        readers.append(recorder_process(runtime, options.record, rig, essential=False))
+    return [*readers, Process("tracker", track, (str(runtime), plan), restarts=_TRACKER_RESTARTS)]
 
-    return each
+
+@contextlib.contextmanager
+def _recorded(rig: RigSettings, options: LiveOptions, run: RigRun) -> Iterator[Session | None]:
+    """The session around a run: it says how it ended, and goes away if nothing was recorded."""
+    if options.record is None:
+        yield None
+        return
+    session = Session.create(options.record, rig, subject=options.subject, notes=options.notes)
+    how = "failed"
+    try:
+        shortage = disk_shortage(session.folder, rig.recording)
+        if shortage:
+            raise RigposeError(
+                options.record, expected="room for a recording", found=shortage,
+                remedy="Free some space, or lower recording.keep_free_gb in the rig file",
+            )  # fmt: skip
+        session.facts["bundle"] = {"path": str(options.bundle), "sha256": Bundle.load(options.bundle).sha256}
+        if options.calibration is not None:
+            _keep_calibration(session, options.calibration)
+        yield session
+        how = "stopped"
+    except RigposeError as error:
+        how = str(error)
+        raise
+    finally:
+        if run.started_ns:
+            end_session(session, run, recording_ended(run) or how)
+        else:
+            session.remove()
+
+
+def _keep_calibration(session: Session, calibration: Path) -> None:
+    """A copy of the calibration used, with what stands beside it."""
+    shutil.copyfile(calibration, session.folder / CALIBRATION_COPY)
+    beside = details_path(calibration)
+    if beside.exists():
+        shutil.copyfile(beside, details_path(session.folder / CALIBRATION_COPY))
+    session.facts["calibration"] = {"file": CALIBRATION_COPY, "sha256": calibration_hash(calibration)}
+
+
+def _run(run: RigRun, seconds: float | None) -> str:
+    with Progress("live", total=seconds) as bar:
+        shown = 0.0
+
+        def each() -> bool:
+            nonlocal shown
+            sets = run.supervisor.counters.get("tracker", {}).get("sets", {})
+            note = ", ".join(f"{sets.get(name, 0)} {name}" for name in ("published", "skipped"))
+            elapsed = run.elapsed_s
+            bar.advance(max(0.0, elapsed - shown), note)
+            shown = max(shown, elapsed)
+            return True
+
+        return run.run(seconds, each)
+
+
+def _recording(session: Session | None, run: RigRun) -> dict[str, Any] | None:
+    if session is None or not run.started_ns:
+        return None
+    written = run.supervisor.counters.get("recorder", {}).get("cameras", {})
+    frames = {name: written.get(name, {}).get("frames", 0) for name in run.rig.cameras}
+    ended = recording_ended(run) or run.supervisor.dead.get("recorder", "stopped")
+    return {"session": str(session.folder), "ended": ended, "frames": frames}
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -42,9 +42,24 @@ GROUPS: dict[str, dict[str, Command]] = {
             "rigpose.commands.recording:record", "Record all cameras of a rig, synchronised, into a session."
         ),
     },
-    "Calibration and 3D": {},
+    "Calibration and 3D": {
+        "calibrate": Command(
+            "rigpose.commands.calibration:calibrate",
+            "Calibrate a rig from board images: lenses, places, and a report.",
+        ),
+        "triangulate": Command(
+            "rigpose.commands.calibration:triangulate", "Triangulate 2D poses of several cameras into 3D."
+        ),
+    },
     "Projects, labels, networks": {},
     "Running a network": {
+        "live": Command(
+            "rigpose.commands.live:live", "Capture, track and stream 2D and 3D poses from a rig."
+        ),
+        "watch": Command(
+            "rigpose.commands.live:watch",
+            "Show a running stream: rate, losses, latency, and the newest 3D pose.",
+        ),
         "export": Command(
             "rigpose.commands.deployment:export",
             "Make a model bundle of a run: convert, quantize, measure every artifact.",

@@ -1,0 +1,169 @@
+"""`watch`: a running stream in the terminal."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import time
+from collections import deque
+from typing import Any
+
+import numpy as np
+from rich.console import Console, Group
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from acquisition.errors import RigposeError
+from calibration.poses import Pose3D, PoseSet
+from deploy.latency import StageLatency
+from deploy.messages import Health
+from deploy.subscriber import PoseSubscriber, Received
+
+_TOPICS = ("session", "pose2d", "pose3d", "health", "event")
+_REDRAW_S = 0.2
+_RECENT_NS = 2_000_000_000
+
+
+class StreamView:
+    """What is known of a stream, to be shown."""
+
+    def __init__(self, subscriber: PoseSubscriber) -> None:
+        self.subscriber = subscriber
+        self.latency = StageLatency()
+        self.newest: Pose3D | None = None
+        self.newest2d: PoseSet | None = None
+        self.health: Health | None = None
+        self._recent: dict[str, deque[int]] = {"pose2d": deque(), "pose3d": deque()}
+        self._ages_ms: deque[tuple[int, float]] = deque()
+
+    def add(self, message: Received) -> None:
+        """Take in a message."""
+        body, now_ns = message.body, message.t_received_ns
+        if isinstance(body, Health):
+            self.health = body
+        if not isinstance(body, PoseSet | Pose3D):
+            return
+        if isinstance(body, Pose3D):
+            self.newest = body
+        else:
+            self.newest2d = body
+        self._recent[message.topic].append(now_ns)
+        if message.age_ns is not None:
+            self.latency.add({f"exposure_to_subscriber_{message.topic}": message.age_ns})
+            self._ages_ms.append((now_ns, message.age_ns / 1e6))
+
+    def line(self) -> str:
+        """The stream in one line."""
+        session = self.subscriber.session
+        if session is None:
+            return f"{self.subscriber.endpoint}: nothing yet"
+        self._forget()
+        rates = " ".join(f"{topic} {self._rate_hz(topic):.1f}/s" for topic in self._recent)
+        ages = [age for _, age in self._ages_ms]
+        age = f"{np.median(ages):.1f} ms (max {max(ages):.1f})" if ages else "unknown"
+        return (
+            f"{session.rig}: {rates}, lost {sum(self.subscriber.lost.values())}, age {age}, "
+            f"sessions {self.subscriber.sessions}"
+        )
+
+    def table(self) -> Group:
+        """The stream with its newest pose."""
+        parts: list[Any] = [Text(self.line())]
+        session = self.subscriber.session
+        if session is not None:
+            facts = f"{session.network.bundle} ({session.network.runtime} {session.network.precision})"
+            parts.append(Text(f"{len(session.cameras)} cameras, {facts}", style="dim"))
+        if self.health is not None and "tracker" in self.health.counters:
+            counts = self.health.counters["tracker"]
+            parts.append(Text(", ".join(f"{name} {value}" for name, value in counts.items()), style="dim"))
+        if session is not None and self.newest is not None:
+            parts.append(_points3d(session.keypoints, self.newest))
+        elif session is not None and self.newest2d is not None:
+            parts.append(_points2d(session.keypoints, self.newest2d))
+        return Group(*parts)
+
+    def summary(self) -> dict[str, Any]:
+        """Counts and latencies of everything since the beginning."""
+        return {
+            "received": dict(self.subscriber.received), "lost": dict(self.subscriber.lost),
+            "malformed": self.subscriber.malformed, "sessions": self.subscriber.sessions,
+            "latency": self.latency.summary(),
+        }  # fmt: skip
+
+    def _rate_hz(self, topic: str) -> float:
+        return len(self._recent[topic]) * 1e9 / _RECENT_NS
+
+    def _forget(self) -> None:
+        oldest_ns = time.monotonic_ns() - _RECENT_NS
+        for times in self._recent.values():
+            while times and times[0] < oldest_ns:
+                times.popleft()
+        while self._ages_ms and self._ages_ms[0][0] < oldest_ns:
+            self._ages_ms.popleft()
+
+
+def watch(endpoint: str, seconds: float | None, *, quiet: bool = False) -> dict[str, Any]:
+    """Show the stream at `endpoint` for `seconds`, or until Ctrl-C; the summary of what came.
+
+    Raises
+    ------
+    RigposeError
+        If `endpoint` is no address.
+    """
+    try:
+        subscriber = PoseSubscriber(endpoint, topics=_TOPICS)
+    except ValueError as error:
+        raise RigposeError(
+            "rigpose watch", expected="an address such as tcp://127.0.0.1:5555", found=str(error),
+            remedy="Give the address that 'rigpose live' publishes on",
+        ) from None  # fmt: skip
+    with subscriber:
+        view = StreamView(subscriber)
+        with contextlib.suppress(KeyboardInterrupt):
+            if quiet or not sys.stdout.isatty():
+                _lines(view, seconds, quiet)
+            else:
+                _redrawn(view, seconds)
+        return view.summary()
+
+
+def _lines(view: StreamView, seconds: float | None, quiet: bool) -> None:
+    start = time.monotonic()
+    due = start + 1.0
+    while seconds is None or time.monotonic() < start + seconds:
+        _listen(view, min(due, due if seconds is None else start + seconds))
+        if not quiet:
+            print(view.line(), flush=True)
+        due += 1.0
+
+
+def _redrawn(view: StreamView, seconds: float | None) -> None:
+    start = time.monotonic()
+    with Live(view.table(), console=Console(), auto_refresh=False) as screen:
+        while seconds is None or time.monotonic() < start + seconds:
+            _listen(view, time.monotonic() + _REDRAW_S)
+            screen.update(view.table(), refresh=True)
+
+
+def _listen(view: StreamView, until: float) -> None:
+    while (left := until - time.monotonic()) > 0:
+        message = view.subscriber.receive(timeout_ms=max(1, int(left * 1000)))
+        if message is not None:
+            view.add(message)
+
+
+def _points3d(keypoints: tuple[str, ...], pose: Pose3D) -> Table:
+    table = Table("keypoint", "x mm", "y mm", "z mm", "sd mm", "views", "error px", box=None)
+    for name, point in zip(keypoints, pose.points, strict=False):
+        deviation = float(np.sqrt(point[[3, 6, 8]].sum()))
+        numbers = [*(f"{value:.1f}" for value in point[:3]), f"{deviation:.2f}", f"{point[9]:.0f}"]
+        table.add_row(name, *numbers, f"{point[10]:.2f}")
+    return table
+
+
+def _points2d(keypoints: tuple[str, ...], pose: PoseSet) -> Table:
+    table = Table("keypoint", *(f"camera {n}: x, y" for n in range(len(pose.keypoints))), box=None)
+    for number, name in enumerate(keypoints[: pose.keypoints.shape[1]]):
+        table.add_row(name, *(f"{x:.1f}, {y:.1f}" for x, y, _ in pose.keypoints[:, number]))
+    return table

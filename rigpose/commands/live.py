@@ -1,0 +1,185 @@
+"""`rigpose live` and `rigpose watch`: poses while they happen."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from rigpose.commands.options import Measured, Minutes, Precision, Runtime
+
+Seconds = Annotated[float | None, Parameter(help="A budget of time in seconds.")]
+
+
+def live(
+    rig: Path,
+    /,
+    *,
+    model: Annotated[Path, Parameter(help="The model bundle, X.bundle.")],
+    calibration: Annotated[
+        Path | None, Parameter(help="Calibration for 3D; by default the rig file's; without one 2D only.")
+    ] = None,
+    minutes: Minutes = None,
+    seconds: Seconds = None,
+    record: Annotated[Path | None, Parameter(help="Record a session into this new folder beside.")] = None,
+    subject: Annotated[str, Parameter(help="Who is recorded; kept in the session.")] = "",
+    notes: Annotated[str, Parameter(help="Anything worth knowing later; kept in the session.")] = "",
+    endpoint: Annotated[str | None, Parameter(help="Where to publish; by default the rig file's.")] = None,
+    runtime: Runtime = "auto",
+    precision: Precision = "auto",
+    threads: Annotated[int, Parameter(help="Threads of the network.")] = 1,
+    poses: Annotated[
+        Path | None, Parameter(help="Write what a subscriber received to this .npz (kept in memory).")
+    ] = None,
+) -> Measured:
+    """Capture, track and stream 2D and 3D poses from a rig.
+
+    Without a time it runs until Ctrl-C. `rigpose watch` shows the stream. The accounts at the end say what
+    became of every frame set, and how old its poses were when a subscriber in another process had them.
+
+    Parameters
+    ----------
+    rig:
+        The rig file, rig.yaml.
+    model:
+        The model bundle.
+    calibration:
+        Calibration TOML for 3D.
+    minutes, seconds:
+        How long, counted from the first pulse.
+    record, subject, notes:
+        A session to record into, with the measured poses in its folder `poses`.
+    endpoint:
+        ZeroMQ address to publish on.
+    runtime, precision, threads:
+        What runs the network.
+    poses:
+        An .npz for all poses that arrived, with their stamps.
+
+    Returns
+    -------
+    dict
+        Frame sets in, published, skipped; absences by camera and cause; p50, p95, p99 and maximum of every
+        stage and from exposure to subscriber, ms.
+
+    Raises
+    ------
+    RigposeError
+        A damaged bundle, a calibration without one of the cameras, an endpoint in use, a camera that is
+        not there.
+
+    Examples
+    --------
+    rigpose live rig.yaml --model mouse.bundle --calibration calibration.toml --record sessions/mouse-7
+    """
+    import rigpose
+    from acquisition.settings import parse_settings
+    from deploy.live import LiveOptions
+    from deploy.live import live as run_live
+    from deploy.stream_settings import StreamSettings
+    from rigpose.rig_file import load_rig
+
+    file = load_rig(rig)
+    stream = file.stream
+    if endpoint is not None:
+        stream = parse_settings(StreamSettings, {**stream.model_dump(), "endpoint": endpoint}, "--endpoint")
+    options = LiveOptions(
+        bundle=model.resolve(),
+        calibration=calibration or file.calibration,
+        seconds=_budget(minutes, seconds),
+        runtime=runtime,
+        precision=precision,
+        threads=threads,
+        record=record,
+        subject=subject,
+        notes=notes,
+        poses=poses,
+        version=rigpose.__version__,
+    )
+    measured = run_live(file.acquisition, stream, options)
+    _show(measured)
+    return measured
+
+
+def watch(
+    endpoint: Annotated[str, Parameter(help="Address of the stream.")] = "tcp://127.0.0.1:5555",
+    /,
+    *,
+    seconds: Seconds = None,
+) -> Measured:
+    """Show a running stream: rate, losses, latency, and the newest 3D pose.
+
+    On a terminal a table that is redrawn, elsewhere one line a second.
+
+    Parameters
+    ----------
+    endpoint:
+        ZeroMQ address that `rigpose live` publishes on.
+    seconds:
+        How long; by default until Ctrl-C.
+
+    Returns
+    -------
+    dict
+        Messages received and lost by topic, sessions seen, latency percentiles in ms.
+
+    Raises
+    ------
+    RigposeError
+        If the address is none.
+
+    Examples
+    --------
+    rigpose watch tcp://127.0.0.1:5555 --seconds 10
+    """
+    from acquisition.progress import is_quiet
+    from deploy.watch import watch as watch_stream
+
+    return watch_stream(endpoint, _budget(None, seconds), quiet=is_quiet())
+
+
+def _budget(minutes: float | None, seconds: float | None) -> float | None:
+    from acquisition.errors import RigposeError
+
+    if minutes is not None and seconds is not None:
+        raise RigposeError(
+            "the time", expected="--minutes or --seconds", found="both", remedy="Give one of them"
+        )
+    wished = minutes * 60 if minutes is not None else seconds
+    if wished is not None and not wished > 0:
+        raise RigposeError(
+            "the time", expected="more than 0 seconds", found=f"{wished:g} s", remedy="Give a longer time"
+        )
+    return wished
+
+
+def _show(measured: Measured) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console(highlight=False, soft_wrap=True)
+    if "sets_in" not in measured:
+        console.print(f"nothing was tracked; ended: {measured['ended']}")
+        return
+    times = Table("stage, ms", *(f"[right]{name}" for name in ("p50", "p95", "p99", "max")), box=None)
+    rows = {**measured["stages"], **measured["subscriber"].get("latency", {})}
+    for stage, figures in rows.items():
+        values = (figures[f"{name}_ms"] for name in ("p50", "p95", "p99", "max"))
+        times.add_row(stage.replace("_", " "), *(f"{value:.2f}" for value in values))
+    console.print(times)
+    lost = [
+        f"{camera} {count} {cause}" for camera, causes in measured["lost"].items()
+        for cause, count in causes.items()
+    ]  # fmt: skip
+    counts = {name: measured[name] for name in ("sets_in", "published", "skipped", "empty")}
+    complete = f"{measured['complete_published']} of {measured['complete_in']} complete ones published"
+    console.print(
+        "{sets_in} frame sets: {published} published, {skipped} skipped, {empty} empty; ".format(**counts)
+        + f"{complete}; ended: {measured['ended']}"
+    )
+    console.print(f"absent frames: {', '.join(lost) or 'none'}")
+    for process, reason in measured["died"].items():
+        console.print(f"process '{process}' died: {reason}")
+    if measured["recording"]:
+        console.print(f"{measured['recording']['session']}: {measured['recording']['ended']}")
