@@ -32,6 +32,7 @@ OUTLIER = 5.0  # sigmas of its view: such a corner is a wrong detection
 ROUNDS = 4
 CAMERA_RANGE = 1.5  # a camera's noise may differ from the rig's by this factor
 VIEW_RANGE = 4.0  # a view's may exceed its camera's by this factor
+START_JITTER_S, LEAST_JITTER_S, MOST_JITTER_S = 0.01, 1e-4, 0.1
 FLOOR_PX = 1e-6  # so that perfect synthetic corners do not divide by nothing
 
 
@@ -88,7 +89,9 @@ class Problem:
     jitter_s: float = 0.0
 
     @classmethod
-    def of_views(cls, views: tuple[View, ...], boards: npt.NDArray[np.int64], points_mm: Array) -> Problem:
+    def of_views(
+        cls, views: tuple[View, ...], boards: npt.NDArray[np.int64], points_mm: Array, jitter_s: float = 0.0
+    ) -> Problem:
         """Pack views; `boards` gives each view's row of the board poses."""
         most = max(len(view.ids) for view in views)
         points, px = np.zeros((len(views), most, 3)), np.zeros((len(views), most, 2))
@@ -100,7 +103,7 @@ class Problem:
             if view.velocity is not None:
                 velocity[v, :n] = view.velocity
         camera = np.array([view.camera for view in views])
-        return cls(camera, np.asarray(boards), points, px, valid, velocity, np.ones(len(views)))
+        return cls(camera, np.asarray(boards), points, px, valid, velocity, np.ones(len(views)), jitter_s)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -121,6 +124,8 @@ class Adjusted:
         (C, 16, 16): lens, rotation (left, rad), translation (mm), delay (s); zero where a parameter is fixed.
     steps:
         Steps of the last round.
+    jitter_s:
+        Standard deviation of the views' jitter as found; 0 where the cameras are synchronised.
     """
 
     bundle: Bundle
@@ -129,11 +134,12 @@ class Adjusted:
     sigma: Array
     camera_covariance: Array
     steps: int
+    jitter_s: float
 
 
 def adjust(
     problem: Problem, start: Bundle, *, free_lens: tuple[bool, ...], fixed_cameras: tuple[int, ...],
-    rounds: int = ROUNDS,
+    rounds: int = ROUNDS, enough: float = ENOUGH,
 ) -> Adjusted:  # fmt: skip
     """Minimise the robust reprojection error.
 
@@ -146,6 +152,8 @@ def adjust(
         Nine flags: which of fx fy cx cy k1 k2 p1 p2 k3 are estimated.
     fixed_cameras:
         Cameras whose pose stays: at least one in each group of linked cameras.
+    enough:
+        Relative gain of a step below which a round ends.
     """
     cameras = len(start.lenses)
     free = np.zeros((cameras, CAMERA), dtype=bool)
@@ -155,9 +163,11 @@ def adjust(
     seen = problem.valid
     bundle, steps = start, 0
     for attempt in range(rounds):
-        bundle, steps = _minimise(problem, bundle, free.ravel())
+        bundle, steps = _minimise(problem, bundle, free.ravel(), enough)
         residuals = _residuals(problem, bundle)
         problem = replace(problem, sigma=_view_noise(problem, residuals))
+        if problem.jitter_s > 0:
+            problem = replace(problem, jitter_s=_jitter_noise(problem, bundle))
         if attempt < rounds - 1:
             error = np.linalg.norm(residuals, axis=-1)
             valid = seen & (error <= OUTLIER * problem.sigma[:, None])
@@ -167,12 +177,14 @@ def adjust(
             problem = replace(problem, valid=valid)
     residuals = np.where(seen[..., None], _residuals(problem, bundle), np.nan)
     covariance = _covariance(problem, bundle, free.ravel())
-    return Adjusted(bundle, residuals, problem.valid, problem.sigma, covariance, steps)
+    return Adjusted(bundle, residuals, problem.valid, problem.sigma, covariance, steps, problem.jitter_s)
 
 
 def project_board(bundle: Bundle, camera: Array, board: Array, points: Array) -> Array:
     """Board points (V, P, 3) as pixels (V, P, 2), for arrays of camera and board rows (V,)."""
-    world = points @ bundle.board_rotations[board].swapaxes(-1, -2) + bundle.board_translations[board][:, None]
+    world = (
+        points @ bundle.board_rotations[board].swapaxes(-1, -2) + bundle.board_translations[board][:, None]
+    )
     local = world @ bundle.rotations[camera].swapaxes(-1, -2) + bundle.translations[camera][:, None]
     return _pixels(local, bundle.lenses[camera][:, None])[0]
 
@@ -199,11 +211,24 @@ def _view_noise(problem: Problem, residuals: Array) -> Array:
     sigma2 = np.empty(len(own))
     for camera in np.unique(problem.camera):
         mine = problem.camera == camera
-        common = np.clip(np.nanmedian(squares[mine]) / np.log(4), overall / CAMERA_RANGE**2, overall * CAMERA_RANGE**2)
+        common = np.clip(
+            np.nanmedian(squares[mine]) / np.log(4), overall / CAMERA_RANGE**2, overall * CAMERA_RANGE**2
+        )
         # of few corners the median wanders: only what is clearly worse is called worse
         clearly = own[mine] > common * (1 + 3 / np.sqrt(np.maximum(problem.valid[mine].sum(1), 1)))
         sigma2[mine] = np.where(clearly, np.minimum(own[mine], common * VIEW_RANGE**2), common)
     return np.maximum(np.sqrt(sigma2), FLOOR_PX)
+
+
+def _jitter_noise(problem: Problem, bundle: Bundle) -> float:
+    """Standard deviation of the views' jitter: what was found, and what could not be (an EM step)."""
+    weight = np.where(problem.valid, 1 / problem.sigma[:, None] ** 2, 0.0)
+    known = (weight * (problem.velocity**2).sum(-1)).sum(1)
+    moving = known * problem.jitter_s**2 > 1  # still views say nothing about time
+    if not moving.any():
+        return problem.jitter_s
+    mean = np.mean(bundle.jitter[moving] ** 2 + 1 / (known[moving] + _stiffness(problem)))
+    return float(np.clip(np.sqrt(mean), LEAST_JITTER_S, MOST_JITTER_S))
 
 
 def _pixels(local: Array, lens: Array) -> tuple[Array, Array, Array]:
@@ -365,14 +390,14 @@ def _moved(problem: Problem, bundle: Bundle, views: Array, cameras: Array, board
     )
 
 
-def _minimise(problem: Problem, bundle: Bundle, free: Mask) -> tuple[Bundle, int]:
+def _minimise(problem: Problem, bundle: Bundle, free: Mask, enough: float) -> tuple[Bundle, int]:
     damping = 1e-3
     loss, normal = _normal(problem, bundle)
     for step in range(1, MAX_STEPS + 1):
         trial = _moved(problem, bundle, normal.views, *_step(normal, free, damping))
         trial_loss = _loss(problem, trial, _residuals(problem, trial))[0]
         if np.isfinite(trial_loss) and trial_loss < loss and np.all(trial.lenses[:, :2] > 0):
-            settled = loss - trial_loss < ENOUGH * loss
+            settled = loss - trial_loss < enough * loss
             bundle, damping = trial, max(damping / 10, 1e-12)
             loss, normal = _normal(problem, bundle)
             if settled:

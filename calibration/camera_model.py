@@ -80,7 +80,12 @@ class CameraModel:
     translation: Array
 
     def __post_init__(self) -> None:
-        for name, shape in (("matrix", (3, 3)), ("distortion", (5,)), ("rotation", (3,)), ("translation", (3,))):
+        for name, shape in (
+            ("matrix", (3, 3)),
+            ("distortion", (5,)),
+            ("rotation", (3,)),
+            ("translation", (3,)),
+        ):
             value = np.array(getattr(self, name), dtype=np.float64)
             if value.shape != shape:
                 raise ValueError(f"{name} of camera '{self.name}': expected shape {shape}, got {value.shape}")
@@ -136,13 +141,20 @@ class CameraModel:
             j = distort_jacobian(point, self.distortion)
             # beyond its fold the lens model turns back: a root there is not what the camera saw
             determinant = j[..., 0, 0] * j[..., 1, 1] - j[..., 0, 1] * j[..., 1, 0]
-            good = (error <= 100 * UNDISTORT_TOLERANCE) & (determinant > 0) & (j[..., 0, 0] + j[..., 1, 1] > 0)
+            good = (
+                (error <= 100 * UNDISTORT_TOLERANCE) & (determinant > 0) & (j[..., 0, 0] + j[..., 1, 1] > 0)
+            )
         return np.where(good[..., None], point, np.nan)
 
     def looking_from(self, rotation: npt.ArrayLike, translation: npt.ArrayLike) -> CameraModel:
         """The same lens at another place."""
         return CameraModel(
-            self.name, self.size_px, self.matrix, self.distortion, np.asarray(rotation), np.asarray(translation)
+            self.name,
+            self.size_px,
+            self.matrix,
+            self.distortion,
+            np.asarray(rotation),
+            np.asarray(translation),
         )
 
 

@@ -90,13 +90,15 @@ def recognise(board: BoardSettings, images: Sequence[Image], whose: object) -> P
     """
     options = [Pattern()]
     if board.kind == "charuco":
-        options = [Pattern(legacy, inverted) for inverted in (False, True) for legacy in (False, True)]
+        assert board.squares is not None
+        patterns = (False, True) if board.squares[1] % 2 == 0 else (False,)  # of odd rows both are one
+        options = [Pattern(legacy, inverted) for inverted in (False, True) for legacy in patterns]
     counts = []
     for pattern in options:
         detector = Detector(board, pattern)
         found = [detector.find(image, thorough=True) for image in images]
         counts.append(sum(len(corners.ids) for corners in found if corners is not None))
-    best = int(np.argmax(counts))  # the first of equals: an odd number of rows prints both patterns alike
+    best = int(np.argmax(counts))
     if counts[best] == 0:
         raise RigposeError(
             whose, expected=str(board), found=_seen_instead(board, images),
@@ -214,6 +216,4 @@ def _seen_instead(board: BoardSettings, images: Sequence[Image]) -> str:
     name = max(markers, key=lambda key: len(markers[key]))
     if len(markers[name]) < 4:  # one or two are found in any picture
         return f"no board in {len(images)} images"
-    return (
-        f"markers {min(markers[name])} to {max(markers[name])} of {name}, not lying as on that board"
-    )
+    return f"markers {min(markers[name])} to {max(markers[name])} of {name}, not lying as on that board"

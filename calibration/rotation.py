@@ -64,7 +64,9 @@ def rotation_vector(matrices: npt.ArrayLike) -> Array:
     return vector
 
 
-def compose(rotation_b: Array, translation_b: Array, rotation_a: Array, translation_a: Array) -> tuple[Array, Array]:
+def compose(
+    rotation_b: Array, translation_b: Array, rotation_a: Array, translation_a: Array
+) -> tuple[Array, Array]:
     """Motion a, then motion b, both x -> R x + t with R (..., 3, 3), t (..., 3)."""
     return rotation_b @ rotation_a, (rotation_b @ translation_a[..., None])[..., 0] + translation_b
 

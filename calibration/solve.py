@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
 from calibration.boards import BoardSettings
-from calibration.bundle_adjustment import Adjusted, Problem, adjust
+from calibration.bundle_adjustment import START_JITTER_S, Adjusted, Bundle, Problem, adjust
 from calibration.camera_model import CalibratedRig, CameraModel
 from calibration.observations import Observations
 from calibration.rotation import rotation_vector
@@ -31,6 +31,8 @@ class Solution:
         (I,) the instant of each board pose of `adjusted.bundle`.
     shared:
         (C, C) instants that two cameras share.
+    free_lens:
+        Which of fx fy cx cy k1 k2 p1 p2 k3 were estimated.
     """
 
     rig: CalibratedRig
@@ -38,6 +40,7 @@ class Solution:
     adjusted: Adjusted
     instants: npt.NDArray[np.int64]
     shared: npt.NDArray[np.int64]
+    free_lens: tuple[bool, ...]
 
 
 def solve(observations: Observations, board: BoardSettings, *, k3: bool = False) -> Solution:
@@ -49,21 +52,61 @@ def solve(observations: Observations, board: BoardSettings, *, k3: bool = False)
         As `view_graph.initialise`.
     """
     free = (*FULL_LENS[:8], k3)
-    points = board.points_mm
-    start = initialise(observations, points, board.symmetries, free_lens=free)
-    rows = np.searchsorted(start.instants, [view.instant for view in start.observations.views])
-    problem = Problem.of_views(start.observations.views, rows, points)
+    start = initialise(observations, board.points_mm, board.symmetries, free_lens=free)
+    problem = _problem(start.observations, start.instants, board)
     adjusted = adjust(problem, start.bundle, free_lens=free, fixed_cameras=(0,))
-    bundle = adjusted.bundle
-    cameras = tuple(
-        CameraModel(
-            name, observations.sizes_px[c], _matrix(bundle.lenses[c]), bundle.lenses[c, 4:],
-            rotation_vector(bundle.rotations[c]), bundle.translations[c],
-        )
-        for c, name in enumerate(observations.cameras)
+    rig = rig_of(observations, adjusted.bundle)
+    return Solution(rig, start.observations, adjusted, start.instants, start.shared, free)
+
+
+def solve_again(solution: Solution, board: BoardSettings, keep: npt.NDArray[np.bool_]) -> Solution:
+    """Calibrate from only the views where `keep`, starting where `solution` is."""
+    views, instants = solution.observations.keep(keep), solution.instants
+    start = solution.adjusted.bundle
+    used = np.isin(instants, [view.instant for view in views.views])
+    start = replace(
+        start, board_rotations=start.board_rotations[used], board_translations=start.board_translations[used],
+        jitter=start.jitter[keep],
     )  # fmt: skip
-    return Solution(CalibratedRig(cameras), start.observations, adjusted, start.instants, start.shared)
+    problem = _problem(views, instants[used], board)
+    adjusted = adjust(problem, start, free_lens=solution.free_lens, fixed_cameras=(0,), rounds=2)
+    rig = rig_of(views, adjusted.bundle)
+    return replace(solution, rig=rig, observations=views, adjusted=adjusted, instants=instants[used])
 
 
-def _matrix(lens: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    return np.array([[lens[0], 0.0, lens[2]], [0.0, lens[1], lens[3]], [0.0, 0.0, 1.0]])
+def place_boards(
+    solution: Solution, fitted: Solution, board: BoardSettings, keep: npt.NDArray[np.bool_]
+) -> Adjusted:
+    """The views of `solution` where `keep` seen by the rig of `fitted`, which stays as it is."""
+    views, instants = solution.observations.keep(keep), solution.instants
+    used = np.isin(instants, [view.instant for view in views.views])
+    poses, rig = solution.adjusted.bundle, fitted.adjusted.bundle
+    start = replace(
+        rig, board_rotations=poses.board_rotations[used], board_translations=poses.board_translations[used],
+        jitter=poses.jitter[keep],
+    )  # fmt: skip
+    problem = replace(_problem(views, instants[used], board), jitter_s=fitted.adjusted.jitter_s)
+    everyone = tuple(range(len(rig.lenses)))
+    return adjust(problem, start, free_lens=(False,) * 9, fixed_cameras=everyone, rounds=2)
+
+
+def rig_of(observations: Observations, bundle: Bundle) -> CalibratedRig:
+    """The rig that a bundle describes."""
+    cameras = []
+    for c, name in enumerate(observations.cameras):
+        fx, fy, cx, cy, *distortion = bundle.lenses[c]
+        matrix = np.array([[fx, 0.0, cx], [0.0, fy, cy], [0.0, 0.0, 1.0]])
+        cameras.append(
+            CameraModel(
+                name, observations.sizes_px[c], matrix, np.array(distortion),
+                rotation_vector(bundle.rotations[c]), bundle.translations[c],
+            )
+        )  # fmt: skip
+    return CalibratedRig(tuple(cameras))
+
+
+def _problem(observations: Observations, instants: npt.NDArray[np.int64], board: BoardSettings) -> Problem:
+    rows = np.searchsorted(instants, [view.instant for view in observations.views])
+    free_running = len(observations.cameras) > 1 and any(v.velocity is not None for v in observations.views)
+    jitter_s = START_JITTER_S if free_running else 0.0
+    return Problem.of_views(observations.views, rows, board.points_mm, jitter_s)

@@ -26,6 +26,7 @@ LEAST_VIEWS = 3  # of a camera: two views leave lens and distance open
 SCAN_VIEWS = 12
 PROPOSALS = 15  # common views that propose a relative pose
 FOCAL_PER_WIDTH = np.geomspace(0.3, 8, 34)  # from fisheye-like to a telephoto lens
+ROUGHLY = 1e-5  # a start need not have settled: alone, a camera's lens may not even be determined
 BASIC_LENS = (True, True, False, False, True, False, False, False, False)
 FULL_LENS = (True, True, True, True, True, True, True, True, False)
 
@@ -137,7 +138,9 @@ def _tree(names: tuple[str, ...], shared: npt.NDArray[np.int64]) -> list[tuple[i
     return tree
 
 
-def _alone(observations: Observations, camera: int, points_mm: Array, free_lens: tuple[bool, ...]) -> Adjusted:
+def _alone(
+    observations: Observations, camera: int, points_mm: Array, free_lens: tuple[bool, ...]
+) -> Adjusted:
     """One camera's lens and its boards' poses from its own views."""
     views = tuple(replace(view, camera=0) for view in observations.of_camera(camera))
     width, height = observations.sizes_px[camera]
@@ -150,10 +153,17 @@ def _alone(observations: Observations, camera: int, points_mm: Array, free_lens:
     focal = float(FOCAL_PER_WIDTH[int(np.argmin(costs))] * width)
     lens = np.array([focal, focal, *centre, 0, 0, 0, 0, 0])
     problem = Problem.of_views(views, np.arange(len(views)), points_mm)
-    rough = adjust(problem, _posed(views, lens, points_mm), free_lens=BASIC_LENS, fixed_cameras=(0,), rounds=1)
+    rough = adjust(
+        problem,
+        _posed(views, lens, points_mm),
+        free_lens=BASIC_LENS,
+        fixed_cameras=(0,),
+        rounds=1,
+        enough=ROUGHLY,
+    )
     # posed anew: with the better lens a view that took the wrong one of two tilts may find the right one
     better = _posed(views, rough.bundle.lenses[0], points_mm)
-    return adjust(problem, better, free_lens=free_lens, fixed_cameras=(0,), rounds=2)
+    return adjust(problem, better, free_lens=free_lens, fixed_cameras=(0,), rounds=2, enough=ROUGHLY)
 
 
 def _posed(views: tuple[View, ...], lens: Array, points_mm: Array) -> Bundle:
@@ -192,7 +202,8 @@ def _relative(
             errors = []
             for other in common:
                 options = [
-                    compose(*proposal, *_turned_board(poses[(parent, other)], s, points_mm)) for s in symmetries
+                    compose(*proposal, *_turned_board(poses[(parent, other)], s, points_mm))
+                    for s in symmetries
                 ]
                 view = views[(child, other)]
                 errors.append(min(_error(view, lenses[child], option, points_mm) for option in options))
@@ -237,7 +248,8 @@ def _board_pose(
         for other in keys:
             seen = compose(cameras.rotations[other[0]], cameras.translations[other[0]], *board)
             errors = [
-                _error(_renumber(views[other], s), cameras.lenses[other[0]], seen, points_mm) for s in symmetries
+                _error(_renumber(views[other], s), cameras.lenses[other[0]], seen, points_mm)
+                for s in symmetries
             ]
             numbering[other] = int(np.argmin(errors))
             total += min(errors)

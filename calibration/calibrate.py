@@ -1,0 +1,219 @@
+"""The verb: board images in, calibrated rig and report out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from acquisition.errors import RigposeError
+from acquisition.settings import read_settings
+from calibration.boards import BoardSettings
+from calibration.camera_model import CalibratedRig
+from calibration.find_views import Found, find_views
+from calibration.formats.anipose import calibration_hash, details_path, save_toml
+from calibration.inputs import open_input
+from calibration.observations import Observations
+from calibration.quality import CameraQuality, HeldOut, camera_qualities, held_out
+from calibration.report import write_report
+from calibration.solve import Solution, solve
+from calibration.verdict import Finding, Level, judge
+from calibration.world import on_board
+
+MOST_FITTED = 100  # frame sets: the solution is then limited by the lens model, not by their number
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Calibrated:
+    """A calibration with all that is known about it.
+
+    Attributes
+    ----------
+    rig:
+        In the world that was asked for.
+    verdict, findings:
+        What to think of it.
+    """
+
+    rig: CalibratedRig
+    board: BoardSettings
+    found: Found
+    solution: Solution
+    cameras: tuple[CameraQuality, ...]
+    held_out: HeldOut | None
+    verdict: Level
+    findings: tuple[Finding, ...]
+
+    def figures(self) -> dict[str, Any]:
+        """JSON-able summary: verdict, errors in px and mm, per camera and held out."""
+        error = np.linalg.norm(self.solution.adjusted.residuals, axis=-1)
+        error = error[np.isfinite(error)]
+        return {
+            "verdict": self.verdict,
+            "findings": [asdict(finding) for finding in self.findings],
+            "rms_px": float(np.sqrt(np.mean(error**2))),
+            "median_px": float(np.median(error)),
+            "p95_px": float(np.percentile(error, 95)),
+            "max_px": float(error.max()),
+            "frame_sets": len(self.solution.observations.frame_sets),
+            "views": len(self.solution.observations.views),
+            "pattern": str(self.found.pattern),
+            "images_searched": list(self.found.searched),
+            "free_running": self.found.interval_s is not None,
+            "jitter_ms": self.solution.adjusted.jitter_s * 1e3,
+            "views_apart": self.found.apart,
+            "shared_views": self.solution.shared.tolist(),
+            "cameras": {camera.name: asdict(camera) for camera in self.cameras},
+            "held_out": None if self.held_out is None else asdict(self.held_out),
+        }
+
+
+def calibrate(
+    path: Path, board_file: Path, *, k3: bool = False, world_frame_set: int | None = None,
+    max_spread_ms: float | None = None,
+) -> Calibrated:  # fmt: skip
+    """Calibrate from board images; writes nothing.
+
+    Parameters
+    ----------
+    path:
+        A recording, videos or stills (see `inputs.open_input`).
+    board_file:
+        board.yaml.
+    k3:
+        Estimate the third radial coefficient as well: for wide lenses with corners all over.
+    world_frame_set:
+        The board as it lay in this frame set is the world: origin at its first corner, z up out of
+        the board. Default: the first camera's frame.
+    max_spread_ms:
+        Free-running cameras: images further apart share no board pose.
+
+    Raises
+    ------
+    RigposeError
+        If the input is none, the board is another, views are too few or cameras are not linked.
+    """
+    board = read_settings(BoardSettings, board_file)
+    source = open_input(path)
+    found = find_views(source, board, max_spread_ms=max_spread_ms)
+    chosen = choose_sets(found.observations, keep=world_frame_set)
+    solution = solve(chosen, board, k3=k3)
+    qualities = camera_qualities(solution)
+    spared = held_out(solution, board)
+    verdict, findings = judge(qualities, spared, found, board.square_mm)
+    rig = solution.rig if world_frame_set is None else _in_world_of(solution, world_frame_set, path)
+    return Calibrated(rig, board, found, solution, qualities, spared, verdict, findings)
+
+
+def calibrate_to(
+    path: Path, board_file: Path, output: Path, *, accept: bool = False, report: Path | None = None,
+    k3: bool = False, world_frame_set: int | None = None, max_spread_ms: float | None = None,
+) -> dict[str, Any]:  # fmt: skip
+    """Calibrate and write the TOML, its JSON and the report page (`<output>.html`).
+
+    Returns the figures. A calibration that FAILs is not written unless `accept`; its report is.
+
+    Raises
+    ------
+    RigposeError
+        As `calibrate`; if the output's folder is none, or the verdict is FAIL without `accept`.
+    """
+    output = Path(output)
+    if output.suffix.lower() != ".toml":
+        raise RigposeError(
+            output, expected="a name that ends in .toml", found=f"'{output.name}'",
+            remedy="Say for instance -o calibration.toml",
+        )  # fmt: skip
+    result = calibrate(
+        path, board_file, k3=k3, world_frame_set=world_frame_set, max_spread_ms=max_spread_ms
+    )  # fmt: skip
+    figures = result.figures()
+    page = report or output.with_suffix(".html")
+    write_report(result.rig, result.solution, figures, page)
+    if result.verdict == "FAIL" and not accept:
+        worst = result.findings[0]
+        raise RigposeError(
+            worst.whose, expected="a calibration to measure with", found=worst.found,
+            remedy=f"{worst.remedy}. See {page}; --accept writes it all the same",
+        )  # fmt: skip
+    save_toml(result.rig, output, _details(result, figures))
+    return {
+        **figures, "calibration": str(output), "details": str(details_path(output)), "report": str(page),
+        "sha256": calibration_hash(output),
+    }  # fmt: skip
+
+
+def choose_sets(observations: Observations, most: int = MOST_FITTED, keep: int | None = None) -> Observations:
+    """At most `most` frame sets, spread over board positions: the farthest from those chosen, in turn.
+
+    A board held still for minutes thus counts as a few views. Deterministic.
+    """
+    sets = observations.frame_sets
+    if len(sets) <= most:
+        return observations
+    place = np.full((len(sets), len(observations.cameras), 4), np.nan)
+    corners = np.zeros(len(sets))
+    row = {number: k for k, number in enumerate(sets)}
+    for view in observations.views:
+        width, height = observations.sizes_px[view.camera]
+        middle, extent = view.px.mean(axis=0), np.ptp(view.px, axis=0)
+        place[row[view.frame_set], view.camera] = [
+            middle[0] / width, middle[1] / height, extent[0] / width, extent[1] / height
+        ]  # fmt: skip
+        corners[row[view.frame_set]] += len(view.ids)
+    first = int(np.argmax(corners)) if keep not in row else row[keep]  # type: ignore[index]
+    chosen = [first]
+    nearest = _apart(place, first)
+    while len(chosen) < most:
+        following = int(np.argmax(nearest))
+        chosen.append(following)
+        nearest = np.minimum(nearest, _apart(place, following))
+    return observations.in_sets({sets[k] for k in chosen})
+
+
+def _apart(place: np.ndarray[Any, Any], k: int) -> np.ndarray[Any, Any]:
+    """How differently each set shows the board from set k: the mean over cameras that see both or either."""
+    both = np.isfinite(place[:, :, 0]) & np.isfinite(place[k, :, 0])
+    either = np.isfinite(place[:, :, 0]) | np.isfinite(place[k, :, 0])
+    distance = np.where(both, np.linalg.norm(place - place[k], axis=-1), 0.5)
+    apart = (distance * either).sum(1) / np.maximum(either.sum(1), 1)
+    apart[k] = -1
+    return np.asarray(apart)
+
+
+def _in_world_of(solution: Solution, frame_set: int, path: Path) -> CalibratedRig:
+    row = np.flatnonzero(solution.instants == frame_set)
+    if not len(row):
+        seen = solution.observations.frame_sets
+        nearest = sorted(seen, key=lambda number: (abs(number - frame_set), number))[:5]
+        raise RigposeError(
+            path, expected=f"the board in frame set {frame_set}", found="no camera that sees it there",
+            remedy=f"Give one that was searched, for instance {', '.join(map(str, sorted(nearest)))}",
+        )  # fmt: skip
+    bundle = solution.adjusted.bundle
+    return on_board(solution.rig, bundle.board_rotations[row[0]], bundle.board_translations[row[0]])
+
+
+def _details(result: Calibrated, figures: dict[str, Any]) -> dict[str, Any]:
+    """What calibration.json holds beside the TOML's hash."""
+    names = ("fx", "fy", "cx", "cy", "k1", "k2", "p1", "p2", "k3")
+    adjusted = result.solution.adjusted
+    cameras = {}
+    for c, camera in enumerate(result.rig.cameras):
+        sd = np.sqrt(np.maximum(np.diag(adjusted.camera_covariance[c]), 0))
+        cameras[camera.name] = {
+            "size_px": list(camera.size_px),
+            "delay_ms": float(adjusted.bundle.delays[c] * 1e3),
+            "lens_sd": dict(zip(names, sd[:9].tolist(), strict=True)),
+            "rotation_sd_rad": sd[9:12].tolist(),
+            "translation_sd_mm": sd[12:15].tolist(),
+        }
+    summary: Sequence[str] = ("verdict", "rms_px", "median_px", "p95_px", "max_px", "held_out", "frame_sets")
+    return {
+        "cameras": cameras,
+        "board": result.board.model_dump(mode="json", exclude_none=True),
+        "report": {key: figures[key] for key in summary},
+    }

@@ -1,0 +1,185 @@
+"""From board images to observations: which images are looked at, what is found in them, how it moved.
+
+Of a long recording evenly spaced frame sets are searched, so that the time it takes has a bound.
+Cameras work in parallel (OpenCV and the decoder let go of Python's lock).
+"""
+
+from __future__ import annotations
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from acquisition.errors import RigposeError
+from acquisition.progress import Progress
+from calibration.boards import BoardSettings
+from calibration.detection import Corners, Detector, Pattern, recognise
+from calibration.inputs import BoardInput
+from calibration.observations import Observations, View
+
+MOST_SETS = 160  # searched: more add hardly any knowledge, but time
+SAMPLE = 4  # images per camera by which the pattern is recognised
+SPREAD_SHARE = 0.25  # of the frame interval: further apart, free-running images do not share a pose
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Found:
+    """Observations and what was searched.
+
+    Attributes
+    ----------
+    observations:
+        All views of the board.
+    pattern:
+        The print's pattern as recognised.
+    searched:
+        Images searched, per camera.
+    apart:
+        Views of free-running cameras that were too far from the others to share their board pose.
+    interval_s:
+        Median frame interval of free-running cameras; None where the cameras are synchronised.
+    """
+
+    observations: Observations
+    pattern: Pattern
+    searched: tuple[int, ...]
+    apart: int
+    interval_s: float | None
+
+
+def find_views(source: BoardInput, board: BoardSettings, *, max_spread_ms: float | None = None) -> Found:
+    """Search the board in `source`.
+
+    Parameters
+    ----------
+    max_spread_ms:
+        Free-running cameras: images further than this from the set's median do not share its board
+        pose. Default: a quarter of the frame interval.
+
+    Raises
+    ------
+    RigposeError
+        If nothing shows the board (says what was seen), or a camera's images differ in size.
+    """
+    chosen = _chosen_sets(source)
+    wanted = [
+        sorted({int(row) for row in source.rows[chosen, c] if row >= 0}) for c in range(len(source.cameras))
+    ]
+    stills = any(isinstance(item, tuple) for item in source.sources)
+    pattern = recognise(board, _sample(source, wanted), "board")
+    detector = Detector(board, pattern)
+    found: list[dict[int, Corners]] = []
+    sizes: list[tuple[int, int]] = []
+    threads = cv2.getNumThreads()
+    cv2.setNumThreads(1)  # one thread per image does more than several per image
+    try:
+        with Progress("board", sum(len(rows) for rows in wanted)) as bar:
+
+            def search(camera: int) -> tuple[dict[int, Corners], set[tuple[int, int]]]:
+                corners, seen = {}, set()
+                for row, image in source.images(camera, wanted[camera]):
+                    seen.add((image.shape[1], image.shape[0]))
+                    hit = detector.find(image, thorough=stills)
+                    if hit is not None:
+                        corners[row] = hit
+                    bar.advance()
+                return corners, seen
+
+            with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
+                for camera, (corners, seen) in enumerate(pool.map(search, range(len(source.cameras)))):
+                    found.append(corners)
+                    sizes.append(_one_size(source, camera, seen))
+    finally:
+        cv2.setNumThreads(threads)
+    return _assemble(source, chosen, found, sizes, pattern, [len(rows) for rows in wanted], max_spread_ms)
+
+
+def _chosen_sets(source: BoardInput) -> npt.NDArray[np.int64]:
+    """Rows of the table to search; of free-running cameras with their neighbours, for the velocity."""
+    count = len(source.sets)
+    if count <= MOST_SETS:
+        return np.arange(count)
+    if source.times_s is None:
+        return np.unique(np.linspace(0, count - 1, MOST_SETS).astype(np.int64))
+    centres = np.linspace(1, count - 2, MOST_SETS // 3).astype(np.int64)
+    return np.unique(np.concatenate([centres - 1, centres, centres + 1]))
+
+
+def _sample(source: BoardInput, wanted: list[list[int]]) -> list[npt.NDArray[np.uint8]]:
+    """Some images of every camera, from all of the recording."""
+    images = []
+    for camera, rows in enumerate(wanted):
+        some = sorted({rows[k] for k in np.linspace(0, len(rows) - 1, SAMPLE).astype(int)}) if rows else []
+        images += [image for _, image in source.images(camera, some)]
+    if not images:
+        raise RigposeError(
+            source.path, expected="pictures", found="none that decode", remedy="Record the board again"
+        )
+    return images
+
+
+def _one_size(source: BoardInput, camera: int, seen: set[tuple[int, int]]) -> tuple[int, int]:
+    if len(seen) > 1:
+        listed = " and ".join(f"{w} x {h}" for w, h in sorted(seen))
+        raise RigposeError(
+            f"camera '{source.cameras[camera]}'", expected="images of one size", found=listed,
+            remedy="Calibrate with images as the camera gives them; remove the others",
+        )  # fmt: skip
+    return seen.pop() if seen else (0, 0)
+
+
+def _assemble(
+    source: BoardInput, chosen: npt.NDArray[np.int64], found: list[dict[int, Corners]],
+    sizes: list[tuple[int, int]], pattern: Pattern, searched: list[int], max_spread_ms: float | None,
+) -> Found:  # fmt: skip
+    times, interval = source.times_s, None
+    if times is not None and len(times) > 1:
+        interval = float(np.nanmedian(np.diff(times, axis=0)))
+    spread = np.inf
+    if interval is not None:
+        spread = SPREAD_SHARE * interval if max_spread_ms is None else max_spread_ms * 1e-3
+    views, apart = [], 0
+    alone = int(source.sets.max()) + 1  # instants of views that share no pose
+    for k in chosen:
+        present = [c for c in range(len(found)) if int(source.rows[k, c]) in found[c]]
+        middle = float(np.median(times[k, present])) if times is not None and present else 0.0
+        for c in present:
+            corners = found[c][int(source.rows[k, c])]
+            instant, velocity, px = int(source.sets[k]), None, corners.px
+            if times is not None:
+                velocity = _velocity(found[c], int(source.rows[k, c]), source.rows[:, c], times[:, c])
+                late = float(times[k, c]) - middle
+                if abs(late) > spread:
+                    instant, alone, apart = alone, alone + 1, apart + 1
+                else:
+                    px = px - velocity * late  # to the set's middle, as far as the stamps tell
+            number = int(source.sets[k])
+            views.append(View(c, number, instant, corners.ids, px, corners.sharpness, velocity))
+    observations = Observations(source.cameras, tuple(sizes), tuple(views))
+    return Found(observations, pattern, tuple(searched), apart, interval)
+
+
+def _velocity(
+    found: dict[int, Corners], row: int, rows: npt.NDArray[np.int64], times: npt.NDArray[np.float64]
+) -> npt.NDArray[np.float64]:
+    """px/s of every corner of an image from the camera's images before and after; zero if unknown."""
+    time_of = {int(r): float(t) for r, t in zip(rows, times, strict=True) if r >= 0}
+    here = found[row]
+    near = [r for r in (row - 1, row, row + 1) if r in found and r in time_of]
+    velocity = np.full(here.px.shape, np.nan)
+    if len(near) > 1:
+        first, last = found[near[0]], found[near[-1]]
+        elapsed = time_of[near[-1]] - time_of[near[0]]
+        _, a, b = np.intersect1d(first.ids, last.ids, return_indices=True)
+        place = np.searchsorted(here.ids, first.ids[a])
+        place = np.minimum(place, len(here.ids) - 1)
+        hit = here.ids[place] == first.ids[a]
+        velocity[place[hit]] = (last.px[b] - first.px[a])[hit] / elapsed
+    known = np.isfinite(velocity).all(1)
+    # the board is one piece: a corner that was not seen twice moved about as the others did
+    velocity[~known] = velocity[known].mean(axis=0) if known.any() else 0.0
+    return velocity

@@ -1,0 +1,280 @@
+"""Where board images come from: a recording, synchronised videos, or folders of stills.
+
+All become one table: frame sets by cameras, each cell the row (n-th image) of that camera or -1.
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from acquisition.errors import RigposeError
+from acquisition.frame import Image
+
+VIDEOS = {".mp4", ".avi", ".mkv", ".mov", ".m4v", ".webm", ".mpg", ".mpeg", ".wmv"}
+STILLS = {".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".ras"}
+TIMES = "timestamps.csv"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class BoardInput:
+    """Images of a board by frame set and camera.
+
+    Attributes
+    ----------
+    path:
+        What the person named.
+    cameras:
+        Names, in rig order.
+    sets:
+        int64 (S,): indices of the frame sets, ascending.
+    rows:
+        int64 (S, C): the image's place in its source, -1 where there is none.
+    times_s:
+        float64 (S, C) seconds on one clock, NaN where there is no image; None where the cameras are
+        synchronised (triggered, or the source says nothing).
+    sources:
+        Per camera a video, or its stills in order.
+    """
+
+    path: Path
+    cameras: tuple[str, ...]
+    sets: npt.NDArray[np.int64]
+    rows: npt.NDArray[np.int64]
+    times_s: npt.NDArray[np.float64] | None
+    sources: tuple[Path | tuple[Path, ...], ...]
+
+    def images(self, camera: int, wanted: Sequence[int]) -> Iterator[tuple[int, Image]]:
+        """(row, grey image) for the ascending rows `wanted`. A video that breaks off ends early."""
+        source = self.sources[camera]
+        if isinstance(source, tuple):
+            for row in wanted:
+                yield row, _still(source[row])
+        else:
+            yield from _frames(source, wanted)
+
+
+def open_input(path: Path) -> BoardInput:
+    """Find out what `path` is.
+
+    Raises
+    ------
+    RigposeError
+        If it is nothing of the kind.
+    """
+    path = Path(path)
+    if path.is_file() and path.suffix.lower() in VIDEOS:
+        return _of_videos(path, [path])
+    if not path.is_dir():
+        raise RigposeError(
+            path, expected="a recording, a folder of videos or of stills, or one video",
+            found="nothing there" if not path.exists() else "another file", remedy="Check the path",
+        )  # fmt: skip
+    if (path / "session.json").exists():
+        return _of_recording(path)
+    entries = sorted(entry for entry in path.iterdir() if not entry.name.startswith("."))
+    videos = [entry for entry in entries if entry.is_file() and entry.suffix.lower() in VIDEOS]
+    if videos:
+        return _of_videos(path, videos)
+    folders = {entry.name: _stills_in(entry) for entry in entries if entry.is_dir()}
+    folders = {name: files for name, files in folders.items() if files}
+    if folders:
+        named = {name: {file.stem: file for file in files} for name, files in folders.items()}
+        return _of_stills(path, named)
+    stills = _stills_in(path)
+    if stills:
+        return _of_stills(path, _by_prefix(path, stills))
+    raise RigposeError(
+        path, expected="session.json, videos, stills, or one folder of stills per camera",
+        found=f"{len(entries)} other entries", remedy="Check the path",
+    )  # fmt: skip
+
+
+def _of_recording(path: Path) -> BoardInput:
+    from acquisition.recording import Recording
+
+    with Recording.open(path) as recording:
+        sets = recording.frame_sets()
+        missing = [name for name in recording.cameras if not len(recording.frame_table(name))]
+        if missing:
+            raise RigposeError(
+                path, expected="frames of every camera", found=f"none of {', '.join(missing)}",
+                remedy="Record the board again",
+            )  # fmt: skip
+        rows = np.array(
+            [[-1 if row is None else row for row in item.payloads] for item in sets], dtype=np.int64
+        )
+        times = None
+        if recording.rig.trigger is None:
+            times = np.array(
+                [[np.nan if s is None else s.t_exposure_ns for s in item.stamps] for item in sets],
+                dtype=np.float64,
+            )
+            times = (times - np.nanmin(times)) * 1e-9
+        sources = tuple(recording.video_path(name) for name in recording.cameras)
+        index = np.array([item.index for item in sets], dtype=np.int64)
+        return BoardInput(path, recording.cameras, index, rows.reshape(len(sets), -1), times, sources)
+
+
+def _of_videos(path: Path, videos: list[Path]) -> BoardInput:
+    names = _camera_names([video.stem for video in videos])
+    times_file = videos[0].parent / TIMES
+    if path.is_dir() and times_file.exists():
+        index, rows, times = _read_times(times_file, names)
+        return BoardInput(path, names, index, rows, times, tuple(videos))
+    counts = [_count_frames(video) for video in videos]
+    if max(counts) != min(counts):
+        listed = ", ".join(f"{name} {count}" for name, count in zip(names, counts, strict=True))
+        raise RigposeError(
+            path, expected="videos of one length, where equal frame numbers mean the same instant", found=listed,
+            remedy=f"Put a {TIMES} (sync_index, cam_id, frame_time) beside them, or cut them to the same instants",
+        )  # fmt: skip
+    index = np.arange(counts[0])
+    return BoardInput(path, names, index, np.repeat(index[:, None], len(videos), 1), None, tuple(videos))
+
+
+def _camera_names(stems: list[str]) -> tuple[str, ...]:
+    """File names without what all share at their beginning, but never a bare number."""
+    if len(stems) == 1:
+        return (stems[0],)
+    parts = [re.split(r"(?<=[-_. ])", stem) for stem in stems]
+    shared = 0
+    while all(len(p) > shared + 1 for p in parts) and len({p[shared] for p in parts}) == 1:
+        shared += 1
+    names = ["".join(p[shared:]) for p in parts]
+    while shared and any(name.isdigit() for name in names):
+        shared -= 1
+        names = ["".join(p[shared:]) for p in parts]
+    return tuple(names)
+
+
+def _read_times(
+    path: Path, names: tuple[str, ...]
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.float64]]:
+    """Frame sets of free-running cameras: frame k of a video is the k-th row of its camera, by time."""
+    try:
+        with path.open(newline="", encoding="utf-8") as stream:
+            entries = [
+                (int(row["sync_index"]), row.get("cam_id") or row["port"], float(row["frame_time"]))
+                for row in csv.DictReader(stream)
+            ]
+    except (OSError, KeyError, ValueError, TypeError) as error:
+        raise RigposeError(
+            path, expected="the columns sync_index, cam_id, frame_time", found=f"{type(error).__name__}: {error}",
+            remedy="Mend the file, or remove it if the cameras are synchronised",
+        ) from None  # fmt: skip
+    ids = sorted({camera for _, camera, _ in entries})
+    camera_of = {}
+    for camera in ids:
+        suits = [c for c, name in enumerate(names) if name == camera or re.search(rf"(?<!\d){camera}$", name)]
+        if len(suits) != 1:
+            raise RigposeError(
+                path, expected=f"cam_id of one of {', '.join(names)}", found=f"'{camera}'",
+                remedy="Name the cameras in the file as the videos are named",
+            )  # fmt: skip
+        camera_of[camera] = suits[0]
+    index = np.array(sorted({number for number, _, _ in entries}), dtype=np.int64)
+    row_of = {int(number): k for k, number in enumerate(index)}
+    rows = np.full((len(index), len(names)), -1, dtype=np.int64)
+    times = np.full((len(index), len(names)), np.nan)
+    seen = [0] * len(names)
+    for number, camera, time_s in sorted(entries, key=lambda entry: entry[2]):
+        c = camera_of[camera]
+        rows[row_of[number], c], times[row_of[number], c] = seen[c], time_s
+        seen[c] += 1
+    return index, rows, times
+
+
+def _by_prefix(path: Path, stills: list[Path]) -> dict[str, dict[str, Path]]:
+    """Stills named camera-1-01.jpg or left01.jpg: what stands before the last number is the camera."""
+    cameras: dict[str, dict[str, Path]] = {}
+    for file in stills:
+        match = re.fullmatch(r"(.*?)[-_ .]?(\d+)", file.stem)
+        if match is None:
+            raise RigposeError(
+                file, expected="a name of camera and number, for instance left01.jpg or camera-1-01.jpg",
+                found=f"'{file.name}'", remedy="Rename or remove it, or make one folder per camera",
+            )  # fmt: skip
+        cameras.setdefault(match[1] or path.name, {})[str(int(match[2]))] = file
+    return cameras
+
+
+def _of_stills(path: Path, named: dict[str, dict[str, Path]]) -> BoardInput:
+    cameras = tuple(sorted(named))
+    instants = sorted({key for files in named.values() for key in files}, key=_natural)
+    sources = []
+    rows = np.full((len(instants), len(cameras)), -1, dtype=np.int64)
+    for c, camera in enumerate(cameras):
+        present = [key for key in instants if key in named[camera]]
+        sources.append(tuple(named[camera][key] for key in present))
+        rows[[instants.index(key) for key in present], c] = np.arange(len(present))
+    return BoardInput(path, cameras, np.arange(len(instants)), rows, None, tuple(sources))
+
+
+def _natural(name: str) -> list[tuple[int, int, str]]:
+    return [
+        (0, int(part), "") if part.isdigit() else (1, 0, part) for part in re.split(r"(\d+)", name) if part
+    ]
+
+
+def _stills_in(folder: Path) -> list[Path]:
+    return sorted(f for f in folder.iterdir() if f.suffix.lower() in STILLS and not f.name.startswith("."))
+
+
+def _still(path: Path) -> Image:
+    import cv2
+
+    image = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
+    if image is None:
+        raise RigposeError(
+            path,
+            expected="a picture",
+            found="a file that does not open as one",
+            remedy="Remove or replace it",
+        )
+    return np.asarray(image, dtype=np.uint8)
+
+
+def _count_frames(path: Path) -> int:
+    import av
+
+    try:
+        with av.open(str(path)) as container:
+            stream = container.streams.video[0]
+            return stream.frames or sum(1 for packet in container.demux(stream) if packet.size)
+    except (av.FFmpegError, OSError, IndexError) as error:
+        raise _broken(path, error) from None
+
+
+def _frames(path: Path, wanted: Sequence[int]) -> Iterator[tuple[int, Image]]:
+    import av
+
+    rows = iter(wanted)
+    row = next(rows, None)
+    delivered = 0
+    try:
+        with av.open(str(path)) as container:
+            stream = container.streams.video[0]
+            for number, frame in enumerate(container.decode(stream)):
+                if row is None:
+                    return
+                if number == row:  # the others are decoded, which is cheap, but not converted
+                    yield row, frame.to_ndarray(format="gray")
+                    delivered += 1
+                    row = next(rows, None)
+    except (av.FFmpegError, OSError, IndexError) as error:
+        if not delivered:
+            raise _broken(path, error) from None
+
+
+def _broken(path: Path, error: Exception) -> RigposeError:
+    return RigposeError(
+        path, expected="a video", found=f"{getattr(error, 'strerror', None) or error}",
+        remedy="Record it again, or restore the file from a copy",
+    )  # fmt: skip

@@ -1,0 +1,124 @@
+"""PASS, WARN or FAIL: what is wrong with a calibration and what to record again.
+
+The bounds are deliberately coarse: FAIL is what no one should measure with, WARN what a second
+recording would make better.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from calibration.find_views import Found
+from calibration.quality import CameraQuality, HeldOut
+
+Level = Literal["PASS", "WARN", "FAIL"]
+
+FAIL_RMS_PX, WARN_RMS_PX = 2.0, 0.8
+FAIL_FOCAL, WARN_FOCAL = 0.02, 0.005  # standard deviation as a share
+FAIL_DISTANCE, WARN_DISTANCE = 0.05, 0.02  # RMS of board distances as a share of a square
+FAIL_SCALE, WARN_SCALE = 0.01, 0.002
+WARN_VIEWS, FAIL_SHARED, WARN_SHARED = 10, 2, 8
+WARN_COVERAGE = 0.4
+WARN_DELAY_MS = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that is not as it should be, and what to do."""
+
+    level: Level
+    whose: str
+    found: str
+    remedy: str
+
+
+def judge(
+    cameras: tuple[CameraQuality, ...], held_out: HeldOut | None, found: Found, square_mm: float
+) -> tuple[Level, tuple[Finding, ...]]:
+    """The verdict, and the findings that led to it, worst first."""
+    findings: list[Finding] = []
+
+    def bound(value: float, warn: float, fail: float, whose: str, text: str, remedy: str) -> None:
+        if value > warn or value != value:
+            level: Level = "WARN" if value <= fail else "FAIL"
+            findings.append(Finding(level, whose, text, remedy))
+
+    for camera in cameras:
+        name = f"camera '{camera.name}'"
+        bound(
+            camera.rms_px,
+            WARN_RMS_PX,
+            FAIL_RMS_PX,
+            name,
+            f"reprojection error {camera.rms_px:.2f} px RMS",
+            "Hold the board still (or shorten the exposure), focus the lens, and see that the board is flat",
+        )
+        bound(
+            camera.focal_sd,
+            WARN_FOCAL,
+            FAIL_FOCAL,
+            name,
+            f"focal length known to {camera.focal_sd:.1%} only",
+            f"Record more views before '{camera.name}' with the board tilted by 30 to 45 degrees, near and far",
+        )
+        if len(cameras) > 1:
+            bound(
+                -camera.shared,
+                -WARN_SHARED,
+                -FAIL_SHARED,
+                name,
+                f"{camera.shared} views shared with other cameras",
+                f"Hold the board where '{camera.name}' and another camera both see it",
+            )
+        bound(
+            -camera.views,
+            -WARN_VIEWS,
+            -2,
+            name,
+            f"{camera.views} views of the board",
+            f"Record more views before '{camera.name}'",
+        )
+        bound(
+            -camera.coverage,
+            -WARN_COVERAGE,
+            1,
+            name,
+            f"board seen in {camera.coverage:.0%} of the image",
+            f"Carry the board into every corner of the image of '{camera.name}'",
+        )
+        if found.interval_s is not None and abs(camera.delay_ms) > WARN_DELAY_MS:
+            findings.append(
+                Finding(
+                    "WARN", name, f"its pictures are {abs(camera.delay_ms):.0f} ms "
+                    f"{'later' if camera.delay_ms > 0 else 'earlier'} than its time stamps say, against the first",
+                    "Trigger the cameras by hardware; poses of moving animals suffer as the board's did",
+                )
+            )  # fmt: skip
+    if held_out is None:
+        findings.append(
+            Finding(
+                "WARN", "recording", "too few frame sets to hold any out", "Record at least 20 board poses"
+            )
+        )
+    elif held_out.distances is not None:
+        distances = held_out.distances
+        bound(
+            distances.rms_mm / square_mm,
+            WARN_DISTANCE,
+            FAIL_DISTANCE,
+            "board distances, held out",
+            f"{distances.rms_mm:.2f} mm RMS over {distances.pairs} pairs",
+            "Record more board poses throughout the volume, held still, on a flat board",
+        )
+        bound(
+            abs(distances.scale_bias),
+            WARN_SCALE,
+            FAIL_SCALE,
+            "board distances, held out",
+            f"lengths {distances.scale_bias:+.2%}",
+            "Record more board poses throughout the volume",
+        )
+    findings.sort(key=lambda finding: finding.level != "FAIL")
+    level: Level = "PASS" if not findings else "FAIL" if findings[0].level == "FAIL" else "WARN"
+    return level, tuple(findings)
