@@ -18,7 +18,8 @@ from acquisition.settings import Settings
 from acquisition.simulation.lens import Floats
 from acquisition.simulation.viewpoints import Viewpoint
 
-_TEXELS_PER_MM = 4
+_TEXELS_PER_MM = 3.0
+_MARGIN_SQUARES = 0.6
 _PAPER, _INK = 0.86, 0.07
 
 
@@ -83,22 +84,22 @@ def corners_mm(board: BoardSettings) -> Floats:
 def outline_mm(board: BoardSettings) -> tuple[float, float, float, float]:
     """x and y of the paper's edges with its white margin: left, top, right, bottom, mm."""
     columns, rows = square_counts(board)
-    margin = 0.6 * board.square_mm
+    margin = _MARGIN_SQUARES * board.square_mm
     return -margin, -margin, columns * board.square_mm + margin, rows * board.square_mm + margin
 
 
 def print_board(board: BoardSettings) -> npt.NDArray[np.float32]:
-    """Reflectance of the printed face, (rows, columns) float32, four texels a millimetre.
+    """Reflectance of the printed face with its margin, (rows, columns) float32.
 
-    Texel (i, j) covers x from left + j/4 to left + (j+1)/4 mm, edges fall on texel borders.
+    A square has a whole number of texels, so that its edges fall on borders of texels.
     """
     columns, rows = square_counts(board)
-    square = round(board.square_mm * _TEXELS_PER_MM)
+    square = 5 * max(4, round(board.square_mm * _TEXELS_PER_MM / 5))  # the margin is whole as well
     if isinstance(board, CharucoSettings):
         dictionary = cv2.aruco.getPredefinedDictionary(getattr(cv2.aruco, board.dictionary))
         face = np.full((rows * square, columns * square), 255, np.uint8)
-        side = round(board.marker_mm * _TEXELS_PER_MM)
-        inset = (square - side) // 2
+        inset = max(1, round(square * (1 - board.marker_mm / board.square_mm) / 2))
+        side = square - 2 * inset
         marker = 0
         for row in range(rows):
             for column in range(columns):
@@ -112,7 +113,7 @@ def print_board(board: BoardSettings) -> npt.NDArray[np.float32]:
     else:
         parity = (np.arange(rows)[:, None] + np.arange(columns)) % 2
         face = np.kron(parity * 255, np.ones((square, square))).astype(np.uint8)
-    margin = round(-outline_mm(board)[0] * _TEXELS_PER_MM)
+    margin = round(_MARGIN_SQUARES * square)
     framed = np.pad(face, margin, constant_values=255)
     return np.asarray(_INK + (_PAPER - _INK) * framed / 255.0, dtype=np.float32)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,8 +31,15 @@ _IMAGE_KEYS = {
     "seed", "camera_seed", "individual", "board", "cameras", "size_px", "rate_hz", "frame_sets",
     "exposures_us",
 }  # fmt: skip
+_SHADOW_CASTERS = (
+    "rump", "back", "shoulders", "skull", "left_haunch", "right_haunch", "tail_3", "tail_7",
+)  # fmt: skip
 _NOISE_EXTRA = 1 << 16
+_CHUNK = 16  # frames posed in one go
 _FUR_ALBEDO, _FUR_CONTRAST = 0.24, 0.20
+
+Patch = tuple[int, int, Image]  # left, top, pixels
+Painter = Callable[[Floats], list[Patch]]  # times (frames, samples) to patches
 
 
 class Studio:
@@ -53,14 +60,17 @@ class Studio:
         grey = np.clip(self._radiance * self._gain + 0.5, 0, 255)
         self.background: Image = grey.astype(np.uint8)
         subject = scene.subject
-        self._draw = (
-            self._animal_painter(subject) if isinstance(subject, Animal) else self._board_painter(subject)
-        )
+        if isinstance(subject, Animal):
+            self._paint = self._animal_painter(subject)
+        else:
+            self._paint = self._board_painter(subject)
 
-    def patch(self, index: int) -> tuple[tuple[int, int], Image]:
-        """Left and top of the part of frame `index` that differs from the background, and that part."""
-        times = self.scene.sample_times_s(index, self._camera, render.SAMPLES[:, 2])
-        return self._draw(times)
+    def patches(self, indices: Sequence[int]) -> list[Patch]:
+        """For each frame: left, top of the part that differs from the background, and that part."""
+        shares = render.SAMPLES[:, 2]
+        return self._paint(
+            np.stack([self.scene.sample_times_s(index, self._camera, shares) for index in indices])
+        )
 
     def is_still(self, index: int) -> bool:
         """Whether frame `index` shows exactly what frame `index - 1` did."""
@@ -72,52 +82,54 @@ class Studio:
         rotations, places = subject.pose(np.concatenate(times))
         return bool(np.ptp(rotations, axis=0).max() < 1e-12 and np.ptp(places, axis=0).max() < 1e-9)
 
-    def _animal_painter(self, animal: Animal) -> Callable[[Floats], tuple[tuple[int, int], Image]]:
+    def _animal_painter(self, animal: Animal) -> Painter:
         view = self.view
         rest_centres, rest_frames = animal.rest
-        fur: npt.NDArray[np.float32] = noise_texture_3d(
+        fur = noise_texture_3d(
             np.random.default_rng([self.scene.settings.individual, 13]), render.FUR_SIDE, 2.5, 30.0
         ).astype(np.float32)
         lamp, up = view.rotation @ view.light, view.rotation @ np.array([0.0, 0.0, 1.0])
-        casters = [PART_NAMES.index(name) for name in ("rump", "back", "shoulders", "skull", "left_haunch",
-                                                       "right_haunch", "tail_3", "tail_7")]  # fmt: skip
+        casters = [PART_NAMES.index(name) for name in _SHADOW_CASTERS]
 
-        def draw(times: Floats) -> tuple[tuple[int, int], Image]:
-            posed = animal.pose(times)
+        def paint(times: Floats) -> list[Patch]:
+            posed = animal.pose(times.ravel())
             centres = view.to_camera(posed.centres)
-            frames = view.rotation @ posed.frames
-            to_unit = np.linalg.inv(frames)
+            frames: Floats = np.asarray(view.rotation @ posed.frames, dtype=np.float64)
+            to_unit = np.asarray(np.linalg.inv(frames), dtype=np.float64)
             origins = -(to_unit @ centres[..., None])[..., 0]
             bounds = self._ellipsoid_bounds(centres, frames)
-            shadows = self._shadows(
-                posed.centres[:, casters].mean(axis=0), posed.frames[:, casters].mean(axis=0)
-            )
-            box = self._box([bounds.reshape(-1, 4), self._shadow_bounds(shadows)])
-            picture = np.empty((box[3], box[2]), np.uint8)
-            render.draw_ellipsoids(
-                self._rays, render.SAMPLES, box, to_unit, origins, bounds, rest_centres, rest_frames, fur,
-                lamp, up, view.ambient, _FUR_ALBEDO, _FUR_CONTRAST, self._radiance, self._gain, self._floor,
-                shadows, picture,
-            )  # fmt: skip
-            return (int(box[0]), int(box[1])), picture
+            patches = []
+            for at in range(len(times)):
+                now = slice(at * times.shape[1], (at + 1) * times.shape[1])
+                shadows = self._shadows(
+                    posed.centres[now, casters].mean(axis=0), posed.frames[now, casters].mean(axis=0)
+                )
+                box = self._box([bounds[now].reshape(-1, 4), self._shadow_bounds(shadows)])
+                picture = np.empty((box[3], box[2]), np.uint8)
+                render.draw_ellipsoids(
+                    self._rays, render.SAMPLES, box, to_unit[now], origins[now], bounds[now], rest_centres,
+                    rest_frames, fur, lamp, up, view.ambient, _FUR_ALBEDO, _FUR_CONTRAST, self._radiance,
+                    self._gain, self._floor, shadows, picture,
+                )  # fmt: skip
+                patches.append((int(box[0]), int(box[1]), picture))
+            return patches
 
-        return draw
+        return paint
 
-    def _board_painter(self, board: WavedBoard) -> Callable[[Floats], tuple[tuple[int, int], Image]]:
+    def _board_painter(self, board: WavedBoard) -> Painter:
         view = self.view
         texture = print_board(board.settings)
         left, top, right, bottom = outline_mm(board.settings)
         scale = texture.shape[1] / (right - left)
         texel_of_mm = np.array([[scale, 0, -left * scale - 0.5], [0, scale, -top * scale - 0.5], [0, 0, 1]])
-        edge = np.linspace(0, 1, 9)
-        outline = np.concatenate(
-            [
-                np.stack([left + (right - left) * edge, np.full(9, y), np.zeros(9)], axis=-1)
-                for y in np.linspace(top, bottom, 7)
-            ]
-        )
+        # Distortion bends the edges: points all over the paper bound its picture, not only the corners.
+        x, y = np.meshgrid(np.linspace(left, right, 9), np.linspace(top, bottom, 7))
+        paper = np.stack([x.ravel(), y.ravel(), np.zeros(x.size)], axis=-1)
 
-        def draw(times: Floats) -> tuple[tuple[int, int], Image]:
+        def paint(times: Floats) -> list[Patch]:
+            return [paint_one(moments) for moments in times]
+
+        def paint_one(times: Floats) -> Patch:
             rotations, places = board.pose(times)
             turned, moved = view.rotation @ rotations, view.to_camera(places)
             planes = np.concatenate([turned[:, :, :2], moved[:, :, None]], axis=2)
@@ -125,7 +137,7 @@ class Studio:
             facing = (turned[:, :, 2] * moved).sum(axis=1) > 0
             towards = rotations[:, :, 2] @ view.light * np.where(facing, -1.0, 1.0)
             light = view.ambient + (1 - view.ambient) * np.maximum(0.0, towards)
-            pixels = view.lens.project(outline @ turned.transpose(0, 2, 1) + moved[:, None]).reshape(-1, 2)
+            pixels = view.lens.project(paper @ turned.transpose(0, 2, 1) + moved[:, None]).reshape(-1, 2)
             ends = np.concatenate([np.floor(pixels.min(axis=0)) - 2, np.ceil(pixels.max(axis=0)) + 3])
             box = self._box([ends[None]])
             picture = np.empty((box[3], box[2]), np.uint8)
@@ -133,9 +145,9 @@ class Studio:
                 self._rays, render.SAMPLES, box, to_texel, facing, light, texture, self._radiance, self._gain,
                 picture,
             )  # fmt: skip
-            return (int(box[0]), int(box[1])), picture
+            return int(box[0]), int(box[1]), picture
 
-        return draw
+        return paint
 
     def _ellipsoid_bounds(self, centres: Floats, frames: Floats) -> npt.NDArray[np.int64]:
         """Pixel boxes x0, y0, x1, y1 (the ends outside) that hold ellipsoids in the camera's frame."""
@@ -240,7 +252,7 @@ class Renderer:
     def image(self, camera: int, index: int) -> Image:
         """One camera's image at pulse `index`, uint8 (H, W)."""
         studio = self._studios[camera]
-        (left, top), patch = studio.patch(index % self._frame_sets)
+        ((left, top, patch),) = studio.patches([index % self._frame_sets])
         box = np.array([[left, top, patch.shape[1], patch.shape[0], 0]])
         image = np.empty_like(studio.background)
         Film(studio.background, patch.ravel(), box, *self._noise[camera]).compose(index, image)
@@ -276,10 +288,11 @@ def _draw_all(
     studio = Studio(scene, camera)
     frames = range(scene.settings.frame_sets)
     to_draw = [index for index in frames if not studio.is_still(index)]
-    drawn: dict[int, tuple[tuple[int, int], Image]] = {}
+    chunks = [to_draw[start : start + _CHUNK] for start in range(0, len(to_draw), _CHUNK)]
+    drawn: dict[int, Patch] = {}
     with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
-        for index, patch in zip(to_draw, pool.map(studio.patch, to_draw), strict=True):
-            drawn[index] = patch
+        for chunk, patches in zip(chunks, pool.map(studio.patches, chunks), strict=True):
+            drawn.update(zip(chunk, patches, strict=True))
             progress(len(drawn))
     boxes = np.zeros((len(frames), 5), np.int64)
     start = 0
@@ -287,10 +300,10 @@ def _draw_all(
         if index not in drawn:
             boxes[index] = boxes[index - 1]
             continue
-        (left, top), pixels = drawn[index]
+        left, top, pixels = drawn[index]
         boxes[index] = left, top, pixels.shape[1], pixels.shape[0], start
         start += pixels.size
-    return studio.background, np.concatenate([pixels.ravel() for _, pixels in drawn.values()]), boxes
+    return studio.background, np.concatenate([pixels.ravel() for *_, pixels in drawn.values()]), boxes
 
 
 def _store(path: Path, camera: str, **arrays: npt.NDArray[Any]) -> None:

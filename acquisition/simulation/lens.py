@@ -61,7 +61,7 @@ class Lens:
     def undistort(self, distorted: npt.ArrayLike) -> Floats:
         """Inverse of `distort` by Newton's method from the distorted point itself, (..., 2)."""
         goal = np.asarray(distorted, dtype=np.float64)
-        xy = goal.copy()
+        xy: Floats = goal.copy()
         for _ in range(12):
             x, y = np.moveaxis(xy, -1, 0)
             r2 = x * x + y * y
@@ -73,7 +73,7 @@ class Lens:
             ex, ey = np.moveaxis(self.distort(xy) - goal, -1, 0)
             determinant = dxx * dyy - cross * cross
             step = np.stack([dyy * ex - cross * ey, dxx * ey - cross * ex], axis=-1) / determinant[..., None]
-            xy = xy - step
+            xy -= step
             if np.abs(step).max(initial=0.0) < 1e-13:
                 break
         return xy

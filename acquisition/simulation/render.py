@@ -25,7 +25,7 @@ FUR_SIDE = 64  # voxels of the periodic fur texture
 FUR_PER_MM = 0.8
 
 
-@numba.njit(cache=True, nogil=True, fastmath=True)
+@numba.njit(cache=True, nogil=True, fastmath=True, error_model="numpy")
 def draw_ellipsoids(
     rays: Float32s,
     samples: Floats,
@@ -145,7 +145,7 @@ def draw_ellipsoids(
             picture[y, x] = np.uint8(min(255.0, value * gain[top + y, left + x] + 0.5))
 
 
-@numba.njit(cache=True, nogil=True, fastmath=True)
+@numba.njit(cache=True, nogil=True, fastmath=True, error_model="numpy")
 def draw_plane(
     rays: Float32s,
     samples: Floats,
@@ -168,14 +168,15 @@ def draw_plane(
     for y in range(top, top + height):
         for x in range(left, left + width):
             total, covered = 0.0, 0.0
+            ax, bx, cx, dx = rays[y, x, 0], rays[y, x + 1, 0], rays[y + 1, x, 0], rays[y + 1, x + 1, 0]
+            ay, by, cy, dy = rays[y, x, 1], rays[y, x + 1, 1], rays[y + 1, x, 1], rays[y + 1, x + 1, 1]
+            # Within a pixel the rays are linear: their middle, and their change across and down.
+            mx, my = (ax + bx + cx + dx) / 4, (ay + by + cy + dy) / 4
+            across_x, across_y = (bx + dx - ax - cx) / 2, (by + dy - ay - cy) / 2
+            down_x, down_y = (cx + dx - ax - bx) / 2, (cy + dy - ay - by) / 2
             for s in range(len(samples)):
-                fx, fy = samples[s, 0] + 0.5, samples[s, 1] + 0.5
-                rx = (1 - fy) * ((1 - fx) * rays[y, x, 0] + fx * rays[y, x + 1, 0]) + fy * (
-                    (1 - fx) * rays[y + 1, x, 0] + fx * rays[y + 1, x + 1, 0]
-                )
-                ry = (1 - fy) * ((1 - fx) * rays[y, x, 1] + fx * rays[y, x + 1, 1]) + fy * (
-                    (1 - fx) * rays[y + 1, x, 1] + fx * rays[y + 1, x + 1, 1]
-                )
+                rx = mx + samples[s, 0] * across_x + samples[s, 1] * down_x
+                ry = my + samples[s, 0] * across_y + samples[s, 1] * down_y
                 m = to_texel[s]
                 scale = m[2, 0] * rx + m[2, 1] * ry + m[2, 2]
                 if scale <= 0.0:
