@@ -130,26 +130,33 @@ class _Recording:
                 self._end(f"{camera}: {track.error}")
 
     def _keep(self, camera: str, leased: Leased) -> bool:
+        """Hand a frame on; False where its encoder's queue is full."""
         stamp = leased.stamp
         if stamp.absence is Absence.RING_FULL:
-            # asdict would carry the enumeration; the row is what a table would have had.
             self._note("ring full", **{**asdict(stamp), "absence": Absence.RING_FULL.value})
             return True
         assert leased.image is not None
-        track = self._tracks.get(camera)
-        if track is None or track.shape != leased.image.shape:
-            if track is not None:
-                self._end(f"{camera}: images changed from {track.shape} to {leased.image.shape}")
+        if camera not in self._tracks:
+            try:
+                self._tracks[camera] = self._begin(stamp, leased.image)
+            except OSError as error:
+                self._end(f"{camera}: {_words(error)}")
                 return True
-            if self._origin_ns is None:
-                self._origin_ns = stamp.t_exposure_ns
-            info = self._rings.readers[camera].info
-            track = self._tracks[camera] = _CameraTrack(
-                self._plan, camera, leased.image.shape, float(info.get("rate_hz", 30.0)), self._origin_ns
-            )
-        if stamp.lost_before == NEW_COUNT and track.rows:
+        track = self._tracks[camera]
+        if track.shape != leased.image.shape:
+            self._end(f"{camera}: images changed from {track.shape} to {leased.image.shape}")
+            return True
+        if not track.put(stamp, leased.image):
+            return False
+        if stamp.lost_before == NEW_COUNT and track.taken > 1:
             self._note("camera back", camera=camera, seq=stamp.seq, t_exposure_ns=stamp.t_exposure_ns)
-        return track.put(stamp, leased.image)
+        return True
+
+    def _begin(self, stamp: FrameStamp, image: Image) -> _CameraTrack:
+        if self._origin_ns is None:
+            self._origin_ns = stamp.t_exposure_ns
+        rate_hz = float(self._rings.readers[stamp.camera].info.get("rate_hz", 30.0))
+        return _CameraTrack(self._plan, stamp, image.shape, rate_hz, self._origin_ns)
 
     def _each_second(self) -> None:
         now_ns = time.monotonic_ns()
@@ -190,8 +197,10 @@ class _CameraTrack:
     """One camera's encoder thread, its queue and its table."""
 
     def __init__(
-        self, plan: RecorderPlan, camera: str, shape: tuple[int, ...], rate_hz: float, origin_ns: int
+        self, plan: RecorderPlan, first: FrameStamp, shape: tuple[int, ...], rate_hz: float, origin_ns: int
     ) -> None:
+        camera = first.camera
+        self.taken = 0
         self.shape = shape
         self.error = ""
         self.waiting_most = 0
@@ -222,6 +231,7 @@ class _CameraTrack:
         if self._queue.full():
             return False
         self._queue.put((stamp, image.copy()))
+        self.taken += 1
         self.waiting_most = max(self.waiting_most, self._queue.qsize())
         return True
 

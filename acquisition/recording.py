@@ -14,7 +14,7 @@ from acquisition.errors import RigposeError
 from acquisition.events import read_events
 from acquisition.frame import Absence, Image
 from acquisition.frame_stamp import FrameStamp
-from acquisition.frame_table import COLUMNS, SUFFIX, read_frame_table, stamp_of
+from acquisition.frame_table import COLUMNS, FRAME_DTYPE, SUFFIX, read_frame_table, stamp_of
 from acquisition.indexed_video import IndexedVideo
 from acquisition.rig import RigSettings, SyncSettings
 from acquisition.session import read_session
@@ -134,8 +134,6 @@ class Recording:
             )  # fmt: skip
         path = self.folder / f"{self.session['name']}_{camera}{SUFFIX}"
         if not path.exists() and not self.video_path(camera).exists():
-            from acquisition.frame_table import FRAME_DTYPE
-
             self.gaps.append(f"{camera}: recorded no frame")
             return np.empty(0, FRAME_DTYPE)
         table = read_frame_table(path)

@@ -132,9 +132,8 @@ class Supervisor:
         RigposeError
             What a child could not do (a camera that is not there), or which essential one died.
         """
-        links = {child.link: child for child in self._children.values()}
+        owner = {child.link.fileno(): child for child in self._children.values()}
         poll = select.poll()
-        owner = {link.fileno(): child for link, child in links.items()}
         for number in owner:
             poll.register(number, select.POLLIN)
         with contextlib.suppress(InterruptedError):
