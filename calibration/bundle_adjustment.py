@@ -5,8 +5,8 @@ view touches one camera and one board pose, so the board poses are eliminated (S
 Triggs et al., "Bundle adjustment: a modern synthesis", 2000) and what is left is a dense system in
 the cameras. The loss is Huber's. Where cameras run freely, each has a delay (the constant part of
 what its time stamps do not tell) and each view a jitter around it, along the measured velocity of
-its corners; the jitter is eliminated view by view. No random numbers, one order of summation: the same result bit
-for bit.
+its corners; the jitter is eliminated view by view. No random numbers, one order of summation: the
+same result bit for bit.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from calibration.rotation import rotation_matrix, skew
 
 Array = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
+Rows = npt.NDArray[np.int64]
 
 LENS = 9  # fx fy cx cy k1 k2 p1 p2 k3
 DELAY = LENS + 6
@@ -79,8 +80,8 @@ class Problem:
         Standard deviation of the views' jitter; 0: the cameras are synchronised.
     """
 
-    camera: npt.NDArray[np.int64]
-    board: npt.NDArray[np.int64]
+    camera: Rows
+    board: Rows
     points: Array
     px: Array
     valid: Mask
@@ -180,7 +181,7 @@ def adjust(
     return Adjusted(bundle, residuals, problem.valid, problem.sigma, covariance, steps, problem.jitter_s)
 
 
-def project_board(bundle: Bundle, camera: Array, board: Array, points: Array) -> Array:
+def project_board(bundle: Bundle, camera: Rows, board: Rows, points: Array) -> Array:
     """Board points (V, P, 3) as pixels (V, P, 2), for arrays of camera and board rows (V,)."""
     world = (
         points @ bundle.board_rotations[board].swapaxes(-1, -2) + bundle.board_translations[board][:, None]
@@ -344,12 +345,12 @@ def _normal(problem: Problem, bundle: Bundle) -> tuple[float, _Normal]:
     full = np.zeros((n * CAMERA, n * CAMERA))
     for c in range(n):
         full[c * CAMERA : (c + 1) * CAMERA, c * CAMERA : (c + 1) * CAMERA] = blocks[c]
-    coupling = coupling.reshape(boards, n * CAMERA, 6)
-    return loss, _Normal(full, coupling, board_blocks, right.ravel(), board_right, back)
+    joined = coupling.reshape(boards, n * CAMERA, 6)
+    return loss, _Normal(full, joined, board_blocks, right.ravel(), board_right, back)
 
 
-def _reduced(normal: _Normal, damping: float) -> tuple[Array, Array, Array]:
-    """Schur complement of the boards: matrix, right side, and coupling times inverse of the boards."""
+def _reduced(normal: _Normal, damping: float) -> tuple[Array, Array]:
+    """Schur complement of the boards: matrix and right side."""
     diagonal = np.arange(6)
     boards = normal.boards.copy()
     boards[:, diagonal, diagonal] *= 1 + damping
@@ -360,11 +361,11 @@ def _reduced(normal: _Normal, damping: float) -> tuple[Array, Array, Array]:
     diagonal = np.arange(size)
     matrix[diagonal, diagonal] += damping * normal.cameras[diagonal, diagonal]
     right = normal.right_cameras - flat @ normal.right_boards.ravel()
-    return matrix, right, gain
+    return matrix, right
 
 
 def _step(normal: _Normal, free: Mask, damping: float) -> tuple[Array, Array]:
-    matrix, right, gain = _reduced(normal, damping)
+    matrix, right = _reduced(normal, damping)
     step = np.zeros(len(right))
     chosen = matrix[np.ix_(free, free)]
     scale = 1 / np.sqrt(np.maximum(np.diag(chosen), 1e-300))  # parameters of very different size

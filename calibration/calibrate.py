@@ -164,7 +164,7 @@ def choose_sets(observations: Observations, most: int = MOST_FITTED, keep: int |
             middle[0] / width, middle[1] / height, extent[0] / width, extent[1] / height
         ]  # fmt: skip
         corners[row[view.frame_set]] += len(view.ids)
-    first = int(np.argmax(corners)) if keep not in row else row[keep]  # type: ignore[index]
+    first = int(np.argmax(corners)) if keep is None or keep not in row else row[keep]
     chosen = [first]
     nearest = _apart(place, first)
     while len(chosen) < most:

@@ -132,8 +132,8 @@ def _of_videos(path: Path, videos: list[Path]) -> BoardInput:
     if max(counts) != min(counts):
         listed = ", ".join(f"{name} {count}" for name, count in zip(names, counts, strict=True))
         raise RigposeError(
-            path, expected="videos of one length, where equal frame numbers mean the same instant", found=listed,
-            remedy=f"Put a {TIMES} (sync_index, cam_id, frame_time) beside them, or cut them to the same instants",
+            path, expected="videos of one length, whose n-th frames belong together", found=listed,
+            remedy=f"Put a {TIMES} (sync_index, cam_id, frame_time) beside them, or cut them alike",
         )  # fmt: skip
     index = np.arange(counts[0])
     return BoardInput(path, names, index, np.repeat(index[:, None], len(videos), 1), None, tuple(videos))
@@ -166,7 +166,8 @@ def _read_times(
             ]
     except (OSError, KeyError, ValueError, TypeError) as error:
         raise RigposeError(
-            path, expected="the columns sync_index, cam_id, frame_time", found=f"{type(error).__name__}: {error}",
+            path, expected="the columns sync_index, cam_id, frame_time",
+            found=f"{type(error).__name__}: {error}",
             remedy="Mend the file, or remove it if the cameras are synchronised",
         ) from None  # fmt: skip
     ids = sorted({camera for _, camera, _ in entries})

@@ -1,4 +1,4 @@
-"""What a calibration is worth: errors per camera, coverage, and distances on the board where it was not fitted.
+"""What a calibration is worth: errors per camera, coverage, and distances on boards that were not fitted.
 
 The held-out figures come from four folds of runs of frame sets (neighbours show nearly the same
 board pose and stay together): the rig is fitted without a fold, the board's corners of the fold are
@@ -193,9 +193,8 @@ def board_distances(points: Array, reprojection: Array, board: BoardSettings) ->
     measured, expected = measured[known], np.broadcast_to(true, known.shape)[known]
     error = measured - expected
     scale = float(measured @ expected / (expected @ expected) - 1)
-    return BoardDistances(
-        int(known.sum()), _rms(error), float(np.median(np.abs(error))), scale, _rms(reprojection[np.isfinite(reprojection)])
-    )  # fmt: skip
+    reprojected = _rms(reprojection[np.isfinite(reprojection)])
+    return BoardDistances(int(known.sum()), _rms(error), float(np.median(np.abs(error))), scale, reprojected)
 
 
 def _rms(values: Array) -> float:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,8 @@ STYLE = """
 body{font:15px/1.45 system-ui,sans-serif;max-width:62rem;margin:2rem auto;padding:0 1rem;color:#222}
 h1{font-size:1.5rem}h2{font-size:1.1rem;margin-top:1.8rem}
 table{border-collapse:collapse;font-variant-numeric:tabular-nums}
-td,th{padding:.2rem .7rem;text-align:right;border-bottom:1px solid #ddd}td:first-child,th:first-child{text-align:left}
+td,th{padding:.2rem .7rem;text-align:right;border-bottom:1px solid #ddd}
+td:first-child,th:first-child{text-align:left}
 .PASS{color:#1a7f37}.WARN{color:#9a6700}.FAIL{color:#cf222e}
 figure{display:inline-block;margin:.4rem}figcaption{font-size:.85rem;color:#555}
 svg{background:#f6f8fa;border:1px solid #ddd}
@@ -38,7 +38,7 @@ def write_report(rig: CalibratedRig, solution: Solution, figures: dict[str, Any]
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.part")
     temporary.write_text(render(rig, solution, figures), encoding="utf-8")
-    os.replace(temporary, path)
+    temporary.replace(path)
 
 
 def render(rig: CalibratedRig, solution: Solution, figures: dict[str, Any]) -> str:
@@ -52,7 +52,7 @@ def render(rig: CalibratedRig, solution: Solution, figures: dict[str, Any]) -> s
         _findings(figures["findings"]),
         "<h2>Held out</h2>", _held_out(figures["held_out"]),
         "<h2>Cameras</h2>", _cameras(figures["cameras"]),
-        "<p>Residuals at the corners (green to red: 0 to three times the median); grey cells saw no board.</p>",
+        "<p>Errors at the corners (green to red: 0 to three times the median); grey cells saw no board.</p>",
         *(_picture(solution, c) for c in range(len(rig.cameras))),
     ]  # fmt: skip
     if len(rig.cameras) > 1:
@@ -181,4 +181,7 @@ def _shared(names: tuple[str, ...], shared: list[list[int]]) -> str:
         f"<tr><td>{escape(name)}" + "".join(f"<td>{count}" for count in row)
         for name, row in zip(names, shared, strict=True)
     )
-    return f"<figure><table><tr><th>{head}{rows}</table><figcaption>Views that two cameras share</figcaption></figure>"
+    return (
+        f"<figure><table><tr><th>{head}{rows}</table>"
+        "<figcaption>Views that two cameras share</figcaption></figure>"
+    )

@@ -62,7 +62,8 @@ def triangulate(
     float32 (K, 11), columns as `POSE3D_COLUMNS`. Where fewer than two views are usable, or the
     views contradict each other and none can be told to be wrong, position and covariance are NaN.
     """
-    return triangulate_exactly(rig, np.asarray(keypoints)[None], settings)[0].astype(np.float32)
+    points: npt.NDArray[np.float32] = triangulate_many(rig, np.asarray(keypoints)[None], settings)[0]
+    return points
 
 
 def triangulate_many(

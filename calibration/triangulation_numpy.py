@@ -60,11 +60,12 @@ def _robust(problem: _Problem, seen: Mask, gate2: float) -> tuple[Array, Mask]:
     use = np.zeros_like(seen)
     for pair in itertools.combinations(range(seen.shape[1]), 2):
         chosen = np.zeros_like(seen)
-        chosen[:, pair] = seen[:, pair].all(1, keepdims=True)
+        chosen[:, pair] = (seen[:, pair[0]] & seen[:, pair[1]])[:, None]
         x = problem.linear(chosen)
-        e2 = np.where(np.isfinite(x).all(1)[:, None], problem.errors2(x), np.inf)
+        solved: Mask = np.asarray(np.isfinite(x).all(1))
+        e2 = np.where(solved[:, None], problem.errors2(x), np.inf)
         cost = np.where(seen, np.minimum(e2, gate2), 0.0).sum(1)
-        cost[~np.isfinite(x).all(1)] = np.inf
+        cost[~solved] = np.inf
         better = cost < lowest
         lowest[better] = cost[better]
         use[better] = (seen & (e2 <= gate2))[better]
@@ -125,11 +126,14 @@ class _Problem:
         residual, _ = self._derive(x, np.zeros(self._weights.shape, dtype=bool))
         error = np.where(np.isfinite(residual).all(-1), (residual**2).sum(-1), np.inf)
         with np.errstate(invalid="ignore"):
-            return np.where(self._weights > 0, self._weights * error, np.inf)
+            weighted: Array = np.where(self._weights > 0, self._weights * error, np.inf)
+        return weighted
 
     def normal(self, x: Array, use: Mask) -> Array:
         _, jacobian = self._derive(x, use)
-        return np.einsum("nc,ncim,ncik->nmk", np.where(use, self._weights, 0.0), jacobian, jacobian)
+        weights = np.where(use, self._weights, 0.0)
+        matrix: Array = np.einsum("nc,ncim,ncik->nmk", weights, jacobian, jacobian)
+        return matrix
 
     def _derive(self, x: Array, use: Mask) -> tuple[Array, Array]:
         residuals, jacobians = [], []

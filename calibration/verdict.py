@@ -60,7 +60,7 @@ def judge(
             FAIL_FOCAL,
             name,
             f"focal length known to {camera.focal_sd:.1%} only",
-            f"Record more views before '{camera.name}' with the board tilted by 30 to 45 degrees, near and far",
+            f"Record more views before '{camera.name}' with the board tilted by 30 to 45 degrees",
         )
         if len(cameras) > 1:
             bound(
@@ -90,8 +90,8 @@ def judge(
         if found.interval_s is not None and abs(camera.delay_ms) > WARN_DELAY_MS:
             findings.append(
                 Finding(
-                    "WARN", name, f"its pictures are {abs(camera.delay_ms):.0f} ms "
-                    f"{'later' if camera.delay_ms > 0 else 'earlier'} than its time stamps say, against the first",
+                    "WARN", name, f"pictures {abs(camera.delay_ms):.0f} ms "
+                    f"{'later' if camera.delay_ms > 0 else 'earlier'} than its stamps say",
                     "Trigger the cameras by hardware; poses of moving animals suffer as the board's did",
                 )
             )  # fmt: skip

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from acquisition.errors import RigposeError
+from calibration.boards import Permutation
 from calibration.bundle_adjustment import Adjusted, Bundle, Problem, adjust, project_board
 from calibration.observations import Observations, View
 from calibration.rotation import compose, invert, rotation_matrix
@@ -53,7 +54,7 @@ class Start:
     shared: npt.NDArray[np.int64]
 
 
-def initialise(observations: Observations, points_mm: Array, symmetries: tuple[Array, ...], *,
+def initialise(observations: Observations, points_mm: Array, symmetries: tuple[Permutation, ...], *,
                free_lens: tuple[bool, ...] = FULL_LENS) -> Start:  # fmt: skip
     """Lenses, camera poses (the first camera's is the world) and board poses to start from.
 
@@ -104,7 +105,7 @@ def _check_views(observations: Observations) -> None:
             raise RigposeError(
                 f"camera '{name}'", expected=f"at least {LEAST_VIEWS} views of the board, better 20",
                 found=str(found),
-                remedy=f"Record again and hold the board before '{name}', near and far, tilted, in every corner",
+                remedy=f"Record again and hold the board before '{name}', tilted, in every corner",
             )  # fmt: skip
 
 
@@ -114,7 +115,8 @@ def _shared(observations: Observations) -> npt.NDArray[np.int64]:
     seen = np.zeros((len(observations.cameras), len(instants)), dtype=np.int64)
     for view in observations.views:
         seen[view.camera, row[view.instant]] = 1
-    return seen @ seen.T
+    shared: npt.NDArray[np.int64] = seen @ seen.T
+    return shared
 
 
 def _tree(names: tuple[str, ...], shared: npt.NDArray[np.int64]) -> list[tuple[int, int]]:
@@ -189,7 +191,7 @@ def _plane_pose(view: View, lens: Array, points_mm: Array) -> tuple[Motion, floa
 
 def _relative(
     parent: int, child: int, views: dict[tuple[int, int], View], poses: dict[tuple[int, int], Motion],
-    lenses: Array, points_mm: Array, symmetries: tuple[Array, ...],
+    lenses: Array, points_mm: Array, symmetries: tuple[Permutation, ...],
 ) -> Motion:  # fmt: skip
     """Parent's frame to child's: the proposal of one common view that most common views agree with."""
     common = sorted(i for c, i in views if c == parent and (child, i) in views)
@@ -214,7 +216,7 @@ def _relative(
     return best[1]
 
 
-def _turned_board(pose: Motion, symmetry: Array, points_mm: Array) -> Motion:
+def _turned_board(pose: Motion, symmetry: Permutation, points_mm: Array) -> Motion:
     """The board's pose if its corners are numbered by `symmetry`: corner k lies where symmetry[k] did."""
     if np.array_equal(symmetry, np.arange(len(symmetry))):
         return pose
@@ -236,7 +238,7 @@ def _error(view: View, lens: Array, pose: Motion, points_mm: Array) -> float:
 
 def _board_pose(
     keys: list[tuple[int, int]], views: dict[tuple[int, int], View], poses: dict[tuple[int, int], Motion],
-    cameras: Bundle, points_mm: Array, symmetries: tuple[Array, ...],
+    cameras: Bundle, points_mm: Array, symmetries: tuple[Permutation, ...],
 ) -> tuple[Motion, dict[tuple[int, int], int]]:  # fmt: skip
     """Board to world at one instant, by the camera whose view suits all others best, and numberings."""
     best: tuple[float, Motion, dict[tuple[int, int], int]] | None = None
@@ -259,8 +261,8 @@ def _board_pose(
     return best[1], best[2]
 
 
-def _renumber(view: View, symmetry: Array) -> View:
+def _renumber(view: View, symmetry: Permutation) -> View:
     """The view with its corners numbered by a symmetry of the board."""
-    ids = np.asarray(symmetry)[view.ids]
+    ids = symmetry[view.ids]
     order = np.argsort(ids)
     return replace(view, ids=ids[order], px=view.px[order])
