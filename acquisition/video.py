@@ -90,7 +90,8 @@ class Video:
         missing_s = container.duration / av.time_base - last_s
         if missing_s <= 2.5 / self.info.rate_hz:
             return None
-        return f"{self.info.path}: ends after {self.decoded} frames, {missing_s:.2f} s short of its header's length"
+        short = f"{missing_s:.2f} s short of its header's length"
+        return f"{self.info.path}: ends after {self.decoded} frames, {short}"
 
     def _still_images(self) -> Iterator[Image]:
         for file in self._files:
