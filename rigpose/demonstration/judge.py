@@ -109,7 +109,11 @@ def summary_3d(errors: Floats, seen: npt.NDArray[np.bool_]) -> dict[str, float]:
 
 
 def losses(reported: Iterable[tuple[int, str, str]], truth: Truth, last: int) -> dict[str, Any]:
-    """Reported absences (index, camera, cause) against what the simulator injected, up to set `last`."""
+    """Reported absences (index, camera, cause) against what the simulator injected, up to set `last`.
+
+    Causes are compared gap by gap: where a frame was lost and a trigger ignored one right after the
+    other, a camera's counter tells how many of each there were, and nothing can tell their order.
+    """
     said = {(int(index), camera): cause for index, camera, cause in reported if index <= last}
     injected = {
         (int(index), camera): _CAUSES[Cause(int(cause))]
@@ -122,5 +126,19 @@ def losses(reported: Iterable[tuple[int, str, str]], truth: Truth, last: int) ->
         "by_cause": dict(Counter(injected.values())),
         "missed": len(injected.keys() - said.keys()),
         "invented": len(said.keys() - injected.keys()),
-        "wrong_cause": sum(said[key] != injected[key] for key in said.keys() & injected.keys()),
+        "wrong_cause": sum(
+            sum((Counter(injected[key] for key in gap) - Counter(said.get(key) for key in gap)).values())
+            for gap in _gaps(injected.keys() & said.keys())
+        ),
     }
+
+
+def _gaps(absences: Iterable[tuple[int, str]]) -> list[list[tuple[int, str]]]:
+    """(index, camera) in runs of consecutive indices of one camera."""
+    gaps: list[list[tuple[int, str]]] = []
+    for index, camera in sorted(absences, key=lambda key: (key[1], key[0])):
+        if gaps and gaps[-1][-1] == (index - 1, camera):
+            gaps[-1].append((index, camera))
+        else:
+            gaps.append([(index, camera)])
+    return gaps

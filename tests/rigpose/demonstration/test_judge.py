@@ -82,6 +82,16 @@ def test_losses_missed_invented_and_of_a_wrong_cause_are_told_apart(truth: Truth
     assert _verdict(right, truth, 1) == (2, 0, 0, 0)  # later sets are not judged
 
 
+def test_the_order_of_causes_within_one_gap_cannot_be_known(truth: Truth) -> None:
+    lost, ignored = Absence.LOST.value, Absence.IGNORED.value
+    fates = [Cause.DELIVERED, Cause.LOST, Cause.IGNORED, Cause.DELIVERED, Cause.LOST]
+    truth.causes = {"cam_0": np.array(fates, np.uint8)}
+    swapped = [(1, "cam_0", ignored), (2, "cam_0", lost), (4, "cam_0", lost)]
+    assert _verdict(swapped, truth, 4) == (3, 0, 0, 0)
+    across = [(1, "cam_0", lost), (2, "cam_0", lost), (4, "cam_0", ignored)]
+    assert _verdict(across, truth, 4) == (3, 0, 0, 2)
+
+
 def _verdict(reported: list[tuple[int, str, str]], truth: Truth, last: int) -> tuple[int, ...]:
     figures = judge.losses(reported, truth, last)
     return tuple(figures[name] for name in ("injected", "missed", "invented", "wrong_cause"))
