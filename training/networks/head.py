@@ -11,7 +11,7 @@ import math
 import torch.nn.functional as functional
 from torch import Tensor, nn
 
-from training.networks.mobilenetv2 import ConvUnit
+from training.networks.units import ConvUnit
 
 # A fresh heatmap says "not here" nearly everywhere, so that training does not begin by unlearning.
 PRIOR_PRESENCE = 0.01

@@ -13,11 +13,12 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from acquisition.errors import RigposeError
-from training.networks import mobilenetv2
+from training.networks import mobilenetv2, residual
 from training.networks.head import KeypointHead
+from training.networks.units import ConvUnit, Trunk
 
 # name before the dash -> builder of the trunk, given what stands after the dash
-TRUNKS: dict[str, Callable[..., mobilenetv2.MobileNetV2]] = {"mobilenetv2": mobilenetv2.build}
+TRUNKS: dict[str, Callable[..., Trunk]] = {"mobilenetv2": mobilenetv2.build, "residual": residual.build}
 DEFAULT_NETWORK = "mobilenetv2-0.35"
 STRIDES = (4, 8)
 # Network input must be a multiple of this, or the pyramid's levels would not double exactly.
@@ -32,7 +33,7 @@ class PoseNetwork(nn.Module):
     offset there.
     """
 
-    def __init__(self, trunk: mobilenetv2.MobileNetV2, head: KeypointHead) -> None:
+    def __init__(self, trunk: Trunk, head: KeypointHead) -> None:
         super().__init__()
         self.trunk = trunk
         self.head = head
@@ -86,7 +87,7 @@ def build_network(
     return PoseNetwork(trunk, KeypointHead(trunk.channels, keypoints, stride=stride, channels=channels))
 
 
-def default_head_channels(trunk: mobilenetv2.MobileNetV2) -> int:
+def default_head_channels(trunk: Trunk) -> int:
     """Two channels for each of the trunk's at stride 8, at least 32: 32 at width 0.35, 64 at width 1."""
     return max(32, 2 * trunk.channels[8])
 
@@ -95,7 +96,7 @@ def fold_batch_norm(network: PoseNetwork) -> PoseNetwork:
     """A copy in which every batch norm is folded into the convolution before it (same function)."""
     folded = copy.deepcopy(network).eval()
     for module in folded.modules():
-        if isinstance(module, mobilenetv2.ConvUnit) and isinstance(module.norm, nn.BatchNorm2d):
+        if isinstance(module, ConvUnit) and isinstance(module.norm, nn.BatchNorm2d):
             module.conv = fuse_conv_bn_eval(module.conv, module.norm)
             module.norm = nn.Identity()
     return folded
