@@ -7,7 +7,8 @@ read only after the argmax, so quantized offsets never blur the choice of the ce
 
 An int8 heatmap has 256 levels, so neighbouring cells tie. The first of them in reading order lies
 up and left of the rest; taking it would shift every keypoint that way wherever the offset does not
-make up for it in full. Ties within two cells are therefore averaged, each with its own offset.
+make up for it in full. Ties within two cells are therefore averaged, each with its own offset; in a
+float heatmap, which ties only where the network says nothing, the first cell is taken.
 """
 
 from __future__ import annotations
@@ -70,8 +71,11 @@ def decode(
     near_cell = np.where(inside, near_row * columns + near_column, first[:, None])
     point = np.arange(batch * count)
     peak = cells[point, first]
-    tied = inside & (cells[point[:, None], near_cell] == peak[:, None])
-    tied[:, _TIE_REACH] = True  # the first maximum itself, NaN included
+    if np.issubdtype(cells.dtype, np.integer):
+        tied = inside & (cells[point[:, None], near_cell] == peak[:, None])
+    else:
+        tied = np.zeros_like(inside)
+        tied[:, _TIE_REACH] = True  # the first maximum itself
 
     image, keypoint = np.divmod(point, count)
     which, position = np.nonzero(tied)

@@ -53,7 +53,7 @@ from training.splits import Split
 
 CALIBRATION_IMAGES_AT_MOST = 64
 PARITY_IMAGES_AT_MOST = 32
-HELD_OUT_IMAGES_AT_MOST = 300
+HELD_OUT_IMAGES_AT_MOST = 100
 
 # Mean deviation from the trained network that a precision explains, in network-input px.
 PARITY_BOUND_PX = {"fp32": 0.05, "int8": 1.0}
