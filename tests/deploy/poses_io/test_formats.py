@@ -72,7 +72,7 @@ def test_poses_come_back_as_they_were(tmp_path: Path, ending: str, rows: int) ->
         np.float32,
         st.tuples(st.integers(0, 4), st.just(3), st.just(3)),
         elements=st.floats(width=32, allow_infinity=False),
-    )  # fmt: skip
+    )
 )
 def test_a_csv_keeps_every_bit(tmp_path_factory: pytest.TempPathFactory, values: np.ndarray) -> None:
     path = tmp_path_factory.mktemp("csv") / "a.csv"
