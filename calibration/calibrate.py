@@ -62,7 +62,7 @@ class Calibrated:
             "views": len(self.solution.observations.views),
             "pattern": str(self.found.pattern),
             "images_searched": list(self.found.searched),
-            "free_running": self.found.interval_s is not None,
+            "free_running": self.solution.observations.free_running,
             "jitter_ms": self.solution.adjusted.jitter_s * 1e3,
             "views_apart": self.found.apart,
             "shared_views": self.solution.shared.tolist(),
@@ -103,7 +103,7 @@ def calibrate(
     solution = solve(chosen, board, k3=k3)
     qualities = camera_qualities(solution)
     spared = held_out(solution, board)
-    verdict, findings = judge(qualities, spared, found, board.square_mm)
+    verdict, findings = judge(qualities, spared, source.free_running, board.square_mm)
     rig = solution.rig if world_frame_set is None else _in_world_of(solution, world_frame_set, path)
     return Calibrated(rig, board, found, solution, qualities, spared, verdict, findings)
 

@@ -1,7 +1,8 @@
 """Finding a board's corners in an image.
 
 Every corner is refined in a window that follows the distance to its nearest neighbour: a window
-that reaches into the next square pulls the corner towards it (on 30 px squares half a pixel).
+that reaches into the next square pulls the corner towards it (on 30 px squares half a pixel), and so
+does one that reaches a ChArUco board's markers, whose corners lie on the diagonals.
 """
 
 from __future__ import annotations
@@ -17,10 +18,11 @@ from acquisition.errors import RigposeError
 from acquisition.frame import Image
 from calibration.boards import BoardSettings, charuco_board, dictionaries
 
-WINDOW_SHARE = 0.3  # half-window of the refinement over the distance to the nearest corner
+WINDOW_SHARE = 0.3  # half-window, at most, of the refinement over the distance to the nearest corner
 WINDOW_PX = (2, 15)
 LEAST_CORNERS = 6  # fewer say little about pose and lens, and false markers give few
 LARGEST_MOVE = 0.25  # of that distance: a corner that the refinement moves further was none
+OPENCV_IS_RIGHT_PX = 0.7  # ChArUco corners come refined in a coarser window: a larger move is an error
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,10 +76,19 @@ class Detector:
         if len(set(rows)) < 2 or len(set(columns)) < 2:
             return None  # on one line: no plane
         spacing = _spacing(rough, rows, columns)
-        px, good = _refine(image, rough, spacing)
+        px, good = _refine(image, rough, spacing, self._window_share())
+        if self._board.kind == "charuco":
+            strayed = np.linalg.norm(px - rough, axis=1) > OPENCV_IS_RIGHT_PX
+            px, good = np.where(strayed[:, None], rough, px), np.ones(len(ids), dtype=bool)
         if good.sum() < LEAST_CORNERS:
             return None
         return Corners(ids[good], px[good], _sharpness(image, px[good], spacing[good]))
+
+    def _window_share(self) -> float:
+        if self._board.marker_mm is None:
+            return WINDOW_SHARE
+        margin = (1 - self._board.marker_mm / self._board.square_mm) / 2
+        return min(WINDOW_SHARE, margin)
 
 
 def recognise(board: BoardSettings, images: Sequence[Image], whose: object) -> Pattern:
@@ -164,10 +175,10 @@ def _spacing(
 
 
 def _refine(
-    image: Image, rough: npt.NDArray[np.float64], spacing: npt.NDArray[np.float64]
+    image: Image, rough: npt.NDArray[np.float64], spacing: npt.NDArray[np.float64], share: float
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]:
     """Corners to a hundredth of a pixel, and which of them stayed where they were thought to be."""
-    half = np.clip(np.round(WINDOW_SHARE * spacing), *WINDOW_PX).astype(int)
+    half = np.clip(np.round(share * spacing), *WINDOW_PX).astype(int)
     px = rough.copy()
     criteria = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 100, 1e-4)
     for size in np.unique(half):

@@ -23,6 +23,7 @@ from calibration.observations import Observations, View
 
 MOST_SETS = 160  # searched: more add hardly any knowledge, but time
 SAMPLE = 4  # images per camera by which the pattern is recognised
+REACH_S = 0.25  # images further away in time say nothing about a corner's velocity
 SPREAD_SHARE = 0.25  # of the frame interval: further apart, free-running images do not share a pose
 
 
@@ -40,15 +41,12 @@ class Found:
         Images searched, per camera.
     apart:
         Views of free-running cameras that were too far from the others to share their board pose.
-    interval_s:
-        Median frame interval of free-running cameras; None where the cameras are synchronised.
     """
 
     observations: Observations
     pattern: Pattern
     searched: tuple[int, ...]
     apart: int
-    interval_s: float | None
 
 
 def find_views(source: BoardInput, board: BoardSettings, *, max_spread_ms: float | None = None) -> Found:
@@ -103,7 +101,7 @@ def _chosen_sets(source: BoardInput) -> npt.NDArray[np.int64]:
     count = len(source.sets)
     if count <= MOST_SETS:
         return np.arange(count)
-    if source.times_s is None:
+    if not source.free_running:
         return np.unique(np.linspace(0, count - 1, MOST_SETS).astype(np.int64))
     centres = np.linspace(1, count - 2, MOST_SETS // 3).astype(np.int64)
     return np.unique(np.concatenate([centres - 1, centres, centres + 1]))
@@ -136,12 +134,15 @@ def _assemble(
     source: BoardInput, chosen: npt.NDArray[np.int64], found: list[dict[int, Corners]],
     sizes: list[tuple[int, int]], pattern: Pattern, searched: list[int], max_spread_ms: float | None,
 ) -> Found:  # fmt: skip
-    times, interval = source.times_s, None
-    if times is not None and len(times) > 1:
+    times, spread = source.times_s, np.inf
+    if times is not None and source.free_running and len(times) > 1:
         interval = float(np.nanmedian(np.diff(times, axis=0)))
-    spread = np.inf
-    if interval is not None:
         spread = SPREAD_SHARE * interval if max_spread_ms is None else max_spread_ms * 1e-3
+    time_of = []
+    if times is not None:
+        for c in range(len(found)):
+            there = source.rows[:, c] >= 0
+            time_of.append(dict(zip(source.rows[there, c].tolist(), times[there, c].tolist(), strict=True)))
     views, apart = [], 0
     alone = int(source.sets.max()) + 1  # instants of views that share no pose
     for k in chosen:
@@ -151,7 +152,7 @@ def _assemble(
             corners = found[c][int(source.rows[k, c])]
             instant, velocity, px = int(source.sets[k]), None, corners.px
             if times is not None:
-                velocity = _velocity(found[c], int(source.rows[k, c]), source.rows[:, c], times[:, c])
+                velocity = _velocity(found[c], int(source.rows[k, c]), time_of[c])
                 late = float(times[k, c]) - middle
                 if abs(late) > spread:
                     instant, alone, apart = alone, alone + 1, apart + 1
@@ -159,26 +160,29 @@ def _assemble(
                     px = px - velocity * late  # to the set's middle, as far as the stamps tell
             number = int(source.sets[k])
             views.append(View(c, number, instant, corners.ids, px, corners.sharpness, velocity))
-    observations = Observations(source.cameras, tuple(sizes), tuple(views))
-    return Found(observations, pattern, tuple(searched), apart, interval)
+    observations = Observations(source.cameras, tuple(sizes), tuple(views), source.free_running)
+    return Found(observations, pattern, tuple(searched), apart)
 
 
-def _velocity(
-    found: dict[int, Corners], row: int, rows: npt.NDArray[np.int64], times: npt.NDArray[np.float64]
-) -> npt.NDArray[np.float64]:
-    """px/s of every corner of an image from the camera's images before and after; zero if unknown."""
-    time_of = {int(r): float(t) for r, t in zip(rows, times, strict=True) if r >= 0}
+def _velocity(found: dict[int, Corners], row: int, time_of: dict[int, float]) -> npt.NDArray[np.float64]:
+    """px/s of every corner of an image, from the images searched before and after; zero if unknown."""
     here = found[row]
-    near = [r for r in (row - 1, row, row + 1) if r in found and r in time_of]
+    near = [
+        found_row
+        for found_row in (
+            max((r for r in found if r < row), default=row),
+            row,
+            min((r for r in found if r > row), default=row),
+        )
+        if abs(time_of[found_row] - time_of[row]) <= REACH_S
+    ]
     velocity = np.full(here.px.shape, np.nan)
-    if len(near) > 1:
+    elapsed = time_of[near[-1]] - time_of[near[0]]
+    if elapsed > 0:
         first, last = found[near[0]], found[near[-1]]
-        elapsed = time_of[near[-1]] - time_of[near[0]]
-        _, a, b = np.intersect1d(first.ids, last.ids, return_indices=True)
-        place = np.searchsorted(here.ids, first.ids[a])
-        place = np.minimum(place, len(here.ids) - 1)
-        hit = here.ids[place] == first.ids[a]
-        velocity[place[hit]] = (last.px[b] - first.px[a])[hit] / elapsed
+        common, a, b = np.intersect1d(first.ids, last.ids, return_indices=True)
+        _, of_here, of_common = np.intersect1d(here.ids, common, return_indices=True)
+        velocity[of_here] = (last.px[b] - first.px[a])[of_common] / elapsed
     known = np.isfinite(velocity).all(1)
     # the board is one piece: a corner that was not seen twice moved about as the others did
     velocity[~known] = velocity[known].mean(axis=0) if known.any() else 0.0

@@ -37,8 +37,9 @@ class BoardInput:
     rows:
         int64 (S, C): the image's place in its source, -1 where there is none.
     times_s:
-        float64 (S, C) seconds on one clock, NaN where there is no image; None where the cameras are
-        synchronised (triggered, or the source says nothing).
+        float64 (S, C) seconds on one clock, NaN where there is no image; None where nothing is known.
+    free_running:
+        Whether nobody triggered the cameras, so that the stamps may lie by a constant and a jitter.
     sources:
         Per camera a video, or its stills in order.
     """
@@ -48,6 +49,7 @@ class BoardInput:
     sets: npt.NDArray[np.int64]
     rows: npt.NDArray[np.int64]
     times_s: npt.NDArray[np.float64] | None
+    free_running: bool
     sources: tuple[Path | tuple[Path, ...], ...]
 
     def images(self, camera: int, wanted: Sequence[int]) -> Iterator[tuple[int, Image]]:
@@ -107,19 +109,15 @@ def _of_recording(path: Path) -> BoardInput:
                 path, expected="frames of every camera", found=f"none of {', '.join(missing)}",
                 remedy="Record the board again",
             )  # fmt: skip
-        rows = np.array(
-            [[-1 if row is None else row for row in item.payloads] for item in sets], dtype=np.int64
+        rows = np.array([[-1 if row is None else row for row in x.payloads] for x in sets], dtype=np.int64)
+        first = sets[0].t_exposure_ns
+        times = np.array(
+            [[np.nan if s is None else (s.t_exposure_ns - first) * 1e-9 for s in x.stamps] for x in sets]
         )
-        times = None
-        if recording.rig.trigger is None:
-            times = np.array(
-                [[np.nan if s is None else s.t_exposure_ns for s in item.stamps] for item in sets],
-                dtype=np.float64,
-            )
-            times = (times - np.nanmin(times)) * 1e-9
+        free_running = recording.rig.trigger is None
         sources = tuple(recording.video_path(name) for name in recording.cameras)
         index = np.array([item.index for item in sets], dtype=np.int64)
-        return BoardInput(path, recording.cameras, index, rows.reshape(len(sets), -1), times, sources)
+        return BoardInput(path, recording.cameras, index, rows, times, free_running, sources)
 
 
 def _of_videos(path: Path, videos: list[Path]) -> BoardInput:
@@ -127,7 +125,7 @@ def _of_videos(path: Path, videos: list[Path]) -> BoardInput:
     times_file = videos[0].parent / TIMES
     if path.is_dir() and times_file.exists():
         index, rows, times = _read_times(times_file, names)
-        return BoardInput(path, names, index, rows, times, tuple(videos))
+        return BoardInput(path, names, index, rows, times, True, tuple(videos))
     counts = [_count_frames(video) for video in videos]
     if max(counts) != min(counts):
         listed = ", ".join(f"{name} {count}" for name, count in zip(names, counts, strict=True))
@@ -136,7 +134,9 @@ def _of_videos(path: Path, videos: list[Path]) -> BoardInput:
             remedy=f"Put a {TIMES} (sync_index, cam_id, frame_time) beside them, or cut them alike",
         )  # fmt: skip
     index = np.arange(counts[0])
-    return BoardInput(path, names, index, np.repeat(index[:, None], len(videos), 1), None, tuple(videos))
+    return BoardInput(
+        path, names, index, np.repeat(index[:, None], len(videos), 1), None, False, tuple(videos)
+    )
 
 
 def _camera_names(stems: list[str]) -> tuple[str, ...]:
@@ -215,7 +215,7 @@ def _of_stills(path: Path, named: dict[str, dict[str, Path]]) -> BoardInput:
         present = [key for key in instants if key in named[camera]]
         sources.append(tuple(named[camera][key] for key in present))
         rows[[instants.index(key) for key in present], c] = np.arange(len(present))
-    return BoardInput(path, cameras, np.arange(len(instants)), rows, None, tuple(sources))
+    return BoardInput(path, cameras, np.arange(len(instants)), rows, None, False, tuple(sources))
 
 
 def _natural(name: str) -> list[tuple[int, int, str]]:

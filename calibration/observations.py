@@ -29,7 +29,7 @@ class View:
         Steepness of the edges at the corners, 1/px; 0 where it was not measured. The
         noise of a corner is inverse to it.
     velocity:
-        float64 (n, 2) px/s: how the corners moved, of a free-running camera; None where unknown.
+        float64 (n, 2) px/s: how the corners moved; None where unknown.
     """
 
     camera: int
@@ -51,11 +51,14 @@ class Observations:
         Names and (width, height) in rig order.
     views:
         Ordered by frame set, then camera.
+    free_running:
+        Whether the cameras were not triggered: each then has a delay and its views a jitter.
     """
 
     cameras: tuple[str, ...]
     sizes_px: tuple[tuple[int, int], ...]
     views: tuple[View, ...]
+    free_running: bool = False
 
     def of_camera(self, camera: int) -> tuple[View, ...]:
         """The views of one camera, in order."""

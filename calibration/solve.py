@@ -107,6 +107,5 @@ def rig_of(observations: Observations, bundle: Bundle) -> CalibratedRig:
 
 def _problem(observations: Observations, instants: npt.NDArray[np.int64], board: BoardSettings) -> Problem:
     rows = np.searchsorted(instants, [view.instant for view in observations.views])
-    free_running = len(observations.cameras) > 1 and any(v.velocity is not None for v in observations.views)
-    jitter_s = START_JITTER_S if free_running else 0.0
+    jitter_s = START_JITTER_S if observations.free_running and len(observations.cameras) > 1 else 0.0
     return Problem.of_views(observations.views, rows, board.points_mm, jitter_s)

@@ -9,7 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from calibration.find_views import Found
 from calibration.quality import CameraQuality, HeldOut
 
 Level = Literal["PASS", "WARN", "FAIL"]
@@ -34,7 +33,7 @@ class Finding:
 
 
 def judge(
-    cameras: tuple[CameraQuality, ...], held_out: HeldOut | None, found: Found, square_mm: float
+    cameras: tuple[CameraQuality, ...], held_out: HeldOut | None, free_running: bool, square_mm: float
 ) -> tuple[Level, tuple[Finding, ...]]:
     """The verdict, and the findings that led to it, worst first."""
     findings: list[Finding] = []
@@ -87,7 +86,7 @@ def judge(
             f"board seen in {camera.coverage:.0%} of the image",
             f"Carry the board into every corner of the image of '{camera.name}'",
         )
-        if found.interval_s is not None and abs(camera.delay_ms) > WARN_DELAY_MS:
+        if free_running and abs(camera.delay_ms) > WARN_DELAY_MS:
             findings.append(
                 Finding(
                     "WARN", name, f"pictures {abs(camera.delay_ms):.0f} ms "
