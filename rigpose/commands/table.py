@@ -51,7 +51,20 @@ GROUPS: dict[str, dict[str, Command]] = {
             "rigpose.commands.calibration:triangulate", "Triangulate 2D poses of several cameras into 3D."
         ),
     },
-    "Projects, labels, networks": {},
+    "Projects, labels, networks": {
+        "new": Command(
+            "rigpose.commands.training:new", "Make a project for labels, in DeepLabCut's folder layout."
+        ),
+        "open": Command(
+            "rigpose.commands.training:open",
+            "Open a project, DeepLabCut's included, as it is: what is labelled, what to do next.",
+        ),
+        "train": Command("rigpose.commands.training:train", "Train a network on a project's labels."),
+        "evaluate": Command(
+            "rigpose.commands.training:evaluate",
+            "Measure a trained network on labelled images, keypoint by keypoint.",
+        ),
+    },
     "Running a network": {
         "live": Command(
             "rigpose.commands.live:live", "Capture, track and stream 2D and 3D poses from a rig."

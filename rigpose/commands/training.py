@@ -1,0 +1,278 @@
+"""`rigpose new`, `open`, `train`, `evaluate`: from labelled frames to a measured network."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from cyclopts import Parameter
+from rich.console import Console
+from rich.table import Table
+
+from acquisition.errors import RigposeError
+from rigpose.commands.options import Device, Epochs, Init, Measured, Minutes, Network, Output, Seed
+
+if TYPE_CHECKING:
+    from training.splits import Split
+
+SplitFile = Annotated[
+    Path | None, Parameter(help="A split: JSON with name, train and test (see split.json).")
+]
+
+
+def new(name: str, /, *, keypoints: str, scorer: str = "me", folder: Path = Path()) -> Measured:
+    """Make a project for labels, in DeepLabCut's folder layout.
+
+    Parameters
+    ----------
+    name:
+        Of the task; the folder is called NAME-SCORER-DATE.
+    keypoints:
+        Names, separated by commas. Left and right are told apart by those words in the names.
+    scorer:
+        Who labels.
+    folder:
+        Where the project's folder is made.
+
+    Returns
+    -------
+    dict
+        `project`, `keypoints`, `symmetric_pairs`.
+
+    Raises
+    ------
+    RigposeError
+        If the project exists or a name cannot be one.
+
+    Examples
+    --------
+    rigpose new openfield --keypoints snout,leftear,rightear,tailbase --scorer Ada
+    """
+    from training.project import Project
+
+    project = Project.create(
+        folder, task=name, scorer=scorer,
+        keypoints=[part.strip() for part in keypoints.split(",") if part.strip()],
+    )  # fmt: skip
+    print(f"{project.root}\nNext: put labelled frames into labeled-data, then rigpose open {project.root}")
+    return _described(project)
+
+
+def open(project: Path, /) -> Measured:
+    """Open a project, DeepLabCut's included, as it is: what is labelled, what to do next.
+
+    Parameters
+    ----------
+    project:
+        The folder with config.yaml. Nothing in it is changed.
+
+    Returns
+    -------
+    dict
+        `project`, `keypoints`, `symmetric_pairs`, `skeleton`, `images`, `labels` by keypoint,
+        `image_sizes_px`, `animal_px`, `input_size_px` that training would choose.
+
+    Raises
+    ------
+    RigposeError
+        If it is no project, its labels do not fit it, or an image is missing or cut off.
+
+    Examples
+    --------
+    rigpose open openfield-Pranav-2018-10-30
+    """
+    import numpy as np
+
+    from training.images import ImageStore
+    from training.input_size import animal_extent, choose_input_size
+    from training.labels import read_labels
+    from training.project import Project
+
+    opened = Project.open(project)
+    labels = read_labels(opened)
+    store = ImageStore(opened.root, labels.images, cache_at_most_bytes=0)
+    sizes = [store.sizes_px[name] for name in labels.images]
+    labelled = np.isfinite(labels.points).all(axis=2).sum(axis=0)
+    extent = animal_extent(labels.points)
+    measured = _described(opened) | {
+        "images": len(labels),
+        "labels": {name: int(count) for name, count in zip(labels.keypoints, labelled, strict=True)},
+        "image_sizes_px": [list(size) for size in sorted(set(sizes))],
+        "animal_px": round(extent, 1) if np.isfinite(extent) else None,
+        "input_size_px": list(choose_input_size(list(labels.points), sizes)),
+    }
+    table = Table(title=f"{opened.root.name}: {len(labels)} labelled images")
+    table.add_column("keypoint")
+    table.add_column("labels", justify="right")
+    for name, count in measured["labels"].items():
+        table.add_row(name, str(count))
+    Console().print(table)
+    print(f"Next: rigpose train {project} -o run")
+    return measured
+
+
+def train(
+    project: Path, /, *, output: Output, network: Network = "mobilenetv2-0.35", init: Init = "none",
+    minutes: Minutes = None, epochs: Epochs = None, input_size: str | None = None, stride: Literal[4, 8] = 4,
+    split: SplitFile = None, fold: str | None = None, hold_out: list[str] | None = None,
+    missing: Literal["ignore", "absent"] = "ignore", seed: Seed = 0, device: Device = "auto",
+) -> Measured:  # fmt: skip
+    """Train a network on a project's labels.
+
+    An interrupted training goes on where it was when the same command is given again.
+
+    Parameters
+    ----------
+    project:
+        The folder with config.yaml.
+    input_size:
+        Of the network, WIDTHxHEIGHT, multiples of 32. By default chosen from the animals' size.
+    stride:
+        Network pixels per cell of the output; 4 is finer, 8 is faster.
+    split:
+        A stored split, for instance another run's split.json.
+    fold:
+        K/N: hold out the K-th of N parts, counted from 0. 0/5 by default.
+    hold_out:
+        Folders of labeled-data (videos) to hold out.
+    missing:
+        What a keypoint without a label means: nothing is known (ignore), or it is not to be seen (absent).
+
+    Returns
+    -------
+    dict
+        What training.json in the run holds: `held_out` errors in px, `seconds`, `steps`, `learning_curve`.
+
+    Raises
+    ------
+    RigposeError
+        If project, labels, an image or an option cannot be used; nothing is written then.
+
+    Examples
+    --------
+    rigpose train openfield-Pranav-2018-10-30 -o run --minutes 10 --init mobilenet_v2_1.0_224_quant.tflite
+    """
+    from training.trainer import train as train_run
+
+    chosen = _chosen_split(project, split, fold, hold_out, seed)
+    measured = train_run(
+        project, output, network=network, init=None if init == "none" else init, minutes=minutes,
+        epochs=epochs, input_size=_size(input_size), stride=stride, split=chosen, missing=missing, seed=seed,
+        device=device,
+    )  # fmt: skip
+    steps, seconds, images = measured["steps"], measured["seconds"], measured["images"]
+    print(f"{steps} steps of {network} in {seconds:.0f} s on {images} images")
+    if "held_out" in measured:
+        _print_errors(f"held out: {measured['split']}", {"held_out": measured["held_out"]})
+    print(f"Next: rigpose evaluate {output}, or rigpose export {output} -o NAME.bundle")
+    return measured
+
+
+def evaluate(
+    run: Path, /, *, project: Path | None = None, split: SplitFile = None,
+    part: Literal["test", "train"] = "test", cutoff: float = 0.5, pictures: Path | None = None,
+) -> Measured:  # fmt: skip
+    """Measure a trained network on labelled images, keypoint by keypoint.
+
+    Errors are in pixels of the full image. `mean` is the mean Euclidean error (DeepLabCut prints it as
+    RMSE), `RMSE` the root of the mean squared one.
+
+    Parameters
+    ----------
+    run:
+        The folder that `rigpose train` wrote.
+    project:
+        Another project to measure on; all of it, unless a split is given.
+    part:
+        Which part of the split.
+    cutoff:
+        Least confidence of the points counted as confident.
+    pictures:
+        A folder for pictures of the images with the largest errors.
+
+    Returns
+    -------
+    dict
+        `all`, `confident` and `keypoints`: mean, RMSE, median, 95th percentile and bias in px.
+
+    Raises
+    ------
+    RigposeError
+        If the run, the project, its labels or an image is missing or damaged.
+
+    Examples
+    --------
+    rigpose evaluate run --pictures worst
+    """
+    from training.evaluation import evaluate as evaluate_run
+
+    report = evaluate_run(run, project=project, split=split, part=part, cutoff=cutoff, pictures=pictures)
+    rows = {name: both["all"] for name, both in report["keypoints"].items()}
+    rows |= {"all": report["all"], f"confidence >= {cutoff:g}": report["confident"]}
+    _print_errors(f"{report['images']} images, {report['part']} part of {report['split']}", rows)
+    if pictures is not None:
+        print(f"Pictures of the largest errors: {pictures}")
+    return report
+
+
+def _described(project: Any) -> Measured:
+    return {
+        "project": str(project.root), "keypoints": list(project.keypoints),
+        "symmetric_pairs": [list(pair) for pair in project.symmetric_pairs],
+        "skeleton": [list(bone) for bone in project.skeleton],
+    }  # fmt: skip
+
+
+def _chosen_split(
+    project: Path, split: Path | None, fold: str | None, hold_out: list[str] | None, seed: int
+) -> Path | Split | None:
+    if sum(choice is not None for choice in (split, fold, hold_out)) > 1:
+        raise RigposeError(
+            "--split, --fold and --hold-out", expected="one way to hold images out", found="more than one",
+            remedy="Leave the others out",
+        )  # fmt: skip
+    if split is not None:
+        return split
+    if fold is None and hold_out is None:
+        return None
+    from training.labels import read_labels
+    from training.project import Project
+    from training.splits import hold_out_folders, k_fold
+
+    opened = Project.open(project)
+    labels = read_labels(opened)
+    if hold_out is not None:
+        return hold_out_folders(labels, hold_out)
+    numbers = re.fullmatch(r"(\d+)/(\d+)", fold or "")
+    if numbers is None:
+        raise RigposeError(
+            "--fold", expected="K/N, for instance 0/5", found=str(fold), remedy="Give both numbers"
+        )
+    return k_fold(opened, labels, fold=int(numbers[1]), folds=int(numbers[2]), seed=seed)
+
+
+def _size(text: str | None) -> tuple[int, int] | None:
+    if text is None:
+        return None
+    numbers = re.fullmatch(r"(\d+)x(\d+)", text)
+    if numbers is None:
+        raise RigposeError(
+            "--input-size",
+            expected="WIDTHxHEIGHT, for instance 320x256",
+            found=text,
+            remedy="Give both sides",
+        )
+    return int(numbers[1]), int(numbers[2])
+
+
+def _print_errors(title: str, rows: dict[str, dict[str, Any]]) -> None:
+    table = Table(title=title)
+    table.add_column("")
+    for heading in ("points", "mean px", "RMSE px", "median px", "95 % px", "bias x px", "bias y px"):
+        table.add_column(heading, justify="right")
+    names = ("mean_px", "rmse_px", "median_px", "p95_px", "bias_x_px", "bias_y_px")
+    for label, row in rows.items():
+        cells = ("-" if row[name] is None else f"{row[name]:.2f}" for name in names)
+        table.add_row(label, str(row["points"]), *cells)
+    Console().print(table)
