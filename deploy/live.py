@@ -21,6 +21,7 @@ from acquisition.supervise import Process, runtime_folder
 from calibration.formats.anipose import calibration_hash, details_path, load_calibration
 from deploy.bundle import Bundle
 from deploy.probe import ProbePlan, probe
+from deploy.publisher import require_free
 from deploy.runtimes.table import AUTO, choose
 from deploy.stream_settings import StreamSettings
 from deploy.tracker import TrackerPlan, track
@@ -100,6 +101,7 @@ def live(rig: RigSettings, stream: StreamSettings, options: LiveOptions) -> dict
             options.poses, expected="a file in a folder that exists", found="no such folder",
             remedy="Make the folder, or name another file",
         )  # fmt: skip
+    require_free(stream)
     with runtime_folder() as runtime:
         report, heard = runtime / "tracker.json", runtime / "probe.json"
         run = RigRun(rig, runtime, _readers(rig, stream, options, runtime, report, heard))

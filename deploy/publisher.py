@@ -163,6 +163,20 @@ class Publisher:
         return published_ns
 
 
+def require_free(settings: StreamSettings) -> None:
+    """Bind the endpoint and let go of it: whoever starts a publisher elsewhere learns early that it cannot.
+
+    Raises
+    ------
+    RigposeError
+        If the endpoint cannot be bound.
+    """
+    with zmq.Context() as context, context.socket(zmq.XPUB) as probe:
+        probe.set(zmq.LINGER, 0)
+        probe.set(zmq.IPV6, int("[" in settings.endpoint))
+        _bind(probe, settings.endpoint)
+
+
 def _bind(zmq_socket: zmq.Socket[bytes], endpoint: str) -> None:
     if endpoint.startswith("ipc://"):
         _claim(Path(endpoint.removeprefix("ipc://")), endpoint)

@@ -11,8 +11,10 @@ import gc
 import json
 import socket
 import time
+from collections import deque
+from collections.abc import Iterable
 from dataclasses import dataclass
-from itertools import dropwhile
+from itertools import chain, dropwhile
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +24,8 @@ import numpy as np
 from acquisition.child import ChildLink
 from acquisition.clock import clock_anchor
 from acquisition.errors import RigposeError
-from acquisition.frame import Absence
 from acquisition.rig import SyncSettings
+from acquisition.ring import Leased
 from acquisition.ring_readers import RingReaders
 from acquisition.synchronise import FrameSetMaker, StampSet, Synchroniser
 from calibration.camera_model import CalibratedRig
@@ -42,6 +44,7 @@ from deploy.stream_settings import StreamSettings
 _WAIT_S = 0.005  # a set overdue is noticed this late at most
 _HEALTH_NS = 1_000_000_000
 _WARM_UP = 5
+_FIRST_FRAMES = 8  # a camera; half of its ring
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,19 +147,26 @@ class Tracker:
         # The pulses run already: this tracker replaces one that died, and earlier pulses were not its own.
         self._joining = "pulses" in link.told
         while not self._rings.connected:
-            self._idle()
+            _release(self._idle())
             if link.stopping:
                 return
         self._warm_up()
         self._publisher.announce()  # now with the image sizes
         link.report(now=True, state="ready", endpoint=self._publisher.endpoint, network=self._network)
+        first = {camera: deque[Leased]() for camera in self._plan.cameras}
         while "pulses" not in link.told:
-            self._idle()
+            # The first frames may be here before word of the pulses is.
+            for leased in self._idle():
+                first[leased.stamp.camera].append(leased)
+                if len(first[leased.stamp.camera]) > _FIRST_FRAMES:
+                    first[leased.stamp.camera].popleft().release()
             if link.stopping:
                 return
         pulses = link.told["pulses"]
         self._period_ns = pulses["period_ns"] or 0
         synchroniser = Synchroniser(self._plan.cameras, self._plan.sync, **pulses)
+        for leased in chain.from_iterable(first.values()):
+            synchroniser.add(leased.stamp, leased)
         self._publisher.announce()
         while not link.stopping:
             self._take_in(synchroniser, 0.0 if len(self._backlog) else _WAIT_S)
@@ -173,11 +183,10 @@ class Tracker:
         if self._table is not None:
             self._table.close()
 
-    def _idle(self) -> None:
-        """Before the sets begin: answer subscribers, let frames go."""
+    def _idle(self) -> list[Leased]:
+        """Before the sets begin: answer subscribers; the frames that came."""
         self._publisher.service()
-        for leased in self._rings.receive(0.02):
-            leased.release()
+        return self._rings.receive(0.02)
 
     def _warm_up(self) -> None:
         """Size checks, and everything once that is slow the first time (kernels compile, pages fault)."""
@@ -194,8 +203,7 @@ class Tracker:
                 )  # fmt: skip
         for _ in range(_WARM_UP):
             keypoints = self._predictor.predict(images)
-            self._publisher.service()
-            self._idle()
+            _release(self._idle())
         if self._calibration is not None:
             wide = np.asarray([camera.size_px for camera in self._calibration.cameras], np.float32)
             keypoints[..., :2] = wide[:, None] / 2
@@ -216,8 +224,7 @@ class Tracker:
         self._accept(synchroniser, synchroniser.closed(time.monotonic_ns()))
 
     def _accept(self, synchroniser: FrameSetMaker, sets: list[StampSet]) -> None:
-        for leased in synchroniser.rejected:
-            leased.release()
+        _release(synchroniser.rejected)
         synchroniser.rejected.clear()
         if self._joining:
             sets = list(dropwhile(_before_us, sets))
@@ -229,7 +236,7 @@ class Tracker:
     def _release_skipped(self) -> None:
         for frame_set in self._backlog.skipped():
             self._accounts.was_skipped(frame_set)
-            _release(frame_set)
+            _release(frame_set.payloads)
 
     def _track(self, frame_set: StampSet) -> None:
         """One frame set: 2D of all cameras, 3D, out, accounts."""
@@ -240,7 +247,7 @@ class Tracker:
         images = [None if leased is None else leased.image for leased in frame_set.payloads]
         poses = PoseSet(frame_set.index, frame_set.t_exposure_ns, self._predictor.predict(images))
         end_ns = time.monotonic_ns()
-        _release(frame_set)
+        _release(frame_set.payloads)
         arrival_ns = max(stamp.t_arrival_ns for stamp in frame_set.stamps if stamp is not None)
         stamps = Stamps(arrival_ns, start_ns, end_ns)
         published_ns = self._publisher.pose(poses, stamps)
@@ -350,10 +357,10 @@ class Tracker:
 
 
 def _before_us(frame_set: StampSet) -> bool:
-    return all(cause is Absence.NOT_STARTED for cause in frame_set.absences)
+    return all(stamp is None for stamp in frame_set.stamps)
 
 
-def _release(frame_set: StampSet) -> None:
-    for leased in frame_set.payloads:
+def _release(frames: Iterable[Leased | None]) -> None:
+    for leased in frames:
         if leased is not None:
             leased.release()
