@@ -86,7 +86,7 @@ def demonstrate(output: Path, seed: int, plan: Plan, console: Console) -> tuple[
         steps.run(f"record {name}", "record", rig_file, "-o", name, "--seconds", f"{seconds:g}")
     project = _labelled_project(output, steps, scenes, plan)
     figures["training"] = steps.run(
-        "train", "train", project.root.name, "-o", "run", "--network", "mobilenetv2-0.35", "--init", "none",
+        "train", "train", project.root.name, "-o", "run", "--network", "residual-16", "--missing", "absent",
         "--minutes", f"{plan.minutes:g}", "--seed", str(seed),
     )  # fmt: skip
     figures["evaluation"] = steps.run("evaluate", "evaluate", "run", "-o", "evaluation")
