@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
 from acquisition.simulation.lens import Floats
 
@@ -41,7 +43,7 @@ def noise_texture_3d(random: np.random.Generator, voxels: int, finest: float, co
     )
     frequency[0, 0, 0] = 1.0
     band = np.exp(-((frequency * finest) ** 4)) * (1 - np.exp(-((frequency * coarsest) ** 4)))
-    field = np.fft.irfftn(white * band / frequency**1.5, s=(voxels, voxels, voxels))
+    field = np.fft.irfftn(white * band / frequency**1.5, s=(voxels, voxels, voxels), axes=(0, 1, 2))
     return np.asarray(field / field.std())
 
 
@@ -72,16 +74,21 @@ def subdivide(corner_rays: Floats) -> Floats:
     return both.reshape(len(rows), -1, 2)
 
 
+@lru_cache(maxsize=1)
+def _textures(seed: int) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+    """Reflectance of the floor and of the walls; the cameras of a scene share them."""
+    random = np.random.default_rng([seed, 3])
+    floor = np.clip(0.60 + 0.055 * noise_texture(random, _TEXELS, 3.0, 160.0), 0.35, 0.85)
+    walls = 0.5 + 0.02 * noise_texture(random, 512, 3.0, 100.0)
+    return floor.astype(np.float32), walls.astype(np.float32)
+
+
 def draw_arena(view: Viewpoint, seed: int, corner_rays: Floats) -> Floats:
     """Radiance of the empty arena per pixel, float64 (H, W); times `gain_map` it is grey levels.
 
     corner_rays (H+1, W+1, 2): normalised coordinates at the pixels' corners.
     """
-    random = np.random.default_rng([seed, 3])
-    texture = 0.60 + 0.055 * noise_texture(random, _TEXELS, 3.0, 160.0)
-    texture = np.clip(texture, 0.35, 0.85).astype(np.float32)
-    wall_texture = 0.5 + 0.02 * noise_texture(random, 512, 3.0, 100.0).astype(np.float32)
-
+    texture, wall_texture = _textures(seed)
     rays = subdivide(corner_rays)
     floor = floor_points(view, rays)
     shade = view.ambient + (1 - view.ambient) * float(view.light[2])
@@ -111,7 +118,7 @@ def draw_arena(view: Viewpoint, seed: int, corner_rays: Floats) -> Floats:
     return np.asarray(pixels.mean(axis=(1, 3)), dtype=np.float64)
 
 
-def _sample(texture: np.ndarray, where: Floats) -> Floats:
+def _sample(texture: npt.NDArray[np.float32], where: Floats) -> Floats:
     """Bilinear reading of a periodic texture at (rows, columns, 2) texel coordinates x, y."""
     size = texture.shape[0]
     xy = np.nan_to_num(where).astype(np.float32) % size

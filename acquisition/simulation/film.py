@@ -10,9 +10,11 @@ import hashlib
 import os
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 import numpy.typing as npt
@@ -225,9 +227,9 @@ def load_film(scene: Scene, camera: str, progress: Callable[[int], None] = lambd
     """
     path = scene.world / f"{camera}-{film_hash(scene)}.npz"
     try:
-        with np.load(path, allow_pickle=False) as stored:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as stored:
             background, patches, boxes = stored["background"], stored["patches"], stored["boxes"]
-    except (OSError, ValueError, KeyError, EOFError):
+    except (OSError, ValueError, KeyError, EOFError, BadZipFile):
         background, patches, boxes = _draw_all(scene, camera, progress)
         _store(path, camera, background=background, patches=patches, boxes=boxes)
     return Film(background, patches, boxes, *_noise(scene, camera))
@@ -317,7 +319,8 @@ def _store(path: Path, camera: str, **arrays: npt.NDArray[Any]) -> None:
             if old != path:
                 old.unlink(missing_ok=True)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):
+            temporary.unlink()
         raise RigposeError(
             path.parent, expected="room for the simulated pictures", found=error.strerror or str(error),
             remedy="Free space, or point 'world' in scene.yaml elsewhere",

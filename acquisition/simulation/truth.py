@@ -10,7 +10,14 @@ import numpy as np
 import numpy.typing as npt
 
 from acquisition.errors import RigposeError
-from acquisition.simulation.animal import KEYPOINT_NAMES, SKELETON, SYMMETRIC_PAIRS, Animal, keypoint_parts
+from acquisition.simulation.animal import (
+    KEYPOINT_NAMES,
+    SKELETON,
+    SYMMETRIC_PAIRS,
+    Animal,
+    Posed,
+    keypoint_parts,
+)
 from acquisition.simulation.boards import WavedBoard
 from acquisition.simulation.lens import Floats
 from acquisition.simulation.scene import Scene
@@ -18,6 +25,9 @@ from acquisition.simulation.timeline import Cause
 from acquisition.simulation.trigger import read_train
 
 _RECORD = np.dtype([("pulse", "<i8"), ("t_middle_ns", "<i8"), ("cause", "<i8")])
+
+# One pose costs as much as dozens at once, so they are worked out in blocks, the last of which are kept.
+_BLOCK, _BLOCKS_KEPT = 128, 64
 
 
 class TruthLog:
@@ -62,6 +72,7 @@ class Truth:
         self.t0_ns = self.period_ns = 0
         self.pulses_ns: npt.NDArray[np.int64] = np.zeros(0, np.int64)
         self.causes = {view.name: np.zeros(0, np.uint8) for view in scene.views}
+        self._blocks: dict[tuple[int, str | None], Posed] = {}
         self.middles_ns = {view.name: np.zeros(0, np.int64) for view in scene.views}
 
     @classmethod
@@ -111,8 +122,7 @@ class Truth:
 
     def points_3d(self, index: int, camera: str | None = None) -> Floats:
         """Keypoints at a set's middle (the median of the cameras', or one camera's own): (K, 3) mm, world."""
-        posed = self._animal.pose(np.array([self.scene.middle_s(index, camera)]))
-        return np.asarray(posed.keypoints[0], dtype=np.float64)
+        return np.asarray(self._posed(index, camera)[2], dtype=np.float64)
 
     def points_2d(self, camera: str, index: int) -> Floats:
         """Keypoints in a camera's image, at the middle of its own exposure: (K, 2) px."""
@@ -121,10 +131,10 @@ class Truth:
     def visible(self, camera: str, index: int) -> npt.NDArray[np.bool_]:
         """Which keypoints the camera sees: in the image, and no other part of the body before them; (K,)."""
         view = self.scene.view(camera)
-        posed = self._animal.pose(np.array([self.scene.middle_s(index, camera)]))
-        points, position = posed.keypoints[0], view.position_mm
-        to_unit = np.linalg.inv(posed.frames[0])
-        origin = np.einsum("pij,pj->pi", to_unit, position - posed.centres[0])
+        centres, frames, points = self._posed(index, camera)
+        position = view.position_mm
+        to_unit = np.linalg.inv(frames)
+        origin = np.einsum("pij,pj->pi", to_unit, position - centres)
         direction = np.einsum("pij,kj->kpi", to_unit, points - position)
         a, b = (direction**2).sum(axis=-1), (direction * origin).sum(axis=-1)
         inside = b**2 - a * ((origin**2).sum(axis=-1) - 1.0)
@@ -156,6 +166,18 @@ class Truth:
         """Whether the camera sees the board's printed side."""
         rotation, place = self.board_pose(index, camera)
         return bool(rotation[:, 2] @ (place - self.scene.view(camera).position_mm) > 0)
+
+    def _posed(self, index: int, camera: str | None) -> tuple[Floats, Floats, Floats]:
+        """Centres and frames of the parts, and the keypoints, at one index."""
+        block, at = divmod(index % self.scene.settings.frame_sets, _BLOCK)
+        if (block, camera) not in self._blocks:
+            if len(self._blocks) >= _BLOCKS_KEPT:
+                self._blocks.clear()
+            indices = range(block * _BLOCK, min((block + 1) * _BLOCK, self.scene.settings.frame_sets))
+            times = np.array([self.scene.middle_s(each, camera) for each in indices])
+            self._blocks[block, camera] = self._animal.pose(times)
+        posed = self._blocks[block, camera]
+        return posed.centres[at], posed.frames[at], posed.keypoints[at]
 
     @property
     def _animal(self) -> Animal:
