@@ -52,11 +52,12 @@ check: install-dev
 
 test-fast: install-dev
 	$(call stage,fast tests,$(PYTEST) -n $(JOBS) -m 'not long and not alone')
+	$(call stage,fast tests that want the machine to themselves,$(PYTEST) -m 'alone and not long')
 
 # Tests marked `alone` measure time or feed live cameras: nothing else runs beside them.
 test-long: install-dev
 	$(call stage,long tests,$(PYTEST) -n $(JOBS) -m 'long and not alone')
-	$(call stage,tests that want the machine to themselves,$(PYTEST) -m alone)
+	$(call stage,long tests that want the machine to themselves,$(PYTEST) -m 'alone and long')
 
 bench: install-dev
 	@for file in benchmarks/*.py; do echo "== $$file"; $(BIN)/python "$$file" || exit; done

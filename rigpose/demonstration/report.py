@@ -162,7 +162,8 @@ def _learning(output: Path) -> bytes:
     with (output / "run" / "learning_curve.csv").open(newline="") as stream:
         rows = list(csv.DictReader(stream))
     minutes = np.array([float(row["seconds"]) / 60 for row in rows])
-    return pictures.learning_curve(minutes, np.array([float(row["held_out_mean_px"] or "nan") for row in rows]))
+    error_px = np.array([float(row["held_out_mean_px"] or "nan") for row in rows])
+    return pictures.learning_curve(minutes, error_px)
 
 
 def _facts(figures: dict[str, Any]) -> list[tuple[str, str]]:

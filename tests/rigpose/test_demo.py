@@ -1,0 +1,71 @@
+"""The whole loop as a person runs it: `rigpose demo`."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+
+def run_demo(folder: Path, *words: str) -> tuple[int, str]:
+    # the tests' one thread a process is for tests that run side by side
+    environment = {name: value for name, value in os.environ.items() if not name.endswith("_NUM_THREADS")}
+    run = subprocess.run(
+        [sys.executable, "-m", "rigpose", "demo", "-o", "demo", "--json", "demo.json", *words],
+        cwd=folder, env=environment, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    print(run.stdout, run.stderr)
+    return run.returncode, run.stderr
+
+
+class _Pictures(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.pictures = 0
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.pictures += tag == "img" and (dict(attrs).get("src") or "").startswith("data:image/png")
+
+
+def check_page(folder: Path) -> None:
+    parser = _Pictures()
+    parser.feed((folder / "demo" / "report.html").read_text())
+    assert parser.pictures == 6
+
+
+@pytest.mark.alone
+@pytest.mark.timeout(900)
+def test_the_short_demo_runs_and_its_accounts_balance(tmp_path: Path) -> None:
+    code, errors = run_demo(tmp_path, "--short")
+    assert code == 0, errors
+    figures: dict[str, Any] = json.loads((tmp_path / "demo.json").read_text())
+    assert figures["losses"]["injected"] > 0
+    assert figures["live"]["unaccounted"] == 0
+    check_page(tmp_path)
+
+
+@pytest.mark.long
+@pytest.mark.alone
+@pytest.mark.timeout(1800)
+def test_the_demo_holds_every_bound(tmp_path: Path) -> None:
+    code, errors = run_demo(tmp_path)
+    assert code == 0, errors
+    figures: dict[str, Any] = json.loads((tmp_path / "demo.json").read_text())
+    assert figures["bounds"]
+    assert all(row["held"] for row in figures["bounds"])
+    check_page(tmp_path)
+
+
+def test_a_folder_with_other_files_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "demo").mkdir()
+    (tmp_path / "demo" / "thesis.txt").write_text("years of work")
+    code, errors = run_demo(tmp_path)
+    assert code == 2
+    assert "thesis" not in errors
+    assert (tmp_path / "demo" / "thesis.txt").read_text() == "years of work"
