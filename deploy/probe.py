@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,8 @@ from calibration.poses import Pose3D, PoseSet
 from deploy.latency import StageLatency
 from deploy.subscriber import PoseSubscriber, Received
 
-_TAIL_MS = 150  # after the publisher has closed, what is on the way still comes
+_TAIL_MS = 150  # silence that says: nothing is on the way any more
+_TAIL_AT_MOST_NS = 1_000_000_000  # where there is no silence, because the publisher goes on
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +44,11 @@ def probe(link: ChildLink, plan: ProbePlan) -> None:
     latency = StageLatency()
     kept: list[Received] = []
     with PoseSubscriber(plan.endpoint) as stream:
-        while True:
+        last_ns: int | None = None
+        while last_ns is None or time.monotonic_ns() < last_ns:
             message = stream.receive(timeout_ms=_TAIL_MS)
+            if link.stopping and last_ns is None:
+                last_ns = time.monotonic_ns() + _TAIL_AT_MOST_NS
             if message is None:
                 if link.stopping:
                     break
