@@ -24,12 +24,12 @@ Floats = npt.NDArray[np.float64]
 _CAUSES = {Cause.LOST: Absence.LOST.value, Cause.IGNORED: Absence.IGNORED.value}
 
 
-def errors_2d(bundle: Path, images: Sequence[Image], labels: Floats) -> dict[str, Floats]:
-    """Signed errors of a bundle's int8 network, found minus true: float64 (points, 2) px by kind of input.
+def errors_2d(bundle: Path, images: Sequence[Image], labels: Floats, precision: str) -> dict[str, Floats]:
+    """Signed errors of a bundle's network, found minus true: float64 (points, 2) px by kind of input.
 
     `labels` is (N, K, 2) px of the images, NaN where a point cannot be seen.
     """
-    predictor = Predictor(bundle, precision="int8")
+    predictor = Predictor(bundle, precision=precision)
 
     def predict(image: Image, to_input: ImageTransform) -> npt.NDArray[np.float32]:
         found: npt.NDArray[np.float32] = predictor.predict([image], [to_input])[0]
