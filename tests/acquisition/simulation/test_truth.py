@@ -11,8 +11,8 @@ from acquisition.errors import RigposeError
 from acquisition.simulation import render
 from acquisition.simulation.animal import KEYPOINT_NAMES, PART_NAMES
 from acquisition.simulation.boards import CharucoSettings
-from acquisition.simulation.film import Studio
 from acquisition.simulation.scene import Scene, SceneSettings, write_scene
+from acquisition.simulation.studio import Studio
 from acquisition.simulation.timeline import Cause
 from acquisition.simulation.truth import Truth, TruthLog
 from tests.acquisition.simulation.drawing import centroid_of_black
