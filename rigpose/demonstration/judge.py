@@ -127,7 +127,7 @@ def losses(reported: Iterable[tuple[int, str, str]], truth: Truth, last: int) ->
         "missed": len(injected.keys() - said.keys()),
         "invented": len(said.keys() - injected.keys()),
         "wrong_cause": sum(
-            sum((Counter(injected[key] for key in gap) - Counter(said.get(key) for key in gap)).values())
+            (Counter(injected[key] for key in gap) - Counter(said[key] for key in gap)).total()
             for gap in _gaps(injected.keys() & said.keys())
         ),
     }
