@@ -95,10 +95,14 @@ def _convolutions_of(path: Path) -> list[tuple[Floats, Floats]]:
 
     Real value = scale * (stored - zero point); a bias is int32 with the scale of input times kernel.
     """
-    from ai_edge_litert.interpreter import Interpreter
+    from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
     try:
-        interpreter = Interpreter(model_path=str(path), experimental_preserve_all_tensors=True)
+        interpreter = Interpreter(
+            model_path=str(path),
+            # a delegate would swallow the operations that are to be listed
+            experimental_op_resolver_type=OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
+        )
         interpreter.allocate_tensors()
         operations = interpreter._get_ops_details()
         details = {detail["index"]: detail for detail in interpreter.get_tensor_details()}

@@ -120,10 +120,11 @@ def train(
         "settings": settings.model_dump(mode="json"), "recipe": asdict(recipe), "crop_px": crop_px,
         "augmentation": asdict(augmentation), "missing": missing, "budget": asdict(budget),
     }  # fmt: skip
+    where = _device(device)
     resumed = read_checkpoint(output, recorded)
     output.mkdir(parents=True, exist_ok=True)
     divided.save(output / "split.json")
-    learner = Learner(built, recipe, budget, _device(device), pretrained=settings.initialisation != NONE)
+    learner = Learner(built, recipe, budget, where, pretrained=settings.initialisation != NONE)
     watched = Watched(held_out, store, settings)
     with few_threads():
         learned = learner.run(samples, watched, output, recorded, resumed)
