@@ -17,6 +17,10 @@ from calibration.image_transform import ImageTransform
 Points = npt.NDArray[np.float64]
 Random = np.random.Generator
 
+LEAST_ROTATION_DEG = 25.0
+# Rotation spans this many mean gaps between the directions that N labels show.
+GAPS_FILLED = 15
+
 
 @dataclass(frozen=True, slots=True)
 class Augmentation:
@@ -63,19 +67,25 @@ NONE = Augmentation(
 
 
 def rotation_found_in(points: npt.ArrayLike) -> float:
-    """How far labelled animals are turned against each other, deg, as a bound for `rotation_deg`.
+    """How far to rotate, deg, from how far the labelled animals are turned against each other.
 
-    Cameras above an arena see every direction, so 180 is right there; an animal that always stands
-    upright on the image must not be shown upside down. Parameters: points (N, K, 2) px, NaN missing.
-    The turn of each animal against the mean shape is the angle of the best fitting rotation
-    (Kendall 1984); bound: three times their circular standard deviation, at least 20.
+    An animal that always stands upright on the image must not be shown upside down: three times the
+    circular standard deviation of its turns. Where the labels show every direction, a rotation has only
+    to fill the gaps between them: the more labels, the less, and the less a camera that looks on
+    aslant is shown what it will never see. Never less than 25.
+
+    Parameters
+    ----------
+    points:
+        (N, K, 2) px, NaN missing. The turn of each animal against the mean shape is the angle of the
+        best fitting rotation (Kendall 1984).
     """
     xy = np.asarray(points, dtype=np.float64)
     shape = xy[..., 0] + 1j * xy[..., 1]
     seen = np.isfinite(shape)
     enough = seen.sum(axis=1) >= 2
     if enough.sum() < 2:
-        return 20.0
+        return LEAST_ROTATION_DEG
     shape, seen = shape[enough], seen[enough]
     centred = np.where(seen, shape - np.nanmean(shape, axis=1, keepdims=True), 0.0)
     reference = centred[np.argmax(seen.sum(axis=1))]
@@ -84,10 +94,10 @@ def rotation_found_in(points: npt.ArrayLike) -> float:
         turn = (centred * reference.conj()).sum(axis=1)
         turn /= np.maximum(np.abs(turn), 1e-9)
         reference = (centred * turn.conj()[:, None]).sum(axis=0)
-    agreement = min(1.0, abs(turn.mean()))
-    if agreement < 0.3:
-        return 180.0
-    return float(np.clip(3 * np.degrees(np.sqrt(-2 * np.log(agreement))), 20.0, 180.0))
+    agreement = float(np.clip(abs(turn.mean()), 1e-6, 1.0))
+    found = 3 * np.degrees(np.sqrt(-2 * np.log(agreement)))
+    filling = GAPS_FILLED * 360.0 / len(turn)
+    return float(np.clip(min(found, filling), LEAST_ROTATION_DEG, 180.0))
 
 
 def draw_transform(

@@ -17,7 +17,7 @@ LONG_SIDE_PX = 320
 LONG_SIDE_RANGE_PX = (128, 640)
 # Smaller, and neighbouring keypoints share a cell; larger, and pixels are spent on nothing.
 ANIMAL_RANGE_PX = (44.0, 140.0)
-CROP_RANGE_PX = (96, 256)
+CROP_RANGE_PX = (128, 256)
 
 
 def animal_extent(points: npt.ArrayLike) -> float:
@@ -61,10 +61,10 @@ def choose_input_size(
 def choose_crop(
     points: Sequence[npt.NDArray[np.float64]], sizes_px: Sequence[tuple[int, int]], input_wh: tuple[int, int]
 ) -> int:
-    """Side of the training crops, network px: three animals wide, no larger than the input."""
+    """Side of the training crops, network px: nearly two animals wide, no larger than the input."""
     placed = [ImageTransform.fit(size, input_wh).apply(p) for p, size in zip(points, sizes_px, strict=True)]
     extent = animal_extent(np.stack(placed))
-    wanted = 3 * extent if np.isfinite(extent) else CROP_RANGE_PX[1]
+    wanted = 1.8 * extent if np.isfinite(extent) else CROP_RANGE_PX[1]
     return min(_up(float(np.clip(wanted, *CROP_RANGE_PX))), max(input_wh))
 
 

@@ -93,8 +93,7 @@ def read_labels(project: Project, folders: Sequence[str] | None = None) -> Label
             images.extend(found.images)
             points.append(found.points)
     stacked = np.concatenate(points)
-    each = np.isfinite(stacked).all(axis=2)
-    labelled: npt.NDArray[np.bool_] = np.asarray(each).any(axis=1)
+    labelled = np.isfinite(stacked).all(axis=2).sum(axis=1) > 0
     if not labelled.any():
         raise RigposeError(
             base, expected=f"labels in CollectedData_{project.scorer}.csv or .h5",

@@ -147,13 +147,14 @@ def test_rotation_follows_how_far_the_animals_are_turned():
         rotations = np.array([[[np.cos(a), -np.sin(a)], [np.sin(a), np.cos(a)]] for a in angles])
         return shape @ rotations.transpose(0, 2, 1) + random.uniform(0, 100, (100, 1, 2))
 
-    assert rotation_found_in(turned(2)) == 20.0
+    assert rotation_found_in(turned(2)) == 25.0
     assert 25 < rotation_found_in(turned(12)) < 50
-    assert rotation_found_in(turned(1000)) == 180.0
+    assert rotation_found_in(turned(1000)) == pytest.approx(54.0)  # a hundred labels leave small gaps
+    assert rotation_found_in(turned(1000)[:20]) == 180.0
     missing = turned(12)
     missing[::3, 0] = np.nan
     assert 25 < rotation_found_in(missing) < 50
-    assert rotation_found_in(np.full((3, 2, 2), np.nan)) == 20.0
+    assert rotation_found_in(np.full((3, 2, 2), np.nan)) == 25.0
 
 
 def test_images_beyond_the_cache_are_read_again(tmp_path):

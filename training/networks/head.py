@@ -39,7 +39,7 @@ class KeypointHead(nn.Module):
         self.laterals = nn.ModuleDict(
             {str(s): ConvUnit(trunk_channels[s], channels, active=False) for s in self.strides}
         )
-        self.mixes = nn.ModuleDict({str(s): _separable(channels) for s in self.strides[1:]})
+        self.mixes = nn.ModuleDict({str(s): ConvUnit(channels, channels, kernel=3) for s in self.strides[1:]})
         self.heatmap = nn.Conv2d(channels, keypoints, 1)
         self.offset = nn.Conv2d(channels, 2 * keypoints, 1)
         for conv in (self.heatmap, self.offset):
@@ -56,10 +56,3 @@ class KeypointHead(nn.Module):
             above = functional.interpolate(fused, scale_factor=2.0, mode="bilinear", align_corners=False)
             fused = self.mixes[str(stride)](above + self.laterals[str(stride)](levels[stride]))
         return self.heatmap(fused), self.offset(fused)
-
-
-def _separable(channels: int) -> nn.Sequential:
-    return nn.Sequential(
-        ConvUnit(channels, channels, kernel=3, groups=channels),
-        ConvUnit(channels, channels),
-    )

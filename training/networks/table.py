@@ -88,8 +88,8 @@ def build_network(
 
 
 def default_head_channels(trunk: Trunk) -> int:
-    """Two channels for each of the trunk's at stride 8, at least 32: 32 at width 0.35, 64 at width 1."""
-    return max(32, 2 * trunk.channels[8])
+    """Twice the trunk's channels at stride 4, at least 32: 32 for MobileNetV2-0.35, 48 for width 1."""
+    return max(32, 2 * trunk.channels[4])
 
 
 def fold_batch_norm(network: PoseNetwork) -> PoseNetwork:
