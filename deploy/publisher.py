@@ -88,10 +88,6 @@ class Publisher:
     ) -> None:
         self.close()
 
-    def fileno(self) -> int:
-        """Readable when `service` may have something to do (edge-triggered: call it after every wait)."""
-        return self._socket.fileno()
-
     def service(self) -> None:
         """Answer joins, and announce the session each second. Call it at least every 100 ms."""
         joined = False
