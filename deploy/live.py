@@ -24,7 +24,8 @@ from deploy.probe import ProbePlan, probe
 from deploy.publisher import require_free
 from deploy.runtimes.table import AUTO, choose
 from deploy.stream_settings import StreamSettings
-from deploy.tracker import TrackerPlan, track
+from deploy.tracker import track
+from deploy.tracker_plan import TrackerPlan
 
 _STOP_S = 10.0  # a bound, not a wait: an encoder that has much to finish
 _TRACKER_RESTARTS = 3

@@ -9,11 +9,9 @@ from __future__ import annotations
 
 import gc
 import json
-import socket
 import time
 from collections import deque
 from collections.abc import Iterable
-from dataclasses import dataclass
 from itertools import chain, dropwhile
 from pathlib import Path
 from typing import Any
@@ -22,9 +20,7 @@ import cv2
 import numpy as np
 
 from acquisition.child import ChildLink
-from acquisition.clock import clock_anchor
 from acquisition.errors import RigposeError
-from acquisition.rig import SyncSettings
 from acquisition.ring import Leased
 from acquisition.ring_readers import RingReaders
 from acquisition.synchronise import FrameSetMaker, StampSet, Synchroniser
@@ -33,54 +29,19 @@ from calibration.formats.anipose import calibration_hash, load_calibration
 from calibration.poses import Pose3D, PoseSet
 from calibration.triangulation import triangulate
 from deploy.accounts import SetAccounts
+from deploy.announcement import announcement
 from deploy.backlog import Backlog
 from deploy.latency import StageLatency
-from deploy.messages import Artifact, CameraView, Session, StreamClock
+from deploy.messages import Session
 from deploy.pose_table import PoseTableWriter
 from deploy.predictor import Predictor
 from deploy.publisher import Publisher, Stamps
-from deploy.stream_settings import StreamSettings
+from deploy.tracker_plan import TrackerPlan
 
 _WAIT_S = 0.005  # a set overdue is noticed this late at most
 _HEALTH_NS = 1_000_000_000
 _WARM_UP = 5
 _FIRST_FRAMES = 8  # a camera; half of its ring
-
-
-@dataclass(frozen=True, slots=True)
-class TrackerPlan:
-    """What the tracker is to do; plain values, carried to another process.
-
-    Attributes
-    ----------
-    rig, cameras, sync:
-        Name, camera names in rig order, and frame-set settings of the rig.
-    stream:
-        Where to publish.
-    bundle, runtime, precision, threads:
-        The network, as `Predictor` takes them.
-    calibration:
-        Calibration TOML for 3D; None: 2D only.
-    report:
-        Where the summary is written at the end, as JSON.
-    session_dir:
-        The recording poses are written beside; None: they are streamed only.
-    version:
-        Of rigpose, told to subscribers.
-    """
-
-    rig: str
-    cameras: tuple[str, ...]
-    sync: SyncSettings
-    stream: StreamSettings
-    bundle: str
-    calibration: str | None
-    report: str
-    runtime: str = "auto"
-    precision: str = "auto"
-    threads: int = 1
-    session_dir: str | None = None
-    version: str = ""
 
 
 def track(link: ChildLink, runtime: str, plan: TrackerPlan) -> None:
@@ -328,32 +289,9 @@ class Tracker:
         }
 
     def _describe(self) -> Session:
-        anchor = clock_anchor()
-        manifest = self._predictor.bundle.manifest
-        number = {name: n for n, name in enumerate(manifest.keypoints)}
-        views = []
-        for name, reader in self._rings.readers.items():
-            geometry = reader.geometry
-            size = (geometry.width_px, geometry.height_px) if geometry is not None else (0, 0)
-            views.append(CameraView(name, *size))
-        network = self._network
-        return Session(
-            rig=self._plan.rig,
-            cameras=tuple(views),
-            keypoints=manifest.keypoints,
-            clock=StreamClock(
-                anchor.boot_id, socket.gethostname(), anchor.t_ns, anchor.realtime_ns, anchor.uncertainty_ns
-            ),
-            skeleton=tuple((number[a], number[b]) for a, b in manifest.skeleton),
-            network=Artifact(
-                self._predictor.bundle.path.name, network["bundle_sha256"], network["artifact"],
-                network["artifact_sha256"], network["runtime"], network["precision"],
-            ),
-            calibration_sha256=self._calibration_sha256,
-            period_ns=self._period_ns,
-            recording=Path(self._plan.session_dir).name if self._plan.session_dir else "",
-            rigpose=self._plan.version,
-        )  # fmt: skip
+        return announcement(
+            self._plan, self._predictor, self._rings, self._calibration_sha256, self._period_ns
+        )
 
 
 def _before_us(frame_set: StampSet) -> bool:

@@ -27,7 +27,8 @@ from deploy.pose_table import read_pose_tables
 from deploy.predictor import Predictor
 from deploy.stream_settings import StreamSettings
 from deploy.subscriber import PoseSubscriber, Received
-from deploy.tracker import TrackerPlan, track
+from deploy.tracker import track
+from deploy.tracker_plan import TrackerPlan
 
 BUNDLE = Path(__file__).parent / "golden" / "schema1.bundle"
 CAMERAS = ("left", "right")

@@ -1,0 +1,44 @@
+"""What a tracker is to do: plain values, carried to another process."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from acquisition.rig import SyncSettings
+from deploy.stream_settings import StreamSettings
+
+
+@dataclass(frozen=True, slots=True)
+class TrackerPlan:
+    """One tracker's orders.
+
+    Attributes
+    ----------
+    rig, cameras, sync:
+        Name, camera names in rig order, and frame-set settings of the rig.
+    stream:
+        Where to publish.
+    bundle, runtime, precision, threads:
+        The network, as `Predictor` takes them.
+    calibration:
+        Calibration TOML for 3D; None: 2D only.
+    report:
+        Where the summary is written at the end, as JSON.
+    session_dir:
+        The recording poses are written beside; None: they are streamed only.
+    version:
+        Of rigpose, told to subscribers.
+    """
+
+    rig: str
+    cameras: tuple[str, ...]
+    sync: SyncSettings
+    stream: StreamSettings
+    bundle: str
+    calibration: str | None
+    report: str
+    runtime: str = "auto"
+    precision: str = "auto"
+    threads: int = 1
+    session_dir: str | None = None
+    version: str = ""
