@@ -30,6 +30,9 @@ from training.project import Project
 RATE_HZ = 30.0
 LIVE_RATE_HZ = 40.0
 LOSS_RATE, IGNORED_RATE = 0.01, 0.005
+# A complete set leaves at once; one that lacks a frame waits until the cause is known, also where the
+# machine has other things to do.
+MAX_DELAY_MS = 200.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +57,7 @@ class Plan:
     live_s: float = 21.0
     labelled_sets: int = 180
     judged_sets: int = 80
-    minutes: float = 3.0
+    minutes: float = 3.5
     judge_accuracy: bool = True
 
 
@@ -166,7 +169,8 @@ def _scenes(output: Path, seed: int, plan: Plan) -> dict[str, Path]:
         write_scene(
             output / "scenes" / name, kind="charuco" if name == "boards" else "animal",
             seed=4 * seed + place, rate_hz=rate_hz, frame_sets=round(seconds * rate_hz),
-            individual=seed + 1, **common,
+            individual=seed + 1,
+            rig={"sync": {"tolerance_ms": 4.0, "max_delay_ms": MAX_DELAY_MS}}, **common,
         )  # fmt: skip
     return {name: output / "scenes" / name / "world" for name in ("boards", "training", "held-out", "live")}
 
