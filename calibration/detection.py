@@ -207,14 +207,6 @@ def _sharpness(image: Image, px: npt.NDArray[np.float64], spacing: npt.NDArray[n
 def _seen_instead(board: BoardSettings, images: Sequence[Image]) -> str:
     """What the images show in place of the board, for a person."""
     some = images[:: max(1, len(images) // 3)][:3]
-    sizes = [(columns, rows) for rows in range(3, 13) for columns in range(rows, 15)]
-    sizes.sort(key=lambda size: (-size[0] * size[1], size))  # a large board holds the small ones
-    for image in some:
-        for size in sizes:
-            if size in (board.grid, board.grid[::-1]) and board.kind == "checkerboard":
-                continue
-            if cv2.findChessboardCorners(image, size, flags=cv2.CALIB_CB_FAST_CHECK)[0]:
-                return f"a checkerboard of {size[0]} x {size[1]} inner corners"
     markers: dict[str, set[int]] = {}
     for name, number in dictionaries().items():
         if not name.endswith(("_1000", "_ORIGINAL", "_36H11")):
@@ -225,6 +217,15 @@ def _seen_instead(board: BoardSettings, images: Sequence[Image]) -> str:
                 ids = detector.detectMarkers(view)[1]
                 markers.setdefault(name, set()).update([] if ids is None else ids.ravel().tolist())
     name = max(markers, key=lambda key: len(markers[key]))
-    if len(markers[name]) < 4:  # one or two are found in any picture
-        return f"no board in {len(images)} images"
-    return f"markers {min(markers[name])} to {max(markers[name])} of {name}, not lying as on that board"
+    if len(markers[name]) >= 4:  # one or two are found in any picture
+        first, last = min(markers[name]), max(markers[name])
+        return f"markers {first} to {last} of {name}, not lying as on that board"
+    sizes = [(columns, rows) for rows in range(3, 13) for columns in range(rows, 15)]
+    sizes.sort(key=lambda size: (-size[0] * size[1], size))  # a large board holds the small ones
+    for image in some:
+        for size in sizes:
+            if size in (board.grid, board.grid[::-1]) and board.kind == "checkerboard":
+                continue
+            if cv2.findChessboardCorners(image, size, flags=cv2.CALIB_CB_FAST_CHECK)[0]:
+                return f"a checkerboard of {size[0]} x {size[1]} inner corners"
+    return f"no board in {len(images)} images"

@@ -18,12 +18,12 @@ REFIT_ROUNDS = 3
 FLAT = 1e-13  # determinant of the normal matrix over its mean eigenvalue cubed: rays are parallel
 
 
-@njit(cache=True)
-def undistort(u, v, lens):  # type: ignore[no-untyped-def]
+@njit(cache=True, error_model="numpy")
+def _undistort(u, v, lenses, c):  # type: ignore[no-untyped-def]
     """One pixel as an undistorted normalised point; NaN where the lens has no inverse."""
-    fx, fy, cx, cy, k1, k2, p1, p2, k3 = lens
-    ta = (u - cx) / fx
-    tb = (v - cy) / fy
+    k1, k2, p1, p2, k3 = lenses[c, 4], lenses[c, 5], lenses[c, 6], lenses[c, 7], lenses[c, 8]
+    ta = (u - lenses[c, 2]) / lenses[c, 0]
+    tb = (v - lenses[c, 3]) / lenses[c, 1]
     a, b = ta, tb
     for _ in range(UNDISTORT_STEPS + 1):
         r2 = a * a + b * b
@@ -46,7 +46,7 @@ def undistort(u, v, lens):  # type: ignore[no-untyped-def]
     return np.nan, np.nan
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def _solve3(h, g, x):  # type: ignore[no-untyped-def]
     """x = h^-1 g for h = (xx xy xz yy yz zz); False where h is singular."""
     cxx = h[3] * h[5] - h[4] * h[4]
@@ -65,7 +65,7 @@ def _solve3(h, g, x):  # type: ignore[no-untyped-def]
     return True
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def _linear(rays, weights, use, rotations, translations, x, h, g):  # type: ignore[no-untyped-def]
     """Weighted linear triangulation: minimises the normalised error as seen at the depth."""
     for attempt in range(LINEAR_PASSES):
@@ -74,19 +74,19 @@ def _linear(rays, weights, use, rotations, translations, x, h, g):  # type: igno
         for c in range(len(use)):
             if not use[c]:
                 continue
-            r, t = rotations[c], translations[c]
             w = weights[c]
             if attempt > 0:
-                depth = r[2, 0] * x[0] + r[2, 1] * x[1] + r[2, 2] * x[2] + t[2]
+                depth = rotations[c, 2, 0] * x[0] + rotations[c, 2, 1] * x[1] + rotations[c, 2, 2] * x[2]
+                depth += translations[c, 2]
                 if depth <= 0:
                     return False
                 w = w / (depth * depth)
             for axis in range(2):
                 ray = rays[c, axis]
-                a = ray * r[2, 0] - r[axis, 0]
-                b = ray * r[2, 1] - r[axis, 1]
-                d = ray * r[2, 2] - r[axis, 2]
-                e = t[axis] - ray * t[2]
+                a = ray * rotations[c, 2, 0] - rotations[c, axis, 0]
+                b = ray * rotations[c, 2, 1] - rotations[c, axis, 1]
+                d = ray * rotations[c, 2, 2] - rotations[c, axis, 2]
+                e = translations[c, axis] - ray * translations[c, 2]
                 h[0] += w * a * a
                 h[1] += w * a * b
                 h[2] += w * a * d
@@ -101,14 +101,18 @@ def _linear(rays, weights, use, rotations, translations, x, h, g):  # type: igno
     return True
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def _residual(c, pixels, lenses, rotations, translations, x, jacobian, derive):  # type: ignore[no-untyped-def]
     """Pixel residual of view c at x, and its 2x3 Jacobian if `derive`; infinite behind the camera."""
-    r, t = rotations[c], translations[c]
-    fx, fy, cx, cy, k1, k2, p1, p2, k3 = lenses[c]
-    px = r[0, 0] * x[0] + r[0, 1] * x[1] + r[0, 2] * x[2] + t[0]
-    py = r[1, 0] * x[0] + r[1, 1] * x[1] + r[1, 2] * x[2] + t[1]
-    pz = r[2, 0] * x[0] + r[2, 1] * x[1] + r[2, 2] * x[2] + t[2]
+    x0, x1, x2 = x[0], x[1], x[2]
+    r00, r01, r02 = rotations[c, 0, 0], rotations[c, 0, 1], rotations[c, 0, 2]
+    r10, r11, r12 = rotations[c, 1, 0], rotations[c, 1, 1], rotations[c, 1, 2]
+    r20, r21, r22 = rotations[c, 2, 0], rotations[c, 2, 1], rotations[c, 2, 2]
+    fx, fy, k1, k2 = lenses[c, 0], lenses[c, 1], lenses[c, 4], lenses[c, 5]
+    p1, p2, k3 = lenses[c, 6], lenses[c, 7], lenses[c, 8]
+    px = r00 * x0 + r01 * x1 + r02 * x2 + translations[c, 0]
+    py = r10 * x0 + r11 * x1 + r12 * x2 + translations[c, 1]
+    pz = r20 * x0 + r21 * x1 + r22 * x2 + translations[c, 2]
     if not pz > 0:
         return np.inf, np.inf
     a, b = px / pz, py / pz
@@ -119,17 +123,18 @@ def _residual(c, pixels, lenses, rotations, translations, x, jacobian, derive): 
         jaa = (g + slope * a * a + 2 * p1 * b + 6 * p2 * a) / pz
         jbb = (g + slope * b * b + 6 * p1 * b + 2 * p2 * a) / pz
         jab = (slope * a * b + 2 * p1 * a + 2 * p2 * b) / pz
-        for axis in range(3):
-            da = r[0, axis] - a * r[2, axis]
-            db = r[1, axis] - b * r[2, axis]
-            jacobian[0, axis] = fx * (jaa * da + jab * db)
-            jacobian[1, axis] = fy * (jab * da + jbb * db)
-    u = fx * (a * g + 2 * p1 * a * b + p2 * (r2 + 2 * a * a)) + cx
-    v = fy * (b * g + p1 * (r2 + 2 * b * b) + 2 * p2 * a * b) + cy
+        jacobian[0, 0] = fx * (jaa * (r00 - a * r20) + jab * (r10 - b * r20))
+        jacobian[0, 1] = fx * (jaa * (r01 - a * r21) + jab * (r11 - b * r21))
+        jacobian[0, 2] = fx * (jaa * (r02 - a * r22) + jab * (r12 - b * r22))
+        jacobian[1, 0] = fy * (jab * (r00 - a * r20) + jbb * (r10 - b * r20))
+        jacobian[1, 1] = fy * (jab * (r01 - a * r21) + jbb * (r11 - b * r21))
+        jacobian[1, 2] = fy * (jab * (r02 - a * r22) + jbb * (r12 - b * r22))
+    u = fx * (a * g + 2 * p1 * a * b + p2 * (r2 + 2 * a * a)) + lenses[c, 2]
+    v = fy * (b * g + p1 * (r2 + 2 * b * b) + 2 * p2 * a * b) + lenses[c, 3]
     return u - pixels[c, 0], v - pixels[c, 1]
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def _refine(pixels, weights, use, lenses, rotations, translations, x, h, g, j, step):  # type: ignore[no-untyped-def]
     """Gauss-Newton on the pixels; leaves the normal matrix in h. False where it gets lost."""
     for _ in range(NEWTON_STEPS):
@@ -142,12 +147,14 @@ def _refine(pixels, weights, use, lenses, rotations, translations, x, h, g, j, s
             if not np.isfinite(du + dv):
                 return False
             w = weights[c]
-            k = 0
             for m in range(3):
                 g[m] -= w * (j[0, m] * du + j[1, m] * dv)
-                for n in range(m, 3):
-                    h[k] += w * (j[0, m] * j[0, n] + j[1, m] * j[1, n])
-                    k += 1
+            h[0] += w * (j[0, 0] * j[0, 0] + j[1, 0] * j[1, 0])
+            h[1] += w * (j[0, 0] * j[0, 1] + j[1, 0] * j[1, 1])
+            h[2] += w * (j[0, 0] * j[0, 2] + j[1, 0] * j[1, 2])
+            h[3] += w * (j[0, 1] * j[0, 1] + j[1, 1] * j[1, 1])
+            h[4] += w * (j[0, 1] * j[0, 2] + j[1, 1] * j[1, 2])
+            h[5] += w * (j[0, 2] * j[0, 2] + j[1, 2] * j[1, 2])
         if not _solve3(h, g, step):
             return False
         for m in range(3):
@@ -157,7 +164,7 @@ def _refine(pixels, weights, use, lenses, rotations, translations, x, h, g, j, s
     return True
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def triangulate_block(points, lenses, rotations, translations, noise, least, gate2, quantiles, out):  # type: ignore[no-untyped-def]
     """Points (T, C, K, 3) float64 to out (T, K, 11) float64, columns as `POSE3D_COLUMNS`.
 
@@ -179,11 +186,11 @@ def triangulate_block(points, lenses, rotations, translations, noise, least, gat
             result[:] = np.nan
             views = 0
             for c in range(cameras):
-                u, v, confidence = points[t, c, k]
+                u, v, confidence = points[t, c, k, 0], points[t, c, k, 1], points[t, c, k, 2]
                 seen[c] = confidence >= least and np.isfinite(u) and np.isfinite(v)
                 if seen[c]:
                     pixels[c, 0], pixels[c, 1] = u, v
-                    rays[c, 0], rays[c, 1] = undistort(u, v, lenses[c])
+                    rays[c, 0], rays[c, 1] = _undistort(u, v, lenses, c)
                     seen[c] = np.isfinite(rays[c, 0])
                     weights[c] = confidence / (noise[k] * noise[k])
                 views += seen[c]

@@ -120,7 +120,8 @@ def held_out(solution: Solution, board: BoardSettings) -> HeldOut | None:
     observations = solution.observations
     sets = np.array(observations.frame_sets)
     number = np.array([view.frame_set for view in observations.views])
-    fold_of_set = np.arange(len(sets)) * RUNS // len(sets) % FOLDS
+    runs = min(RUNS, len(sets))
+    fold_of_set = np.arange(len(sets)) * runs // len(sets) % FOLDS
     fold = fold_of_set[np.searchsorted(sets, number)]
     camera = np.array([view.camera for view in observations.views])
     cameras = range(len(observations.cameras))

@@ -82,7 +82,7 @@ def triangulate_exactly(
     out = np.empty((points.shape[0], points.shape[2], 11))
     kernels.triangulate_block(
         points, rig.lenses, rig.rotations, rig.translations, noise,
-        settings.min_confidence, settings.gate_sigmas**2, quantiles, out,
+        float(settings.min_confidence), float(settings.gate_sigmas**2), quantiles, out,
     )  # fmt: skip
     return out
 
@@ -99,4 +99,5 @@ def prepare(
         raise ValueError(f"expected noise_px for {points.shape[2]} keypoints, got {noise.shape}")
     quantiles = np.full(cameras + 1, np.inf)
     quantiles[2:] = chdtri(2 * np.arange(2, cameras + 1) - 3, FALSE_ALARM)
-    return np.ascontiguousarray(np.broadcast_to(noise, points.shape[2:3])), quantiles
+    # a writable copy: a read-only array is another type to numba, and another minute of compiling
+    return np.broadcast_to(noise, points.shape[2:3]).copy(), quantiles

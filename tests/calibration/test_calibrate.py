@@ -1,0 +1,178 @@
+import json
+from dataclasses import replace
+from html.parser import HTMLParser
+
+import cv2
+import numpy as np
+import pytest
+
+from acquisition.errors import RigposeError
+from calibration import calibrate as module
+from calibration.boards import BoardSettings
+from calibration.calibrate import calibrate, calibrate_to, choose_sets
+from calibration.detection import Pattern
+from calibration.find_views import Found, find_views
+from calibration.formats.anipose import load_calibration, load_details
+from calibration.inputs import open_input
+from tests.calibration.synthetic import SQUARE_MM, board_poses, observe, project, ring
+from tests.calibration.test_detection import CHECKER, seen
+
+BOARD = f"kind: checkerboard\ninner_corners: [9, 6]\nsquare_mm: {SQUARE_MM}\n"
+
+
+@pytest.fixture
+def synthetic(tmp_path, monkeypatch):
+    """Calibrate from synthetic corners: (rig, board poses, function that runs with some noise)."""
+    rig, poses = ring(3, seed=2), board_poses(36, seed=1)
+    (tmp_path / "board.yaml").write_text(BOARD)
+    write_picture(tmp_path / "in" / "cam_0" / "1.png", np.zeros((4, 4), np.uint8))
+
+    def with_noise(noise_px, count=36):
+        observations = observe(rig, poses[:count], noise_px)
+        found = Found(observations, Pattern(), (36, 36, 36), 0)
+        monkeypatch.setattr(module, "find_views", lambda *_, **__: found)
+
+    return rig, poses, with_noise
+
+
+def write_picture(path, image):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    cv2.imwrite(str(path), image)
+
+
+class Tags(HTMLParser):
+    """Fails where a page's figures are not closed."""
+
+    def __init__(self):
+        super().__init__()
+        self.open, self.text = [], []
+
+    def handle_starttag(self, tag, attrs):
+        if tag in ("figure", "svg", "table"):
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        if tag in ("figure", "svg", "table"):
+            assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.text.append(data)
+
+
+def test_a_good_recording_passes_and_everything_is_written(synthetic, tmp_path):
+    _, _, with_noise = synthetic
+    with_noise(0.15)
+    figures = calibrate_to(tmp_path / "in", tmp_path / "board.yaml", tmp_path / "out" / "c.toml")
+    assert figures["verdict"] == "PASS", figures["findings"]
+    assert figures["rms_px"] == pytest.approx(0.15 * np.sqrt(2), rel=0.1)
+    assert figures["held_out"]["distances"]["rms_mm"] < 0.4
+    assert abs(figures["held_out"]["distances"]["scale_bias"]) < 1e-3
+    json.dumps(figures)
+    details = load_details(tmp_path / "out" / "c.toml")
+    assert details["report"]["verdict"] == "PASS"
+    assert details["board"]["inner_corners"] == [9, 6]
+    assert 0 < details["cameras"]["cam_1"]["lens_sd"]["fx"] < 5
+    assert load_calibration(tmp_path / "out" / "c.toml").names == ("cam_0", "cam_1", "cam_2")
+    page = Tags()
+    page.feed((tmp_path / "out" / "c.html").read_text())
+    assert not page.open
+    assert "Calibration: " in "".join(page.text)
+    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["c.html", "c.json", "c.toml"]
+
+
+def test_a_failed_calibration_is_not_written_unless_accepted(synthetic, tmp_path):
+    _, _, with_noise = synthetic
+    with_noise(4.0, count=20)
+    with pytest.raises(RigposeError, match=r"reprojection error .* px RMS.*--accept"):
+        calibrate_to(tmp_path / "in", tmp_path / "board.yaml", tmp_path / "c.toml")
+    assert not (tmp_path / "c.toml").exists()
+    assert "FAIL" in (tmp_path / "c.html").read_text()
+    figures = calibrate_to(tmp_path / "in", tmp_path / "board.yaml", tmp_path / "c.toml", accept=True)
+    assert figures["verdict"] == "FAIL"
+    assert load_details(tmp_path / "c.toml")["report"]["verdict"] == "FAIL"
+
+
+def test_a_short_recording_is_warned_of(synthetic, tmp_path):
+    _, _, with_noise = synthetic
+    with_noise(0.15, count=12)
+    result = calibrate(tmp_path / "in", tmp_path / "board.yaml")
+    assert result.verdict == "WARN"
+    assert any("views of the board" in finding.found for finding in result.findings)
+
+
+def test_the_board_of_a_frame_set_can_be_the_world(synthetic, tmp_path):
+    true, poses, with_noise = synthetic
+    with_noise(0.0)
+    rig = calibrate(tmp_path / "in", tmp_path / "board.yaml", world_frame_set=5).rig
+    rotation, translation = poses[5]
+    on_board = np.array([[0, 0, 0.0], [50, 0, 0], [0, 50, 0], [30, 20, -40]])  # z into the board
+    in_world = on_board @ rotation.T + translation
+    for camera, px in zip(rig.cameras, true.project(in_world), strict=True):
+        np.testing.assert_allclose(camera.project(on_board * [1, -1, -1]), px, atol=1e-2)
+    with pytest.raises(RigposeError, match="frame set 99"):
+        calibrate(tmp_path / "in", tmp_path / "board.yaml", world_frame_set=99)
+
+
+def test_the_output_must_be_a_toml(tmp_path):
+    with pytest.raises(RigposeError, match=r"ends in \.toml"):
+        calibrate_to(tmp_path, tmp_path / "board.yaml", tmp_path / "calibration.yaml")
+
+
+def test_a_board_held_still_counts_little():
+    rig = ring(2)
+    poses = board_poses(1, seed=9) * 60 + board_poses(60, seed=1)
+    chosen = choose_sets(observe(rig, poses, 0.05), most=30)
+    still = sum(number < 60 for number in chosen.frame_sets)
+    assert len(chosen.frame_sets) == 30
+    assert still <= 3
+    assert choose_sets(chosen, most=30) is chosen
+
+
+def test_pictures_of_another_size_name_the_camera(tmp_path):
+    image, _ = seen(CHECKER)
+    write_picture(tmp_path / "in" / "top" / "1.png", image)
+    write_picture(tmp_path / "in" / "top" / "2.png", image[:-10])
+    with pytest.raises(
+        RigposeError, match="camera 'top': expected images of one size, found 900 x 710 and 900 x 720"
+    ):
+        find_views(open_input(tmp_path / "in"), CHECKER)
+
+
+def test_corners_move_to_their_sets_instant(tmp_path, monkeypatch):
+    """Two cameras, one 4 ms later: a moving board is found where it was at the set's middle."""
+    from calibration import find_views as views_module
+    from calibration.detection import Corners
+    from calibration.inputs import BoardInput
+
+    rig = ring(2, seed=2)
+    (rotation, start), speed = board_poses(1, seed=3)[0], np.array([300.0, -100, 50])
+    times = np.arange(5)[:, None] / 30 + [0.0, 0.004]
+    board = BoardSettings(kind="checkerboard", inner_corners=(9, 6), square_mm=SQUARE_MM)
+
+    def at(camera, time_s):
+        world = board.points_mm @ rotation.T + start + speed * time_s
+        return project(rig.lenses[camera], rig.rotations[camera], rig.translations[camera], world)
+
+    class Fake:
+        def __init__(self, *_):
+            pass
+
+        def find(self, image, thorough=False):
+            camera, row = int(image[0, 0]), int(image[0, 1])
+            return Corners(np.arange(54), at(camera, times[row, camera]), 0.5)
+
+    def images(self, camera, wanted):
+        return ((row, np.array([[camera, row]], np.uint8)) for row in wanted)
+
+    monkeypatch.setattr(views_module, "Detector", Fake)
+    monkeypatch.setattr(views_module, "recognise", lambda *_: Pattern())
+    monkeypatch.setattr(BoardInput, "images", images)
+    rows = np.repeat(np.arange(5)[:, None], 2, axis=1)
+    source = BoardInput(tmp_path, rig.names, np.arange(5), rows, times, False, ())
+    found = find_views(source, board)
+    for view in found.observations.views:
+        middle = times[view.frame_set].mean()
+        np.testing.assert_allclose(view.px, at(view.camera, middle), atol=0.05)
+    apart = find_views(replace(source, free_running=True), board, max_spread_ms=1.0)
+    assert apart.apart == 10
+    assert len({view.instant for view in apart.observations.views}) == 10

@@ -1,0 +1,114 @@
+import av
+import cv2
+import numpy as np
+import pytest
+
+from acquisition.errors import RigposeError
+from calibration.inputs import open_input
+
+
+def grey(value, size=(48, 32)):
+    return np.full(size[::-1], value, np.uint8)
+
+
+def write_stills(folder, names):
+    folder.mkdir(parents=True, exist_ok=True)
+    for number, name in enumerate(names):
+        cv2.imwrite(str(folder / name), grey(10 * number))
+
+
+def write_video(path, values):
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("mpeg4", rate=30)
+        stream.width, stream.height, stream.pix_fmt, stream.gop_size = 48, 32, "yuv420p", 4
+        for value in values:
+            frame = av.VideoFrame.from_ndarray(np.stack([grey(value)] * 3, axis=-1), format="rgb24")
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+
+
+@pytest.mark.parametrize(
+    ("names", "cameras"),
+    [
+        (["left01.jpg", "left02.jpg", "right01.jpg", "right02.jpg"], ("left", "right")),
+        (
+            ["camera-1-01.jpg", "camera-1-2.jpg", "camera-2-01.jpg", "camera-2-02.jpg"],
+            ("camera-1", "camera-2"),
+        ),
+        (["A_7.png", "A_12.png", "B_07.png", "B_12.png"], ("A", "B")),
+    ],
+)
+def test_stills_by_prefix(tmp_path, names, cameras):
+    write_stills(tmp_path / "in", names)
+    source = open_input(tmp_path / "in")
+    assert source.cameras == cameras
+    np.testing.assert_array_equal(source.rows, [[0, 0], [1, 1]])
+    assert not source.free_running
+    assert [row for row, _ in source.images(1, [0, 1])] == [0, 1]
+
+
+def test_stills_by_folder_join_by_name_and_may_miss(tmp_path):
+    write_stills(tmp_path / "top", ["1.png", "2.png", "10.png"])
+    write_stills(tmp_path / "side", ["2.png", "10.png"])
+    source = open_input(tmp_path)
+    assert source.cameras == ("side", "top")
+    np.testing.assert_array_equal(source.rows, [[-1, 0], [0, 1], [1, 2]])
+
+
+def test_videos_join_by_frame_number(tmp_path):
+    for name in ("2024_boards_cam_0.mp4", "2024_boards_cam_1.mp4"):
+        write_video(tmp_path / name, range(0, 200, 20))
+    source = open_input(tmp_path)
+    assert source.cameras == ("cam_0", "cam_1")
+    assert source.rows.shape == (10, 2)
+    got = list(source.images(0, [0, 3, 9]))
+    assert [row for row, _ in got] == [0, 3, 9]
+    for row, image in got:
+        assert image.shape == (32, 48)
+        assert abs(float(image.mean()) - 20 * row) < 4
+
+
+def test_time_stamps_give_the_sets_of_free_running_videos(tmp_path):
+    for name in ("port_0.mp4", "port_1.mp4"):
+        write_video(tmp_path / name, [0, 50, 100])
+    (tmp_path / "timestamps.csv").write_text(
+        "sync_index,cam_id,frame_time\n5,1,0.01\n5,0,0.0\n6,0,0.1\n7,1,0.21\n7,0,0.2\n8,1,0.31\n"
+    )
+    source = open_input(tmp_path)
+    assert source.free_running
+    np.testing.assert_array_equal(source.sets, [5, 6, 7, 8])
+    np.testing.assert_array_equal(source.rows, [[0, 0], [1, -1], [2, 1], [-1, 2]])
+    np.testing.assert_array_equal(source.times_s[0], [0.0, 0.01])
+    assert np.isnan(source.times_s[1, 1])
+
+
+def test_videos_of_unequal_length_are_not_cut_to_the_shortest(tmp_path):
+    write_video(tmp_path / "a.mp4", [0] * 5)
+    write_video(tmp_path / "b.mp4", [0] * 4)
+    with pytest.raises(RigposeError, match="found a 5, b 4"):
+        open_input(tmp_path)
+
+
+def test_bad_inputs_are_named(tmp_path):
+    with pytest.raises(RigposeError, match="found nothing there"):
+        open_input(tmp_path / "none")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(RigposeError, match="found 0 other entries"):
+        open_input(tmp_path / "empty")
+    write_stills(tmp_path / "odd", ["left01.png", "cover.png"])
+    with pytest.raises(RigposeError, match=r"found 'cover.png'"):
+        open_input(tmp_path / "odd")
+    (tmp_path / "broken.mp4").write_bytes(b"no video" * 50)
+    with pytest.raises(RigposeError, match="expected a video"):
+        open_input(tmp_path / "broken.mp4")
+
+
+def test_a_time_stamp_file_of_other_cameras_is_refused(tmp_path):
+    write_video(tmp_path / "cam_0.mp4", [0] * 3)
+    write_video(tmp_path / "cam_1.mp4", [0] * 3)
+    (tmp_path / "timestamps.csv").write_text("sync_index,cam_id,frame_time\n0,0,0\n0,7,0\n")
+    with pytest.raises(RigposeError, match="found '7'"):
+        open_input(tmp_path)
+    (tmp_path / "timestamps.csv").write_text("frame,time\n0,0\n")
+    with pytest.raises(RigposeError, match="columns sync_index"):
+        open_input(tmp_path)

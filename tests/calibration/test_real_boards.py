@@ -1,0 +1,94 @@
+"""Real recordings of others. Figures are printed: run with -s to see them."""
+
+import csv
+
+import numpy as np
+import pytest
+
+from calibration.boards import BoardSettings
+from calibration.calibrate import calibrate
+from calibration.camera_model import CalibratedRig, CameraModel
+from calibration.formats.anipose import tomllib
+from calibration.quality import board_distances, triangulate_corners
+from calibration.rotation import rotation_vector
+
+pytestmark = [pytest.mark.data, pytest.mark.long]
+
+PUBLISHED_T_MM = (-99.80198, 1.12443, 0.05041)
+
+
+def test_stereo_checkerboard(data_dir, tmp_path, capsys):
+    (tmp_path / "board.yaml").write_text("kind: checkerboard\ninner_corners: [9, 6]\nsquare_mm: 30\n")
+    result = calibrate(data_dir / "stereo-checkerboard", tmp_path / "board.yaml")
+    figures = result.figures()
+    left, right = result.rig.cameras
+    with capsys.disabled():
+        print(
+            f"\nstereo-checkerboard: T {np.round(right.translation, 4)} mm, RMS {figures['rms_px']:.4f} px, "
+            f"f {left.matrix[0, 0]:.2f} {right.matrix[0, 0]:.2f}, {figures['views']} views, "
+            f"held out {figures['held_out']['rms_px']:.4f} px"
+        )
+    assert result.rig.names == ("left", "right")
+    assert figures["views"] == 28
+    assert figures["rms_px"] <= 0.205
+    np.testing.assert_allclose(right.translation, PUBLISHED_T_MM, atol=0.1)
+    np.testing.assert_allclose(right.rotation, (0.00669, 0.00452, -0.00350), atol=1e-3)
+    np.testing.assert_allclose([left.matrix[0, 0], right.matrix[0, 0]], [533.5, 536.8], atol=1.0)
+    assert figures["verdict"] != "FAIL"
+
+
+def test_charuco_four_free_running_webcams(data_dir, tmp_path, capsys):
+    folder = data_dir / "charuco-4cam"
+    (tmp_path / "board.yaml").write_text(
+        "kind: charuco\nsquares: [4, 5]\nsquare_mm: 54\nmarker_mm: 40.5\ndictionary: DICT_4X4_1000\n"
+    )
+    result = calibrate(folder, tmp_path / "board.yaml")
+    figures = result.figures()
+    distances = figures["held_out"]["distances"]
+    corners = triangulate_corners(origins_rig(folder), result.solution.observations, result.board)
+    origin = board_distances(corners[..., :3], corners[..., 10], result.board)
+    with capsys.disabled():
+        print(
+            f"\ncharuco-4cam: {figures['pattern']}, RMS {figures['rms_px']:.3f} px, held out "
+            f"{distances['rms_mm']:.3f} mm over {distances['pairs']} distances, "
+            f"scale {distances['scale_bias']:+.4%}, reprojection {distances['reprojection_px']:.3f} px; "
+            f"the origin's calibration on the same corners {origin.rms_mm:.3f} mm, "
+            f"{origin.scale_bias:+.4%}, {origin.reprojection_px:.3f} px; delays "
+            f"{[round(camera['delay_ms'], 1) for camera in figures['cameras'].values()]} ms, "
+            f"jitter {figures['jitter_ms']:.1f} ms"
+        )
+    assert figures["pattern"] == "new pattern, inverted print"
+    assert figures["free_running"]
+    assert figures["rms_px"] < 0.625  # half of the origin's 1.25
+    assert distances["rms_mm"] < 0.5  # the origin's own: 1.16
+    assert abs(distances["scale_bias"]) < 1e-3
+    assert distances["rms_mm"] < 0.5 * origin.rms_mm
+
+
+def origins_rig(folder) -> CalibratedRig:
+    """The calibration that came with the recording; metres."""
+    cameras = tomllib.loads((folder / "camera_array.toml").read_text())["cameras"]
+    return CalibratedRig(
+        tuple(
+            CameraModel(
+                f"cam_{key}", tuple(camera["size"]),
+                np.array(camera["matrix"]), np.array(camera["distortions"]),
+                rotation_vector(np.array(camera["rotation"])), 1000 * np.array(camera["translation"]),
+            )
+            for key, camera in sorted(cameras.items())
+        )
+    )  # fmt: skip
+
+
+def test_the_origins_own_distances_are_as_it_says(data_dir):
+    """So that our way of measuring distances is not kinder than theirs: 1.16 mm RMS."""
+    board = BoardSettings(
+        kind="charuco", squares=(4, 5), square_mm=54, marker_mm=40.5, dictionary="DICT_4X4_1000"
+    )
+    points: dict[int, np.ndarray] = {}
+    with (data_dir / "charuco-4cam" / "xyz_CHARUCO.csv").open() as stream:
+        for row in csv.DictReader(stream):
+            instant = points.setdefault(int(row["sync_index"]), np.full((12, 3), np.nan))
+            instant[int(row["keypoint_id"])] = [1000 * float(row[f"{axis}_coord"]) for axis in "xyz"]
+    stacked = np.stack(list(points.values()))
+    assert board_distances(stacked, np.zeros(len(stacked)), board).rms_mm == pytest.approx(1.16, abs=0.05)

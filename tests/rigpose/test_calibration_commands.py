@@ -1,0 +1,102 @@
+"""`rigpose calibrate` and `rigpose triangulate` as a person runs them."""
+
+import json
+
+import cv2
+import numpy as np
+import pytest
+
+from calibration.formats.anipose import load_toml, save_toml
+from deploy.poses_io.deeplabcut import save_csv
+from deploy.poses_io.poses import Poses
+from rigpose.front_door import main
+from tests.calibration.synthetic import board_points, board_poses, observe, ring
+from tests.calibration.test_detection import CHECKER, flat
+
+
+def picture(rig, camera, pose, square_px=40):
+    """A camera's view of the board: a fine grid of the print, looked up through the lens."""
+    model = rig.cameras[camera]
+    width, height = model.size_px
+    v, u = np.mgrid[0:height, 0:width]
+    rays = model.undistort(np.stack([u, v], axis=-1).reshape(-1, 2))
+    rays = np.column_stack([rays, np.ones(len(rays))]) @ rig.rotations[camera]
+    rotation, translation = pose
+    origin = rotation.T @ (model.centre_mm - translation)
+    directions = rays @ rotation
+    depth = -origin[2] / directions[:, 2]
+    on_board = origin[:2] + directions[:, :2] * depth[:, None]
+    texel = (on_board / 25.0 + 2) * square_px - 0.5  # the first inner corner is 2 squares in
+    image = cv2.GaussianBlur(flat(CHECKER, square_px), (0, 0), 0.8 * square_px / 15)
+    place = texel.reshape(height, width, 2).astype(np.float32)
+    return cv2.remap(image, place[..., 0], place[..., 1], cv2.INTER_LINEAR, borderValue=128)
+
+
+@pytest.mark.long
+def test_calibrate_pictures_of_a_known_rig(tmp_path, capsys):
+    rig = ring(2, seed=2, arc=1.0)
+    poses = board_poses(30, seed=1, tilt=0.7)
+    views = observe(rig, poses, 0.0).views
+    whole = [view for view in views if len(view.ids) == len(board_points())]
+    for view in whole:
+        folder = tmp_path / "in" / rig.names[view.camera]
+        folder.mkdir(parents=True, exist_ok=True)
+        cv2.imwrite(
+            str(folder / f"{view.frame_set:02d}.png"), picture(rig, view.camera, poses[view.frame_set])
+        )
+    (tmp_path / "board.yaml").write_text("kind: checkerboard\ninner_corners: [9, 6]\nsquare_mm: 25\n")
+    output, figures = tmp_path / "c.toml", tmp_path / "f.json"
+    code = main([
+        "calibrate", str(tmp_path / "in"), "--board", str(tmp_path / "board.yaml"), "-o", str(output),
+        "--json", str(figures),
+    ])  # fmt: skip
+    said = capsys.readouterr().out
+    assert code == 0, said
+    measured = json.loads(figures.read_text())
+    assert measured["views"] >= 0.8 * len(whole)  # some reach the edge of the picture
+    assert measured["rms_px"] < 0.15
+    assert "px RMS" in said
+    assert "held out: board distances" in said
+    found = load_toml(output)
+    np.testing.assert_allclose(found.lenses[:, :2], rig.lenses[:, :2], rtol=3e-3)
+    baseline = [np.linalg.norm(r.cameras[1].centre_mm - r.cameras[0].centre_mm) for r in (found, rig)]
+    assert baseline[0] == pytest.approx(baseline[1], abs=0.5)
+
+
+def test_triangulate_says_which_file_is_whose(tmp_path, capsys):
+    rig = ring(2, arc=2.0)
+    save_toml(rig, tmp_path / "c.toml")
+    points = np.random.default_rng(0).uniform(-60, 60, (4, 1, 3))
+    files = []
+    for name, px in zip(rig.names, rig.project(points), strict=True):
+        files.append(str(tmp_path / f"run_{name}.csv"))
+        values = np.concatenate([px, np.ones((4, 1, 1))], axis=-1)
+        save_csv(Poses.of_video(("nose",), values), "S", files[-1])
+    code = main(["triangulate", str(tmp_path / "c.toml"), *files, "-o", str(tmp_path / "out.csv")])
+    said = capsys.readouterr().out.replace("\n", "")
+    assert code == 0
+    assert f"cam_0: {files[0]}" in said
+    assert f"cam_1: {files[1]}" in said
+    assert "4 of 4 points in 4 frame sets" in said
+    assert len((tmp_path / "out.csv").read_text().splitlines()) == 5
+
+
+def test_mistakes_end_with_one_line_and_code_two(tmp_path, capsys):
+    (tmp_path / "board.yaml").write_text("kind: checkerboard\ninner_corners: [9, 6]\nsquare_mm: 25\n")
+    board = str(tmp_path / "board.yaml")
+    for arguments, message in (
+        (
+            ["calibrate", str(tmp_path / "no"), "--board", board, "-o", str(tmp_path / "c.toml")],
+            "nothing there",
+        ),
+        (["calibrate", str(tmp_path), "--board", board, "-o", str(tmp_path / "c.yaml")], "ends in .toml"),
+        (
+            ["triangulate", str(tmp_path / "c.toml"), "a.csv", "b.csv", "-o", str(tmp_path / "o.csv")],
+            "calibrate",
+        ),
+    ):
+        assert main(arguments) == 2
+        said = capsys.readouterr().err
+        assert message in said.replace("\n", " ")
+        assert "Traceback" not in said
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["board.yaml"]
