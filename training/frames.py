@@ -19,6 +19,7 @@ from training.files import write_bytes
 from training.project import LABELED_DATA, Project
 
 DIGITS = 4
+_FAST_PNG = [cv2.IMWRITE_PNG_COMPRESSION, 1]  # noise hardly compresses: a tenth larger, three times as fast
 
 
 def save_images(
@@ -46,7 +47,7 @@ def save_images(
     for index, image in images:
         if not names:
             project.add_labelled_folder(folder, size_px=(image.shape[1], image.shape[0]), recording=recording)
-        done, content = cv2.imencode(".png", image if image.ndim == 2 else image[..., ::-1])
+        done, content = cv2.imencode(".png", image if image.ndim == 2 else image[..., ::-1], _FAST_PNG)
         assert done
         names.append(f"img{index:0{digits}d}.png")
         write_bytes(project.root / LABELED_DATA / folder / names[-1], content.tobytes())

@@ -17,7 +17,7 @@ from acquisition.simulation.lens import Floats
 from acquisition.simulation.scene import Scene
 from acquisition.simulation.viewpoints import Viewpoint
 
-_FUR_ALBEDO, _FUR_CONTRAST = 0.24, 0.20
+_FUR_ALBEDO, _FUR_CONTRAST = 0.37, 0.24
 _SHADOW_CASTERS = (
     "rump", "back", "shoulders", "skull", "left_haunch", "right_haunch", "tail_3", "tail_7",
 )  # fmt: skip
