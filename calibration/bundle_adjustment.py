@@ -28,6 +28,7 @@ DELAY = LENS + 6
 CAMERA = DELAY + 1
 MAX_STEPS = 200
 ENOUGH = 1e-12  # relative gain of a step below which the sum of squares has settled
+ROUGHLY = 1e-5  # the same where only a start is wanted
 HUBER = 2.5  # sigmas: 4 % of good corners lie beyond, hardly any efficiency is lost
 OUTLIER = 5.0  # sigmas of its view: such a corner is a wrong detection
 ROUNDS = 4
@@ -164,12 +165,13 @@ def adjust(
     seen = problem.valid
     bundle, steps = start, 0
     for attempt in range(rounds):
-        bundle, steps = _minimise(problem, bundle, free.ravel(), enough)
+        last = attempt == rounds - 1  # before it the weights are provisional anyway
+        bundle, steps = _minimise(problem, bundle, free.ravel(), enough if last else max(enough, ROUGHLY))
         residuals = _residuals(problem, bundle)
         problem = replace(problem, sigma=_view_noise(problem, residuals))
         if problem.jitter_s > 0:
             problem = replace(problem, jitter_s=_jitter_noise(problem, bundle))
-        if attempt < rounds - 1:
+        if not last:
             error = np.linalg.norm(residuals, axis=-1)
             valid = seen & (error <= OUTLIER * problem.sigma[:, None])
             # a view without enough good corners keeps them all: its sigma says what it is worth

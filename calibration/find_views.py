@@ -21,7 +21,7 @@ from calibration.detection import Corners, Detector, Pattern, recognise
 from calibration.inputs import BoardInput
 from calibration.observations import Observations, View
 
-MOST_SETS = 160  # searched: more add hardly any knowledge, but time
+MOST_SETS = 130  # searched: more add hardly any knowledge, but time
 SAMPLE = 4  # images per camera by which the pattern is recognised
 REACH_S = 0.25  # images further away in time say nothing about a corner's velocity
 SPREAD_SHARE = 0.25  # of the frame interval: further apart, free-running images do not share a pose

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from calibration.boards import BoardSettings
-from calibration.bundle_adjustment import START_JITTER_S, Adjusted, Bundle, Problem, adjust
+from calibration.bundle_adjustment import ROUGHLY, START_JITTER_S, Adjusted, Bundle, Problem, adjust
 from calibration.camera_model import CalibratedRig, CameraModel
 from calibration.observations import Observations
 from calibration.rotation import rotation_vector
@@ -69,7 +69,9 @@ def solve_again(solution: Solution, board: BoardSettings, keep: npt.NDArray[np.b
         jitter=start.jitter[keep],
     )  # fmt: skip
     problem = _problem(views, instants[used], board)
-    adjusted = adjust(problem, start, free_lens=solution.free_lens, fixed_cameras=(0,), rounds=2)
+    adjusted = adjust(
+        problem, start, free_lens=solution.free_lens, fixed_cameras=(0,), rounds=2, enough=ROUGHLY
+    )
     rig = rig_of(views, adjusted.bundle)
     return replace(solution, rig=rig, observations=views, adjusted=adjusted, instants=instants[used])
 
@@ -87,7 +89,7 @@ def place_boards(
     )  # fmt: skip
     problem = replace(_problem(views, instants[used], board), jitter_s=fitted.adjusted.jitter_s)
     everyone = tuple(range(len(rig.lenses)))
-    return adjust(problem, start, free_lens=(False,) * 9, fixed_cameras=everyone, rounds=2)
+    return adjust(problem, start, free_lens=(False,) * 9, fixed_cameras=everyone, rounds=2, enough=ROUGHLY)
 
 
 def rig_of(observations: Observations, bundle: Bundle) -> CalibratedRig:

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from acquisition.errors import RigposeError
 from calibration.boards import Permutation
-from calibration.bundle_adjustment import Adjusted, Bundle, Problem, adjust, project_board
+from calibration.bundle_adjustment import ROUGHLY, Adjusted, Bundle, Problem, adjust, project_board
 from calibration.observations import Observations, View
 from calibration.rotation import compose, invert, rotation_matrix
 
@@ -27,7 +27,6 @@ LEAST_VIEWS = 3  # of a camera: two views leave lens and distance open
 SCAN_VIEWS = 12
 PROPOSALS = 15  # common views that propose a relative pose
 FOCAL_PER_WIDTH = np.geomspace(0.3, 8, 34)  # from fisheye-like to a telephoto lens
-ROUGHLY = 1e-5  # a start need not have settled: alone, a camera's lens may not even be determined
 BASIC_LENS = (True, True, False, False, True, False, False, False, False)
 FULL_LENS = (True, True, True, True, True, True, True, True, False)
 
