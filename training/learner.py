@@ -47,7 +47,7 @@ class Recipe:
         The kept weights are an average over about this share of the steps done.
     """
 
-    batch: int = 16
+    batch: int = 8
     learning_rate: float = 4e-3
     trunk_learning_rate: float = 4e-4
     weight_decay: float = 1e-2

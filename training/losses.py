@@ -26,10 +26,10 @@ class LossSettings:
         Of the two further terms against the heatmap's own.
     """
 
-    sigma_cells: float = 1.0
-    offset_radius_cells: float = 2.5
+    sigma_cells: float = 0.7
+    offset_radius_cells: float = 1.5
     softmax_weight: float = 1.0
-    offset_weight: float = 1.0
+    offset_weight: float = 10.0
 
 
 def pose_loss(
