@@ -63,7 +63,8 @@ def triangulate_files(
     output = Path(output)
     if output.suffix.lower() != ".csv":
         raise RigposeError(
-            output, expected="a name that ends in .csv", found=f"'{output.name}'", remedy="Say for instance -o poses3d.csv"
+            output, expected="a name that ends in .csv", found=f"'{output.name}'",
+            remedy="Say for instance -o poses3d.csv",
         )  # fmt: skip
     if output.resolve() in {Path(path).resolve() for path in (*poses, calibration)}:
         raise RigposeError(
@@ -118,7 +119,8 @@ def join(rig: CalibratedRig, paths: Sequence[Path]) -> JoinedPoses:
         camera = camera_of(path, poses, rig.names)
         if camera in files:
             raise RigposeError(
-                path, expected="one file per camera", found=f"camera '{camera}' in {files[camera].name} as well",
+                path, expected="one file per camera",
+                found=f"camera '{camera}' in {files[camera].name} as well",
                 remedy="Give one of the two",
             )  # fmt: skip
         files[camera], found[camera] = path, poses
@@ -135,7 +137,8 @@ def join(rig: CalibratedRig, paths: Sequence[Path]) -> JoinedPoses:
         poses = found[camera]
         if set(poses.keypoints) != set(keypoints):
             raise RigposeError(
-                files[camera], expected=f"the keypoints {', '.join(keypoints)}", found=", ".join(poses.keypoints),
+                files[camera], expected=f"the keypoints {', '.join(keypoints)}",
+                found=", ".join(poses.keypoints),
                 remedy="Analyse all cameras with one network",
             )  # fmt: skip
         if len(np.unique(poses.index)) != len(poses.index):

@@ -57,8 +57,13 @@ class Predictor:
     """
 
     def __init__(
-        self, bundle: Bundle | Path | str, *, runtime: str = AUTO, precision: str = AUTO,
-        cameras: int = 1, threads: int = 1,
+        self,
+        bundle: Bundle | Path | str,
+        *,
+        runtime: str = AUTO,
+        precision: str = AUTO,
+        cameras: int = 1,
+        threads: int = 1,
     ) -> None:
         self.bundle = bundle if isinstance(bundle, Bundle) else Bundle.load(bundle)
         self.keypoints = self.bundle.manifest.keypoints

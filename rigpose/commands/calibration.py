@@ -69,7 +69,8 @@ def calibrate(
     if held_out is not None and held_out["distances"] is not None:
         distances = held_out["distances"]
         console.print(
-            f"held out: board distances {distances['rms_mm']:.3f} mm RMS, lengths {distances['scale_bias']:+.3%}"
+            f"held out: board distances {distances['rms_mm']:.3f} mm RMS, "
+            f"lengths {distances['scale_bias']:+.3%}"
         )
     for finding in figures["findings"]:
         console.print(
