@@ -24,8 +24,10 @@ from acquisition.simulation.viewpoints import Viewpoint, camera_names, place_cam
 class SceneSettings(Settings):
     """scene.yaml: everything that makes a simulated rig, and what it looks at."""
 
-    seed: int = Field(0, ge=0, description="motion, texture of the floor, lighting, losses")
-    camera_seed: int = Field(1, ge=0, description="the rig: lenses, places, clocks of the cameras")
+    seed: int = Field(0, ge=0, description="motion, noise, losses")
+    camera_seed: int = Field(
+        1, ge=0, description="the rig: lenses, places and clocks of the cameras, lamps, arena"
+    )
     individual: int = Field(1, ge=0, description="the animal: its proportions and fur")
     board: Annotated[BoardSettings, Field(discriminator="kind")] | None = Field(
         None, description="a waved board instead of the animal"
@@ -74,7 +76,7 @@ class Scene:
         self.settings = settings
         self.world = world
         self.views: tuple[Viewpoint, ...] = place_cameras(
-            settings.cameras, settings.size_px, settings.camera_seed, settings.seed
+            settings.cameras, settings.size_px, settings.camera_seed
         )
 
     @classmethod

@@ -38,7 +38,7 @@ class Studio:
         centres = (rays[:-1, :-1] + rays[1:, :-1] + rays[:-1, 1:] + rays[1:, 1:]) / 4
         self._rays = rays.astype(np.float32)
         self._floor = floor_points(self.view, centres).astype(np.float32)
-        self._radiance = draw_arena(self.view, scene.settings.seed, rays).astype(np.float32)
+        self._radiance = draw_arena(self.view, scene.settings.camera_seed, rays).astype(np.float32)
         self._gain = gain_map(self.view).astype(np.float32)
         grey = np.clip(self._radiance * self._gain + 0.5, 0, 255)
         self.background: Image = grey.astype(np.uint8)

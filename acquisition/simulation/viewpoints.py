@@ -1,7 +1,7 @@
 """Where the simulated cameras stand, and what each of them is like.
 
-Everything here follows from `camera_seed`, so that boards and animals are seen by one rig; only the
-lighting also follows from the scene's own seed.
+Everything here follows from `camera_seed`, so that boards and animals are seen by one rig, under its
+lamps.
 """
 
 from __future__ import annotations
@@ -65,21 +65,16 @@ def camera_names(count: int) -> list[str]:
     return [f"cam_{index:0{digits}d}" for index in range(count)]
 
 
-def place_cameras(
-    count: int, size_px: tuple[int, int], camera_seed: int, light_seed: int
-) -> tuple[Viewpoint, ...]:
+def place_cameras(count: int, size_px: tuple[int, int], camera_seed: int) -> tuple[Viewpoint, ...]:
     """`count` cameras around the arena, all of which see the whole of it."""
     return tuple(
-        _place(index, name, count, size_px, camera_seed, light_seed)
-        for index, name in enumerate(camera_names(count))
+        _place(index, name, count, size_px, camera_seed) for index, name in enumerate(camera_names(count))
     )
 
 
-def _place(
-    index: int, name: str, count: int, size_px: tuple[int, int], camera_seed: int, light_seed: int
-) -> Viewpoint:
+def _place(index: int, name: str, count: int, size_px: tuple[int, int], camera_seed: int) -> Viewpoint:
     random = np.random.default_rng([camera_seed, index, 1])
-    lighting = np.random.default_rng([light_seed, index, 2])
+    lighting = np.random.default_rng([camera_seed, index, 2])
     elevation = math.radians(_ELEVATIONS_DEG[index % 4] + random.uniform(-2, 2))
     azimuth = math.radians(360 * index / count + random.uniform(-9, 9))
     distance = _DISTANCES_MM[index % 4] * random.uniform(0.97, 1.03)

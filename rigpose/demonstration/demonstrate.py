@@ -28,7 +28,7 @@ from rigpose.demonstration.steps import Steps
 from training.project import Project
 
 RATE_HZ = 30.0
-LIVE_RATE_HZ = 40.0
+LIVE_RATE_HZ = 33.0
 LOSS_RATE, IGNORED_RATE = 0.01, 0.005
 # A complete set leaves at once; one that lacks a frame waits until the cause is known, also where the
 # machine has other things to do.
@@ -90,6 +90,7 @@ def demonstrate(output: Path, seed: int, plan: Plan, console: Console) -> tuple[
     project = _labelled_project(output, steps, scenes, plan)
     figures["training"] = steps.run(
         "train", "train", project.root.name, "-o", "run", "--network", "residual-16",
+        "--input-size", "416x320",
         "--missing", "absent", "--fold", "0/10", "--minutes", f"{plan.minutes:g}", "--seed", str(seed),
     )  # fmt: skip
     figures["evaluation"] = steps.run("evaluate", "evaluate", "run", "--pictures", "worst")
