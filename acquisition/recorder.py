@@ -241,7 +241,7 @@ class _CameraTrack:
         self._thread.join()
         try:
             self._encoder.close()
-        except OSError as error:
+        except Exception as error:  # the other cameras' files are still to be ended
             self.error = self.error or _words(error)
         self._table.close()
 
@@ -258,9 +258,9 @@ class _CameraTrack:
                 if time.monotonic_ns() - synced_ns > _SECOND_NS:
                     synced_ns = time.monotonic_ns()
                     self._table.sync()
-            except OSError as error:
+            except Exception as error:  # an encoder's too: whatever it is, this camera's recording ends here
                 self.error = _words(error)
 
 
-def _words(error: OSError) -> str:
-    return error.strerror or str(error)
+def _words(error: Exception) -> str:
+    return getattr(error, "strerror", None) or str(error) or type(error).__name__

@@ -17,7 +17,7 @@ from acquisition.frame_stamp import FrameStamp
 from acquisition.frame_table import COLUMNS, FRAME_DTYPE, SUFFIX, read_frame_table, stamp_of
 from acquisition.indexed_video import IndexedVideo
 from acquisition.rig import RigSettings, SyncSettings
-from acquisition.session import read_session
+from acquisition.session import CLEAN_ENDS, read_session
 from acquisition.settings import parse_settings
 from acquisition.synchronise import StampSet, Synchroniser
 
@@ -139,7 +139,7 @@ class Recording:
         table = read_frame_table(path)
         ended = self.session["ended"] or {}
         counted = ended.get("cameras", {}).get(camera, {}).get("recorded")
-        if counted == len(table):
+        if counted == len(table) and ended["how"] in CLEAN_ENDS:
             return table
         decodable = len(self._video(camera))
         if decodable < len(table):

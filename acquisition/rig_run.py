@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import Any
 
 from acquisition.capture import capture, capture_plans
+from acquisition.errors import RigposeError
 from acquisition.rig import RigSettings
 from acquisition.supervise import Process, Supervisor
 from acquisition.trigger import Trigger, trigger_of
@@ -134,6 +135,12 @@ class RigRun:
         return {name: found[name] for name in self.rig.cameras if name in found}
 
     def _all_ready(self) -> bool:
+        for reader in self._readers:
+            if reader.name in self.supervisor.dead:
+                raise RigposeError(
+                    f"process '{reader.name}'", expected="it to be ready before the first pulse",
+                    found=self.supervisor.dead[reader.name], remedy="Mend that and start again",
+                )  # fmt: skip
         cameras = self.cameras()
         return all(cameras.get(name, {}).get("state") == "armed" for name in self.rig.cameras) and all(
             self.supervisor.counters.get(reader.name, {}).get("state") == "ready" for reader in self._readers

@@ -28,6 +28,10 @@ FORMAT = "rigpose session"
 VERSION = 1
 
 
+# How a session ends when nothing went wrong: all that was counted is on the disk.
+CLEAN_ENDS = ("time is over", "interrupted", "stopped", "asked to")
+
+
 class Session:
     """The session being written.
 

@@ -18,6 +18,8 @@ Points = npt.NDArray[np.float64]
 Random = np.random.Generator
 
 LEAST_ROTATION_DEG = 25.0
+# Fresh noise would cost as much as all the rest of a sample.
+_NOISE = np.random.default_rng(0).standard_normal(1 << 20, dtype=np.float32)
 # Rotation spans this many mean gaps between the directions that N labels show.
 GAPS_FILLED = 15
 
@@ -142,8 +144,10 @@ def alter_levels(random: Random, image: Image, augmentation: Augmentation) -> Im
     if blurred:
         altered = cv2.filter2D(altered, -1, _line_kernel(random, augmentation.blur_px))
     if deviation > 0:
-        noise = random.standard_normal(altered.shape, dtype=np.float32) * np.float32(deviation)
-        altered = cv2.add(altered, np.rint(noise).astype(np.int16), dtype=cv2.CV_8U)
+        first = int(random.integers(len(_NOISE) - altered.size))
+        noise = _NOISE[first : first + altered.size].reshape(altered.shape)
+        altered = cv2.scaleAdd(noise, deviation, altered.astype(np.float32))
+        altered = cv2.convertScaleAbs(np.maximum(altered, 0.0, out=altered))
     return np.asarray(altered, np.uint8)
 
 

@@ -8,6 +8,7 @@ from collections.abc import Generator
 from dataclasses import dataclass
 from enum import IntEnum
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -77,6 +78,7 @@ class TrainingSet:
         self._mirror = mirror
         self._unlabelled = Known.ABSENT if missing_is_absent else Known.UNKNOWN
         self._seed = seed
+        self._shuffled: tuple[int, npt.NDArray[np.intp]] | None = None
         sizes = {name: store.sizes_px[name] for name in labels.images}
         fits = {size: ImageTransform.fit(size, input_wh) for size in set(sizes.values())}
         self._to_network = [fits[sizes[name]] for name in labels.images]
@@ -101,7 +103,7 @@ class TrainingSet:
     def sample(self, number: int) -> tuple[Image, npt.NDArray[np.float64], npt.NDArray[np.uint8]]:
         """Sample `number`: crop uint8 (S, S, 3), points (K, 2) px of the crop, known (K,)."""
         epoch, position = divmod(number, len(self._labels))
-        row = int(np.random.default_rng([self._seed, 1, epoch]).permutation(len(self._labels))[position])
+        row = int(self._order(epoch)[position])
         random = np.random.default_rng([self._seed, 2, number])
         image = self._store[self._labels.images[row]]
         points = self._labels.points[row]
@@ -128,8 +130,14 @@ class TrainingSet:
         known[covered] = Known.UNKNOWN
         placed[~labelled] = 0.0
         if crop.ndim == 2:
-            crop = np.repeat(crop[..., None], 3, axis=2)
+            crop = np.asarray(cv2.cvtColor(crop, cv2.COLOR_GRAY2RGB), np.uint8)
         return crop, placed, known
+
+    def _order(self, epoch: int) -> npt.NDArray[np.intp]:
+        if self._shuffled is None or self._shuffled[0] != epoch:
+            order = np.random.default_rng([self._seed, 1, epoch]).permutation(len(self._labels))
+            self._shuffled = epoch, order
+        return self._shuffled[1]
 
     def batches(self, first_step: int) -> Generator[Batch, None, None]:
         """Batches from `first_step` on, without end, prepared ahead in a thread.

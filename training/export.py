@@ -44,7 +44,7 @@ from deploy.runtimes.onnx import OnnxRuntime
 from deploy.runtimes.table import RuntimeClass
 from training.conversion import NORMALISATION, to_litert, to_onnx
 from training.images import ImageStore
-from training.labels import read_labels
+from training.labels import dataset_hash, read_labels
 from training.networks.table import PoseNetwork
 from training.project import Project
 from training.quantization import quantize_litert
@@ -107,6 +107,12 @@ def export(run_dir: Path, output: Path) -> dict[str, Any]:
     project = Project.open(Path(settings.project))
     split = Split.load(run_dir / "split.json")
     labels = read_labels(project)
+    if settings.dataset_sha256 and dataset_hash(project, labels) != settings.dataset_sha256:
+        raise RigposeError(
+            project.root, expected="the labels and images that the run was trained on",
+            found="others: they were changed since", remedy="Train again, or restore them",
+        )  # fmt: skip
+    labels = labels.in_order(settings.keypoints, project.root)
     split.check(labels, run_dir / "split.json", "train")
     parts = []
     for names, at_most in ((split.train, CALIBRATION_IMAGES_AT_MOST), (split.test, HELD_OUT_IMAGES_AT_MOST)):

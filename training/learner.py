@@ -23,8 +23,9 @@ from training.evaluation import measure, network_predictor
 from training.files import write_bytes
 from training.images import ImageStore
 from training.labels import Labels
-from training.losses import LossSettings, pose_loss
+from training.losses import LossSettings
 from training.networks.table import PoseNetwork, fold_batch_norm
+from training.replicas import Replicas
 from training.run import RunSettings
 
 CHECKPOINT_EVERY_S = 30.0
@@ -111,14 +112,15 @@ class Learner:
         watched_s = 0.0
         stream = samples.batches(step)
         losses: list[float] = []
-        with Progress("training", total=1.0) as bar:
+        replicas = Replicas(self._network, self._recipe.batch, self._recipe.loss)
+        with replicas, Progress("training", total=1.0) as bar:
             bar.advance(self._budget.spent(step, before_s))
             try:
                 while (spent := self._budget.spent(step, before_s + time.monotonic() - started)) < 1.0:
                     asked = time.monotonic()
                     batch = next(stream)
                     waited_s += time.monotonic() - asked
-                    losses.append(self._step(batch, spent, step))
+                    losses.append(self._step(replicas, batch, spent, step))
                     step += 1
                     now_s = before_s + time.monotonic() - started
                     if spent * WATCHES >= len(curve) + 1:
@@ -146,7 +148,7 @@ class Learner:
             "learning_curve": curve,
         }  # fmt: skip
 
-    def _step(self, batch: Batch, spent: float, step: int) -> float:
+    def _step(self, replicas: Replicas, batch: Batch, spent: float, step: int) -> float:
         recipe = self._recipe
         rising = min(1.0, (spent + 1e-3) / recipe.warmup)
         falling = 0.5 * (
@@ -154,22 +156,14 @@ class Learner:
         )
         for group in self._optimiser.param_groups:
             group["lr"] = group["peak"] * rising * (0.01 + 0.99 * falling)
-        self._network.train()
-        images = torch.from_numpy(batch.images).to(self.device)
-        heatmap, offset = self._network(images)
-        points = torch.from_numpy(batch.points).to(self.device)
-        known = torch.from_numpy(batch.known).to(self.device)
-        stride = images.shape[1] // heatmap.shape[2]
-        loss = pose_loss(heatmap, offset, points, known, stride, recipe.loss)
-        self._optimiser.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss = replicas.backward(batch)
         nn.utils.clip_grad_norm_(self._network.parameters(), recipe.clip_norm)
         self._optimiser.step()
         keep = 1 - 1 / (1 + recipe.ema * step)
         with torch.no_grad():
             averages, currents = zip(*self._pairs, strict=True)
             torch._foreach_lerp_(averages, currents, 1 - keep)
-        return float(loss.detach())
+        return loss
 
     def _pair_up(self) -> None:
         """Tensors to average, and their averages: weights and the norms' statistics."""

@@ -71,8 +71,8 @@ def save_run(run_dir: Path, settings: RunSettings, network: PoseNetwork) -> None
     """Write settings and weights, each to a temporary name first."""
     Path(run_dir).mkdir(parents=True, exist_ok=True)
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
-    write_bytes(Path(run_dir) / WEIGHTS_FILE, save(tensors))
     write_json(Path(run_dir) / SETTINGS_FILE, settings.model_dump(mode="json"))
+    write_bytes(Path(run_dir) / WEIGHTS_FILE, save(tensors))  # last: they say that the run is finished
 
 
 def load_settings(run_dir: Path) -> RunSettings:

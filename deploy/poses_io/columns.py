@@ -4,7 +4,7 @@ A plain NumPy archive without pickle, uncompressed, so that any reader of .npy g
 
 | member        | dtype, shape       | what                                                        |
 |---------------|--------------------|-------------------------------------------------------------|
-| about         | str, ()            | JSON: format, version, keypoints, scorer, video, bundle ... |
+| about         | str, ()            | JSON: format, format_version, keypoints, scorer, video, bundle ... |
 | values        | float32, (T, K, 3) | x px, y px, confidence; NaN where there is no frame          |
 | frame         | int64, (T,)        | number of the decoded frame in the video, -1 where none      |
 | index         | int64, (T,)        | index of the frame set                                       |
@@ -32,7 +32,7 @@ VERSION = 1
 
 def save_columns(poses: Poses, path: Path | str) -> None:
     """Write `poses`; the file appears whole or not at all."""
-    about = {**poses.about, "format": FORMAT, "version": VERSION, "keypoints": list(poses.keypoints)}
+    about = {**poses.about, "format": FORMAT, "format_version": VERSION, "keypoints": list(poses.keypoints)}
     with whole_file(Path(path)) as temporary, temporary.open("wb") as stream:
         np.savez(
             stream, about=np.array(json.dumps(about)), values=poses.values, frame=poses.frame,
@@ -63,10 +63,10 @@ def load_columns(path: Path | str) -> Poses:
         raise not_poses(path, f"one that does not read ({error})") from None
     if about.get("format") != FORMAT:
         raise not_poses(path, f"the format {about.get('format')!r}")
-    if about.get("version", 0) > VERSION:
+    if about.get("format_version", 0) > VERSION:
         raise RigposeError(
-            path, expected=f"version {VERSION} of the column file or older", found=str(about["version"]),
-            remedy="Update rigpose here",
+            path, expected=f"version {VERSION} of the column file or older",
+            found=str(about["format_version"]), remedy="Update rigpose here",
         )  # fmt: skip
     names = tuple(str(name) for name in about.pop("keypoints"))
     try:

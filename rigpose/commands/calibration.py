@@ -7,6 +7,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from acquisition.errors import RigposeError
 from rigpose.commands.options import Measured, Output
 
 
@@ -115,14 +116,21 @@ def triangulate(
     from calibration.triangulation import TriangulationSettings
     from deploy.offline_3d import triangulate_files
 
+    for option, value in (("--noise-px", noise_px), ("--min-confidence", min_confidence)):
+        if value <= 0:
+            raise RigposeError(
+                option, expected="a number above 0", found=f"{value:g}", remedy="Leave it out for the default"
+            )
     settings = TriangulationSettings(noise_px=noise_px, min_confidence=min_confidence)
     figures = triangulate_files(calibration, poses, output, settings)
     console = Console(quiet=is_quiet(), highlight=False)
     for camera, file in figures["files"].items():
         console.print(f"{camera}: {file}", markup=False)
+    median_px = figures["reprojection_median_px"]
     console.print(
         f"{figures['points']} of {figures['possible']} points in {figures['frame_sets']} frame sets, "
-        f"reprojection {figures['reprojection_median_px']:.2f} px (median); {figures['output']}",
+        + ("" if median_px is None else f"reprojection {median_px:.2f} px (median); ")
+        + figures["output"],
         markup=False,
     )
     return figures

@@ -17,13 +17,15 @@ from cyclopts import Parameter
 Measured = dict[str, Any]
 
 Output = Annotated[Path, Parameter(name=["--output", "-o"], help="Where the result is written.")]
-Seed = Annotated[int, Parameter(help="Seed of everything random; the same seed, the same result.")]
+Seed = Annotated[int, Parameter(help="Seed of everything random.")]
 Device = Annotated[str, Parameter(help="Where to compute: cpu, cuda, cuda:1, or auto.")]
 Network = Annotated[str, Parameter(help="Network by name, for instance mobilenetv2-0.35.")]
-Init = Annotated[str, Parameter(help="Weights to begin with: a FILE, imagenet, or none.")]
+Init = Annotated[
+    str, Parameter(help="Weights to begin with: a FILE (a run's weights, a TFLite classifier), or none.")
+]
 Minutes = Annotated[float | None, Parameter(help="A budget of time in minutes.")]
 Epochs = Annotated[int | None, Parameter(help="Passes over the training frames.")]
-Precision = Annotated[Literal["fp32", "fp16", "int8", "auto"], Parameter(help="Precision of the network.")]
+Precision = Annotated[Literal["fp32", "int8", "auto"], Parameter(help="Precision of the network.")]
 Runtime = Annotated[
-    Literal["litert", "onnx", "tensorrt", "auto"], Parameter(help="What runs the network on this machine.")
+    Literal["litert", "onnx", "auto"], Parameter(help="What runs the network on this machine.")
 ]

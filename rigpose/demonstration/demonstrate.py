@@ -29,6 +29,13 @@ from training.project import Project
 
 RATE_HZ = 30.0
 LIVE_RATE_HZ = 33.0
+TASK, SCORER = "mouse", "annotator"
+MARK = "demo.txt"
+WRITTEN = (
+    MARK, "scenes", "boards", "training", "held-out", "calibration.toml", "calibration.json",
+    "calibration.html", "run", "worst", "mouse.bundle", "poses", "held-out-3d.csv", "held-out-3d.csv.json",
+    "stream.npz", "live.json", "figures", "figures.json", "report.html",
+)  # fmt: skip
 LOSS_RATE, IGNORED_RATE = 0.01, 0.005
 # A complete set leaves at once; one that lacks a frame waits until the cause is known, also where the
 # machine has other things to do.
@@ -150,14 +157,21 @@ def _fresh(output: Path) -> Path:
     """The output folder, emptied if an earlier demo left it."""
     output = output.resolve()
     if output.exists() and any(output.iterdir()):
-        if not (output / "scenes").is_dir():
+        theirs = sorted(path.name for path in output.iterdir() if not _of_the_demo(path.name))
+        if theirs or not (output / MARK).is_file():
             raise RigposeError(
-                output, expected="an empty folder, or one of an earlier demo", found="other files",
-                remedy="Give another folder with -o",
+                output, expected="an empty folder, or nothing but an earlier demo",
+                found=f"'{(theirs or sorted(path.name for path in output.iterdir()))[0]}'",
+                remedy="Move it away, or give another folder with -o",
             )  # fmt: skip
         shutil.rmtree(output)
     output.mkdir(parents=True, exist_ok=True)
+    (output / MARK).write_text("rigpose demo writes here, and clears this folder when it runs again.\n")
     return output
+
+
+def _of_the_demo(name: str) -> bool:
+    return name in WRITTEN or name.startswith(f"{TASK}-{SCORER}-")
 
 
 def _scenes(output: Path, seed: int, plan: Plan) -> dict[str, Path]:
@@ -180,7 +194,7 @@ def _labelled_project(output: Path, steps: Steps, scenes: dict[str, Path], plan:
     truth = Truth.load(scenes["training"])
     with steps.timed("label", f"{plan.labelled_sets} frame sets of 'training', the visible points"):
         project = Project.create(
-            output, task="mouse", scorer="annotator", keypoints=truth.keypoint_names, skeleton=truth.skeleton,
+            output, task=TASK, scorer=SCORER, keypoints=truth.keypoint_names, skeleton=truth.skeleton,
             symmetric_pairs=truth.symmetric_pairs,
         )  # fmt: skip
         label_recording(project, output / "training", truth, plan.labelled_sets)

@@ -63,9 +63,10 @@ def test_the_demo_holds_every_bound(tmp_path: Path) -> None:
 
 
 def test_a_folder_with_other_files_is_left_alone(tmp_path: Path) -> None:
-    (tmp_path / "demo").mkdir()
+    (tmp_path / "demo" / "scenes").mkdir(parents=True)
+    (tmp_path / "demo" / "demo.txt").write_text("of an earlier demo")
     (tmp_path / "demo" / "thesis.txt").write_text("years of work")
     code, errors = run_demo(tmp_path)
     assert code == 2
-    assert "thesis" not in errors
+    assert "thesis.txt" in errors
     assert (tmp_path / "demo" / "thesis.txt").read_text() == "years of work"

@@ -86,10 +86,10 @@ def test_a_killed_training_goes_on_where_it_was(run, project, tmp_path, monkeypa
     monkeypatch.setattr(learner, "CHECKPOINT_EVERY_S", -1.0)
     step = learner.Learner._step
 
-    def dies(self, batch, spent, number):
+    def dies(self, replicas, batch, spent, number):
         if number == 2:
             raise Killed
-        return step(self, batch, spent, number)
+        return step(self, replicas, batch, spent, number)
 
     monkeypatch.setattr(learner.Learner, "_step", dies)
     with pytest.raises(Killed):
