@@ -41,8 +41,8 @@ def test_held_out_frames_are_found_within_four_pixels(data_dir, weights_dir, tmp
             f"{row['seconds']:.0f} s {row['held_out_mean_px']:.2f}" for row in trained["learning_curve"]
         )
         print(
-            f"\nopenfield, fold 0 of 5, {trained['held_out_images']} frames: mean {report['mean_px']:.2f} px, "
-            f"median {report['median_px']:.2f}, RMSE {report['rmse_px']:.2f}; {trained['steps']} steps in "
+            f"\nopenfield, fold 0 of 5, {trained['held_out_images']} frames: "
+            f"mean {report['mean_px']:.2f} px, median {report['median_px']:.2f}, RMSE {report['rmse_px']:.2f}; {trained['steps']} steps in "
             f"{trained['seconds']:.0f} s (mean px on the way: {curve})"
         )
     assert report["mean_px"] < 4.0
