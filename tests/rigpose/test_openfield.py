@@ -40,12 +40,6 @@ def exported(run: Path) -> dict[str, Any]:
     return figures
 
 
-def test_the_project_opens_as_it_is(data_dir: Path) -> None:
-    opened = rigpose.open(data_dir / PROJECT)
-    assert opened["images"] == 116
-    assert opened["keypoints"] == ["snout", "leftear", "rightear", "tailbase"]
-
-
 def test_the_held_out_error_is_that_of_a_working_network(run: Path) -> None:
     measured = rigpose.evaluate(run)
     assert measured["all"]["mean_px"] < 4.0
