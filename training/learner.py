@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from acquisition.errors import RigposeError
 from acquisition.progress import Progress
 from training.checkpoint import Checkpoint, write_checkpoint
 from training.dataset import Batch, TrainingSet
@@ -157,6 +158,11 @@ class Learner:
         for group in self._optimiser.param_groups:
             group["lr"] = group["peak"] * rising * (0.01 + 0.99 * falling)
         loss = replicas.backward(batch)
+        if not math.isfinite(loss):
+            raise RigposeError(
+                f"step {step} of the training", expected="a finite loss", found=str(loss),
+                remedy="Train again with another --seed; the labels may hold a gross error",
+            )  # fmt: skip
         nn.utils.clip_grad_norm_(self._network.parameters(), recipe.clip_norm)
         self._optimiser.step()
         keep = 1 - 1 / (1 + recipe.ema * step)
