@@ -89,7 +89,12 @@ def write_report(
                 "3D, every point that was sent. The last bin holds the rest.",
                 pictures.error_histograms(
                     [
-                        ("2D, int8 network, full frame", np.linalg.norm(found.errors_px, axis=1), 1.5, "px"),
+                        (
+                            "2D, int8 network, full frame",
+                            np.linalg.norm(found.errors_px, axis=1),
+                            1.5,
+                            "px",
+                        ),
                         ("3D, live", found.errors_mm.ravel(), 1.8, "mm"),
                     ]
                 ),

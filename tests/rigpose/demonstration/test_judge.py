@@ -41,6 +41,17 @@ def calibrated(truth: Truth, rotation: np.ndarray, translation: np.ndarray) -> C
     return CalibratedRig(tuple(cameras))
 
 
+def test_a_gross_error_is_counted_by_itself_and_a_bias_is_seen() -> None:
+    random = np.random.default_rng(3)
+    errors = random.normal(0.0, 1.0, (4000, 2)) + (0.2, -0.1)
+    errors[7] = (300.0, -100.0)
+    figures = judge.summary_2d(errors)
+    assert figures["bias_x_px"] == pytest.approx(0.2, abs=0.06)
+    assert figures["bias_y_px"] == pytest.approx(-0.1, abs=0.06)
+    assert figures["gross_share"] == pytest.approx(1 / 4000)
+    assert figures["abs_bias_y_px"] == -figures["bias_y_px"]
+
+
 def test_the_worlds_are_joined_by_the_cameras_alone(truth: Truth) -> None:
     rotation = cv2.Rodrigues(np.array([0.3, -1.1, 0.5]))[0]
     translation = np.array([120.0, -40.0, 900.0])
