@@ -43,7 +43,7 @@ def calibrated(truth: Truth, rotation: np.ndarray, translation: np.ndarray) -> C
 
 def test_a_gross_error_is_counted_by_itself_and_a_bias_is_seen() -> None:
     random = np.random.default_rng(3)
-    errors = random.normal(0.0, 1.0, (4000, 2)) + (0.2, -0.1)
+    errors = random.normal((0.2, -0.1), 1.0, (4000, 2))
     errors[7] = (300.0, -100.0)
     figures = judge.summary_2d(errors)
     assert figures["bias_x_px"] == pytest.approx(0.2, abs=0.06)
