@@ -69,7 +69,7 @@ class Plan:
 
 
 SHORT = Plan(
-    boards_s=8, training_s=4, held_out_s=3, live_s=5, labelled_sets=40, judged_sets=15, minutes=0.5,
+    boards_s=8, training_s=4, held_out_s=3, live_s=5, labelled_sets=40, judged_sets=15, minutes=0.75,
     judge_accuracy=False,
 )  # fmt: skip
 

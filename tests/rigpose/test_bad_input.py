@@ -79,7 +79,8 @@ def refused(folder: Path, words: Sequence[object], *says: str) -> None:
     ],
 )
 def test_a_missing_file(tmp_path: Path, words: list[str]) -> None:
-    refused(tmp_path, words, next(word for word in words if word.startswith("no")))
+    missing = [word for word in words if word.startswith("no")]
+    refused(tmp_path, words, missing[-1] if words[0] == "calibrate" else missing[0])  # the board comes first
 
 
 def test_a_yaml_key_that_does_not_exist(tmp_path: Path, rig_file: Path) -> None:

@@ -101,7 +101,7 @@ def test_squares_are_whole_texels(board: BoardSettings) -> None:
 
 @pytest.mark.parametrize("seed", range(3))
 def test_it_is_shown_to_all_and_returns_to_its_start(seed: int) -> None:
-    views = place_cameras(4, (640, 480), 1, 0)
+    views = place_cameras(4, (640, 480), 1)
     board = WavedBoard(CharucoSettings(), views, seed, 20.0)
     around = np.array([-1e-3, 0.0, 1e-3])
     assert board.pose(around + 20.0)[1] == pytest.approx(board.pose(around)[1], abs=1e-6)

@@ -45,7 +45,7 @@ def test_behind_the_camera_is_nowhere() -> None:
 
 @pytest.mark.parametrize("camera_seed", range(6))
 def test_every_camera_sees_the_whole_arena_from_a_place_of_its_own(camera_seed: int) -> None:
-    views = place_cameras(4, (640, 480), camera_seed, 0)
+    views = place_cameras(4, (640, 480), camera_seed)
     corners = np.array([[x, y, z] for x in (-200, 200) for y in (-200, 200) for z in (0, 25)], float)
     for view in views:
         pixels = view.project(corners)
@@ -62,11 +62,12 @@ def test_every_camera_sees_the_whole_arena_from_a_place_of_its_own(camera_seed: 
     assert len({view.lens for view in views}) == 4
 
 
-def test_lighting_follows_the_scene_and_lenses_the_rig() -> None:
-    one, other = (place_cameras(4, (640, 480), 1, seed)[2] for seed in (5, 6))
-    assert one.lens == other.lens
-    assert np.array_equal(one.rotation, other.rotation)
+def test_lamps_and_lenses_are_the_rigs_and_each_camera_has_its_own() -> None:
+    one, same, other = (place_cameras(4, (640, 480), seed)[2] for seed in (5, 5, 6))
+    assert one.lens == same.lens != other.lens
+    assert np.array_equal(one.light, same.light)
     assert not np.array_equal(one.light, other.light)
+    assert not np.array_equal(one.light, place_cameras(4, (640, 480), 5)[1].light)
 
 
 def test_names_sort_in_rig_order() -> None:

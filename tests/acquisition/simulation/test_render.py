@@ -9,7 +9,7 @@ from acquisition.simulation import render
 from acquisition.simulation.viewpoints import place_cameras
 from tests.acquisition.simulation.drawing import centroid_of_black
 
-VIEW = place_cameras(4, (640, 480), 1, 0)[1]
+VIEW = place_cameras(4, (640, 480), 1)[1]
 BALL = np.tile(3.0 * np.eye(3), (8, 1, 1))
 
 

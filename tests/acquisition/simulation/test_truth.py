@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import acquisition.simulation.studio as studio_module
 from acquisition.errors import RigposeError
 from acquisition.simulation import render
 from acquisition.simulation.animal import KEYPOINT_NAMES, PART_NAMES
@@ -37,7 +38,10 @@ def test_ears_are_drawn_where_the_truth_says(part: str) -> None:
     assert np.abs(errors).max() < 0.15
 
 
-def test_visible_points_lie_on_the_animal_and_its_ends_on_its_outline() -> None:
+def test_visible_points_lie_on_the_animal_and_its_ends_on_its_outline(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(studio_module, "_FUR_ALBEDO", 0.2)  # black, to be told from its shadow
     truth = _truth()
     for camera in ("cam_0", "cam_3"):
         studio = Studio(truth.scene, camera)
