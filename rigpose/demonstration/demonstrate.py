@@ -110,6 +110,7 @@ def demonstrate(output: Path, seed: int, plan: Plan, console: Console) -> tuple[
     live = steps.run(
         "live", "live", "scenes/live/rig.yaml", "--model", "mouse.bundle",
         "--calibration", "calibration.toml", "--seconds", f"{plan.live_s:g}", "--poses", "stream.npz",
+        "--threads", "2",
     )  # fmt: skip
     (output / "live.json").write_text(json.dumps(live) + "\n")
 
