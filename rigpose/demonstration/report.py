@@ -35,7 +35,7 @@ STAGES = (
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """What the pages shows beside the figures.
+    """What the page shows beside the figures.
 
     Attributes
     ----------
@@ -147,7 +147,7 @@ def _rig(found: Findings, bones: list[tuple[int, int]]) -> bytes:
     rotations = np.array([camera["rotation"] for camera in cameras.values()])
     centres = np.array([-camera["rotation"].T @ camera["translation_mm"] for camera in cameras.values()])
     true = np.array([found.live.points_3d(int(index)) for index in found.indices])
-    middle = found.live.keypoint_names.index("spine") if "spine" in found.live.keypoint_names else 0
+    middle = found.live.keypoint_names.index("mid_back")
     return pictures.rig_and_path(
         centres, rotations[:, 2], list(cameras), found.points_mm[:, middle], true[:, middle], true[-1], bones
     )
