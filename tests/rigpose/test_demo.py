@@ -41,7 +41,7 @@ def check_page(folder: Path) -> None:
 
 # What depends on what else the machine does (the training has a budget of time, live has deadlines) may miss
 # the demo's own bound here by this much; everything else must hold as the demo says.
-ALLOWED = {"mean signed error": 0.3, "complete sets received": 0.95, "frame sets a second": 28.0}
+ALLOWED = {"mean signed error": 0.3, "complete sets received": 0.9, "frame sets a second": 27.0}
 
 
 def check(folder: Path, code: int, errors: str) -> dict[str, Any]:
