@@ -21,6 +21,7 @@ import numpy.typing as npt
 
 from acquisition.errors import RigposeError
 from training.files import write_bytes
+from training.origins import Origin, read_notes
 from training.project import LABELED_DATA, Project
 
 H5_KEY = "df_with_missing"
@@ -28,6 +29,7 @@ H5_KEY = "df_with_missing"
 SAME_WITHIN_PX = 1e-3
 
 Points = npt.NDArray[np.float64]
+Flags = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -42,11 +44,19 @@ class Labels:
         Names, K of them.
     points:
         float64 (N, K, 2) px of the image; NaN where there is no label.
+    reprojected:
+        bool (N, K): placed from the other cameras' views. They train, but an error against them would
+        measure the calibration too. None given: none are.
     """
 
     images: tuple[str, ...]
     keypoints: tuple[str, ...]
     points: Points
+    reprojected: Flags = None  # type: ignore[assignment]
+
+    def __post_init__(self) -> None:
+        if self.reprojected is None:
+            object.__setattr__(self, "reprojected", np.zeros(self.points.shape[:2], np.bool_))
 
     def __len__(self) -> int:
         return len(self.images)
@@ -55,7 +65,8 @@ class Labels:
         """The labels of these images, in this order. Raises `KeyError` for one that is not there."""
         row = {name: index for index, name in enumerate(self.images)}
         chosen = tuple(images)
-        return Labels(chosen, self.keypoints, self.points[[row[name] for name in chosen]])
+        rows = [row[name] for name in chosen]
+        return Labels(chosen, self.keypoints, self.points[rows], self.reprojected[rows])
 
     def in_order(self, keypoints: Sequence[str], whose: object) -> Labels:
         """The labels of these keypoints, in this order. Raises `RigposeError` if one is not there."""
@@ -65,11 +76,13 @@ class Labels:
                 found=f"no keypoint '{missing[0]}'", remedy="Measure on a project with the same keypoints",
             )  # fmt: skip
         columns = [self.keypoints.index(name) for name in keypoints]
-        return Labels(self.images, tuple(keypoints), self.points[:, columns])
+        return Labels(self.images, tuple(keypoints), self.points[:, columns], self.reprojected[:, columns])
 
 
 def read_labels(project: Project, folders: Sequence[str] | None = None) -> Labels:
     """All labels of a project (of some folders), images without any label left out.
+
+    A point that its note calls unreviewed is left out, unless it has been moved since.
 
     Raises
     ------
@@ -87,11 +100,14 @@ def read_labels(project: Project, folders: Sequence[str] | None = None) -> Label
         folders = sorted(entry.name for entry in base.iterdir() if entry.is_dir()) if base.is_dir() else []
     images: list[str] = []
     points: list[Points] = [np.empty((0, len(project.keypoints), 2))]
+    reprojected: list[Flags] = [np.empty((0, len(project.keypoints)), np.bool_)]
     for folder in folders:
         found = read_folder(project, folder)
         if found is not None:
+            found = _with_notes(found, project, folder)
             images.extend(found.images)
             points.append(found.points)
+            reprojected.append(found.reprojected)
     stacked = np.concatenate(points)
     labelled = np.isfinite(stacked).all(axis=2).sum(axis=1) > 0
     if not labelled.any():
@@ -101,7 +117,7 @@ def read_labels(project: Project, folders: Sequence[str] | None = None) -> Label
             remedy="Label some frames first",
         )  # fmt: skip
     kept = tuple(name for name, keep in zip(images, labelled, strict=True) if keep)
-    return Labels(kept, project.keypoints, stacked[labelled])
+    return Labels(kept, project.keypoints, stacked[labelled], np.concatenate(reprojected)[labelled])
 
 
 def read_folder(project: Project, folder: str) -> Labels | None:
@@ -257,6 +273,23 @@ def _arranged(table: _Table, project: Project, folder: str, path: Path) -> Label
         twice = next(name for name in images if images.count(name) > 1)
         raise RigposeError(path, expected="each image once", found=f"{twice} twice", remedy="Remove one row")
     return Labels(tuple(images), project.keypoints, points)
+
+
+def _with_notes(labels: Labels, project: Project, folder: str) -> Labels:
+    """The labels of a folder with what its notes say of them."""
+    notes = read_notes(project, folder)
+    points, reprojected = labels.points.copy(), labels.reprojected.copy()
+    for row, image in enumerate(labels.images):
+        for keypoint, note in notes.get(image.rsplit("/", 1)[1], {}).items():
+            if keypoint not in labels.keypoints:
+                continue
+            at = row, labels.keypoints.index(keypoint)
+            if note.origin is Origin.UNREVIEWED:
+                if np.allclose(points[at], note.at_px or (), rtol=0, atol=SAME_WITHIN_PX):
+                    points[at] = np.nan
+            elif note.origin is Origin.REPROJECTED:
+                reprojected[at] = bool(np.isfinite(points[at]).all())
+    return Labels(labels.images, labels.keypoints, points, reprojected)
 
 
 def _refuse_difference(in_csv: Labels, in_h5: Labels, place: Path) -> None:
