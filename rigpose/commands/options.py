@@ -29,3 +29,6 @@ Precision = Annotated[Literal["fp32", "int8", "auto"], Parameter(help="Precision
 Runtime = Annotated[
     Literal["litert", "onnx", "auto"], Parameter(help="What runs the network on this machine.")
 ]
+SplitFile = Annotated[
+    Path | None, Parameter(help="A split: JSON with name, train and test (see split.json).")
+]

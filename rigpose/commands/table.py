@@ -61,7 +61,7 @@ GROUPS: dict[str, dict[str, Command]] = {
         ),
         "train": Command("rigpose.commands.training:train", "Train a network on a project's labels."),
         "evaluate": Command(
-            "rigpose.commands.training:evaluate",
+            "rigpose.commands.evaluation:evaluate",
             "Measure a trained network on labelled images, keypoint by keypoint.",
         ),
     },

@@ -1,24 +1,30 @@
-"""`rigpose new`, `open`, `train`, `evaluate`: from labelled frames to a measured network."""
+"""`rigpose new`, `open`, `train`: from labelled frames to a network."""
 
 from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from cyclopts import Parameter
 from rich.console import Console
 from rich.table import Table
 
 from acquisition.errors import RigposeError
-from rigpose.commands.options import Device, Epochs, Init, Measured, Minutes, Network, Output, Seed
+from rigpose.commands.error_table import print_errors
+from rigpose.commands.options import (
+    Device,
+    Epochs,
+    Init,
+    Measured,
+    Minutes,
+    Network,
+    Output,
+    Seed,
+    SplitFile,
+)
 
 if TYPE_CHECKING:
     from training.splits import Split
-
-SplitFile = Annotated[
-    Path | None, Parameter(help="A split: JSON with name, train and test (see split.json).")
-]
 
 
 def new(name: str, /, *, keypoints: str, scorer: str = "me", folder: Path = Path()) -> Measured:
@@ -164,56 +170,9 @@ def train(
     steps, seconds, images = measured["steps"], measured["seconds"], measured["images"]
     print(f"{steps} steps of {network} in {seconds:.0f} s on {images} images")
     if "held_out" in measured:
-        _print_errors(f"held out: {measured['split']}", {"held_out": measured["held_out"]})
+        print_errors(f"held out: {measured['split']}", {"held_out": measured["held_out"]})
     print(f"Next: rigpose evaluate {output}, or rigpose export {output} -o NAME.bundle")
     return measured
-
-
-def evaluate(
-    run: Path, /, *, project: Path | None = None, split: SplitFile = None,
-    part: Literal["test", "train"] = "test", cutoff: float = 0.5, pictures: Path | None = None,
-) -> Measured:  # fmt: skip
-    """Measure a trained network on labelled images, keypoint by keypoint.
-
-    Errors are in pixels of the full image. `mean` is the mean Euclidean error (DeepLabCut prints it as
-    RMSE), `RMSE` the root of the mean squared one.
-
-    Parameters
-    ----------
-    run:
-        The folder that `rigpose train` wrote.
-    project:
-        Another project to measure on; all of it, unless a split is given.
-    part:
-        Which part of the split.
-    cutoff:
-        Least confidence of the points counted as confident.
-    pictures:
-        A folder for pictures of the images with the largest errors.
-
-    Returns
-    -------
-    dict
-        `all`, `confident` and `keypoints`: mean, RMSE, median, 95th percentile and bias in px.
-
-    Raises
-    ------
-    RigposeError
-        If the run, the project, its labels or an image is missing or damaged.
-
-    Examples
-    --------
-    rigpose evaluate run --pictures worst
-    """
-    from training.evaluation import evaluate as evaluate_run
-
-    report = evaluate_run(run, project=project, split=split, part=part, cutoff=cutoff, pictures=pictures)
-    rows = {name: both["all"] for name, both in report["keypoints"].items()}
-    rows |= {"all": report["all"], f"confidence >= {cutoff:g}": report["confident"]}
-    _print_errors(f"{report['images']} images, {report['part']} part of {report['split']}", rows)
-    if pictures is not None:
-        print(f"Pictures of the largest errors: {pictures}")
-    return report
 
 
 def _described(project: Any) -> Measured:
@@ -264,15 +223,3 @@ def _size(text: str | None) -> tuple[int, int] | None:
             remedy="Give both sides",
         )
     return int(numbers[1]), int(numbers[2])
-
-
-def _print_errors(title: str, rows: dict[str, dict[str, Any]]) -> None:
-    table = Table(title=title)
-    table.add_column("")
-    for heading in ("points", "mean px", "RMSE px", "median px", "95 % px", "bias x px", "bias y px"):
-        table.add_column(heading, justify="right")
-    names = ("mean_px", "rmse_px", "median_px", "p95_px", "bias_x_px", "bias_y_px")
-    for label, row in rows.items():
-        cells = ("-" if row[name] is None else f"{row[name]:.2f}" for name in names)
-        table.add_row(label, str(row["points"]), *cells)
-    Console().print(table)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from training.evaluation import draw, measure
+from training.evaluation.measures import measure
+from training.evaluation.pictures import draw
 
 
 def test_the_figures_are_what_their_names_say():
