@@ -14,17 +14,17 @@ import tempfile
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from acquisition.errors import RigposeError
+from deploy.poses_io.deeplabcut_table import DeepLabCutTable, read_table
+from deploy.poses_io.pandas_h5 import KEY, NotAFrame
 from training.files import write_bytes
 from training.origins import Origin, read_notes
 from training.project import LABELED_DATA, Project
 
-H5_KEY = "df_with_missing"
 # A label's last digits may differ between decimal text and binary; a person's edit never is this small.
 SAME_WITHIN_PX = 1e-3
 
@@ -126,9 +126,9 @@ def read_folder(project: Project, folder: str) -> Labels | None:
     csv_path, h5_path = (place / f"CollectedData_{project.scorer}.{kind}" for kind in ("csv", "h5"))
     found = {}
     if csv_path.is_file():
-        found[csv_path] = _arranged(_parse_csv(csv_path), project, folder, csv_path)
+        found[csv_path] = _arranged(csv_path, project, folder)
     if h5_path.is_file():
-        found[h5_path] = _arranged(_parse_h5(h5_path), project, folder, h5_path)
+        found[h5_path] = _arranged(h5_path, project, folder)
     if not found:
         others = sorted(path.name for path in place.glob("CollectedData_*") if path.suffix in (".csv", ".h5"))
         if others:
@@ -187,82 +187,51 @@ def dataset_hash(project: Project, labels: Labels) -> str:
     return digest.hexdigest()
 
 
-# What a parser returns: scorer names, keypoint names in the file's order, image names, values (N, 2K).
-_Table = tuple[list[str], list[str], list[str], Points]
-
-
-def _parse_csv(path: Path) -> _Table:
+def _read(path: Path) -> DeepLabCutTable:
     try:
-        rows = [row for row in csv.reader(io.StringIO(path.read_text(encoding="utf-8-sig"))) if row]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        return read_table(path)
+    except NotAFrame as error:
         raise _damaged(path, str(error)) from None
-    several = len(rows) > 1 and rows[1][0] == "individuals"
-    if several:
-        raise _several_animals(path)
-    if len(rows) < 3 or [row[0] for row in rows[:3]] != ["scorer", "bodyparts", "coords"]:
-        raise _damaged(path, "no header of scorer, bodyparts, coords")
-    body = rows[3:]
-    index = 3 if body and body[0][0] == LABELED_DATA else 1
-    if not body and len(rows[0]) > 2 and not rows[0][1]:
-        index = 3
-    width = len(rows[0])
-    if any(len(row) != width for row in rows) or (width - index) % 2:
-        raise _damaged(path, "rows of different length")
-    if rows[2][index:] != ["x", "y"] * ((width - index) // 2):
-        raise _damaged(path, "coords that are not x, y, x, y, ...")
+
+
+def _points(table: DeepLabCutTable, path: Path, individual: str = "") -> Points:
+    """(N, K, 2) px of one animal; half a label is none. Stray likelihoods are passed over."""
     try:
-        values = [[float(cell) if cell.strip() else np.nan for cell in row[index:]] for row in body]
-    except ValueError as error:
+        points = table.points(("x", "y"), individual)
+    except NotAFrame as error:
         raise _damaged(path, str(error)) from None
-    names = ["/".join(row[:index]) for row in body]
-    table = np.array(values, dtype=np.float64).reshape(len(body), width - index)
-    return rows[0][index:], rows[1][index::2], names, table
+    if strange := set(table.coords) - {"x", "y", "likelihood"}:
+        raise _damaged(path, f"the coordinate {min(strange)}")
+    points[~np.isfinite(points).all(axis=2)] = np.nan
+    return points
 
 
-def _parse_h5(path: Path) -> _Table:
-    import pandas
-
-    try:
-        frame: Any = pandas.read_hdf(path)
-    except Exception as error:  # PyTables and pandas raise a dozen kinds for a damaged file
-        raise _damaged(path, str(error).splitlines()[0] if str(error) else type(error).__name__) from None
-    levels = list(frame.columns.names)
-    if "individuals" in levels:
-        raise _several_animals(path)
-    if levels != ["scorer", "bodyparts", "coords"]:
-        raise _damaged(path, f"columns of {levels}")
-    columns = [tuple(str(part) for part in column) for column in frame.columns]
-    if [column[2] for column in columns] != ["x", "y"] * (len(columns) // 2):
-        raise _damaged(path, "coords that are not x, y, x, y, ...")
-    names = ["/".join(row) if isinstance(row, tuple) else str(row) for row in frame.index]
-    values = frame.to_numpy(dtype=np.float64)
-    return [column[0] for column in columns], [column[1] for column in columns[::2]], names, values
-
-
-def _arranged(table: _Table, project: Project, folder: str, path: Path) -> Labels:
+def _arranged(path: Path, project: Project, folder: str) -> Labels:
     """A file's table in the order of the project's keypoints, checked against the project."""
-    scorers, keypoints, names, values = table
-    if strange := sorted(set(scorers) - {project.scorer}):
+    table = _read(path)
+    if table.individuals:
+        raise _several_animals(path)
+    if strange := sorted(set(table.scorers) - {project.scorer}):
         raise RigposeError(
             path, expected=f"the project's scorer '{project.scorer}' in its columns", found=f"'{strange[0]}'",
             remedy="DeepLabCut would skip this folder: rename the scorer in the file or in config.yaml",
         )  # fmt: skip
-    if unknown := [name for name in keypoints if name not in project.keypoints]:
+    if unknown := [name for name in table.keypoints() if name not in project.keypoints]:
         raise RigposeError(
             path, expected=f"the project's keypoints {', '.join(project.keypoints)}",
             found=f"the unknown keypoint '{unknown[0]}'", remedy="Rename it, or add it to bodyparts",
         )  # fmt: skip
-    if len(set(keypoints)) != len(keypoints):
-        raise _damaged(path, "a keypoint that stands there twice")
-    points = np.full((len(names), len(project.keypoints), 2), np.nan)
-    if keypoints:
-        columns = [project.keypoints.index(name) for name in keypoints]
-        points[:, columns] = values.reshape(len(names), len(keypoints), 2)
-    points[np.isinf(points)] = np.nan
-    points[~np.isfinite(points).all(axis=2)] = np.nan  # half a label is none
+    points = np.full((len(table.rows), len(project.keypoints), 2), np.nan)
+    columns = [project.keypoints.index(name) for name in table.keypoints()]
+    points[:, columns] = _points(table, path)
+    return Labels(tuple(_images(table.rows, folder, path)), project.keypoints, points)
+
+
+def _images(rows: Sequence[str], folder: str, path: Path) -> list[str]:
+    """Names relative to the project of a folder's rows, whatever stood before the folder."""
     images = []
-    for name in names:
-        parts = name.replace("\\", "/").split("/")
+    for name in rows:
+        parts = name.split("/")
         if len(parts) < 2 or parts[-2] != folder:
             raise RigposeError(
                 path, expected=f"images of the folder '{folder}'", found=name,
@@ -272,7 +241,7 @@ def _arranged(table: _Table, project: Project, folder: str, path: Path) -> Label
     if len(set(images)) != len(images):
         twice = next(name for name in images if images.count(name) > 1)
         raise RigposeError(path, expected="each image once", found=f"{twice} twice", remedy="Remove one row")
-    return Labels(tuple(images), project.keypoints, points)
+    return images
 
 
 def _with_notes(labels: Labels, project: Project, folder: str) -> Labels:
@@ -353,5 +322,5 @@ def _h5_bytes(project: Project, rows: Sequence[tuple[str, ...]], values: Points)
     frame = pandas.DataFrame(values, index=index, columns=columns)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "labels.h5"
-        frame.to_hdf(path, key=H5_KEY, format="fixed", mode="w")
+        frame.to_hdf(path, key=KEY, format="fixed", mode="w")
         return path.read_bytes()

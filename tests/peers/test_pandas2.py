@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from deploy.poses_io.deeplabcut import save_h5
+from deploy.poses_io.deeplabcut import load_deeplabcut, save_h5
 from deploy.poses_io.poses import Poses
 from training.labels import write_labels
 from training.project import Project
@@ -26,6 +26,15 @@ print(json.dumps({
     "values": [[None if value != value else value for value in row] for row in frame.to_numpy().tolist()],
     "one keypoint": [None if value != value else value for value in frame[scorer]["tail"]["x"].tolist()],
 }))
+"""
+WRITE = """
+import sys, pandas
+columns = pandas.MultiIndex.from_product(
+    [["DLC_x"], ["snout", "tail"], ["x", "y", "likelihood"]], names=["scorer", "bodyparts", "coords"]
+)
+for layout in ("fixed", "table"):
+    frame = pandas.DataFrame([[1.5, 2, .5, 4, 5, .25], [None] * 6], columns=columns, dtype=float)
+    frame.to_hdf(f"{sys.argv[1]}/{layout}.h5", key="df_with_missing", format=layout, mode="w")
 """
 
 
@@ -77,3 +86,14 @@ def test_labels_are_read_by_pandas_2(tmp_path: Path, pandas2: Path) -> None:
     said = read_there(pandas2, folder / "CollectedData_me.h5")
     assert said["values"][0][:3] == [1.5, 2.5, 3.5]
     assert said["index"] == ["('labeled-data', 'v', 'img0.png')"]
+
+
+@pytest.mark.long
+@pytest.mark.equipment
+def test_what_pandas_2_writes_is_read(tmp_path: Path, pandas2: Path) -> None:
+    subprocess.run([pandas2, "-I", "-c", WRITE, tmp_path], check=True, timeout=120)
+    for layout in ("fixed", "table"):
+        poses = load_deeplabcut(tmp_path / f"{layout}.h5")
+        assert poses.keypoints == ("snout", "tail")
+        np.testing.assert_array_equal(poses.values[0], [[1.5, 2, 0.5], [4, 5, 0.25]])
+        assert np.isnan(poses.values[1]).all()

@@ -109,7 +109,7 @@ def test_a_keypoint_that_a_file_lacks_has_no_labels(project):
         (NEW.replace("3.3333333333333335,4.0", "3.0"), "different length"),
         (NEW.replace("img1", "img0"), "twice"),
         (NEW.replace("labeled-data,clip,img1", "labeled-data,clop,img1"), "folder 'clip'"),
-        ("scorer,Ada\nindividuals,a\n", "single animal"),
+        ("scorer,Ada\nindividuals,a\nbodyparts,nose\ncoords,x\n", "single animal"),
         ("", "header"),
         ("\x00\xff", "CollectedData"),
     ],
