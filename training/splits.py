@@ -88,7 +88,7 @@ def k_fold(project: Project, labels: Labels, *, folds: int, fold: int, seed: int
             "--fold", expected="K/N with 0 <= K < N and N >= 2", found=f"{fold}/{folds}",
             remedy="Give for instance --fold 0/5",
         )  # fmt: skip
-    instants = [_instant(project, name) for name in labels.images]
+    instants = [instant_of(project, name) for name in labels.images]
     distinct = sorted(set(instants))
     if len(distinct) < folds:
         raise RigposeError(
@@ -103,8 +103,20 @@ def k_fold(project: Project, labels: Labels, *, folds: int, fold: int, seed: int
     return Split(f"fold {fold} of {folds}, seed {seed}", tuple(train), tuple(test))
 
 
-def hold_out_folders(labels: Labels, folders: Sequence[str]) -> Split:
-    """Whole folders (videos) held out. Raises `RigposeError` for a folder without labels."""
+def videos(project: Project, images: Sequence[str]) -> tuple[str, ...]:
+    """The video each image came from: its recording where known (all cameras are one), else its folder."""
+    folders = (name.split("/")[1] for name in images)
+    return tuple(project.recordings.get(folder, folder) for folder in folders)
+
+
+def hold_out_folders(labels: Labels, folders: Sequence[str], project: Project | None = None) -> Split:
+    """Whole folders (videos) held out, with all other views of the same recordings where they are known.
+
+    Raises
+    ------
+    RigposeError
+        For a folder without labels.
+    """
     by_folder = {name: name.split("/")[1] for name in labels.images}
     for folder in folders:
         if folder not in by_folder.values():
@@ -112,7 +124,9 @@ def hold_out_folders(labels: Labels, folders: Sequence[str]) -> Split:
                 f"the folder '{folder}'", expected=f"one of {', '.join(sorted(set(by_folder.values())))}",
                 found="no labels by that name", remedy="Check the name",
             )  # fmt: skip
-    chosen = set(folders)
+    recordings = project.recordings if project is not None else {}
+    held_out = {recordings.get(folder, folder) for folder in folders}
+    chosen = {folder for folder in by_folder.values() if recordings.get(folder, folder) in held_out}
     return Split(
         f"held out {', '.join(sorted(chosen))}",
         tuple(name for name in labels.images if by_folder[name] not in chosen),
@@ -120,12 +134,37 @@ def hold_out_folders(labels: Labels, folders: Sequence[str]) -> Split:
     )
 
 
+def leave_one_video_out(project: Project, labels: Labels) -> dict[str, Split]:
+    """By video, the split that holds out that video and nothing else.
+
+    Raises
+    ------
+    RigposeError
+        If all labels are of one video.
+    """
+    of = videos(project, labels.images)
+    distinct = sorted(set(of))
+    if len(distinct) < 2:
+        raise RigposeError(
+            project.root, expected="labels of several videos, to leave one out", found=f"one, {distinct[0]}",
+            remedy="Give --folds 5 instead, or label frames of another video",
+        )  # fmt: skip
+    return {
+        video: Split(
+            f"left out {video}",
+            tuple(name for name, its in zip(labels.images, of, strict=True) if its != video),
+            tuple(name for name, its in zip(labels.images, of, strict=True) if its == video),
+        )
+        for video in distinct
+    }
+
+
 def everything(labels: Labels) -> Split:
     """All images train; nothing measures."""
     return Split("nothing held out", labels.images, ())
 
 
-def _instant(project: Project, image: str) -> tuple[str, int, str]:
+def instant_of(project: Project, image: str) -> tuple[str, int, str]:
     """The recording and the index in it; a name without a number is an instant of its own."""
     _, folder, file = image.split("/")
     numbers = re.findall(r"\d+", Path(file).stem)

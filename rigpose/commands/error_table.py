@@ -10,9 +10,9 @@ from rich.table import Table
 
 def print_errors(title: str, rows: dict[str, dict[str, Any]]) -> None:
     """Rows by label, each as `training.evaluation.measures.measure` returns them."""
-    table = Table(title=title)
-    table.add_column("")
-    for heading in ("points", "mean px", "RMSE px", "median px", "95 % px", "bias x px", "bias y px"):
+    table = Table(title=f"{title}: errors in px")
+    table.add_column("", overflow="fold")
+    for heading in ("points", "mean", "RMSE", "median", "95 %", "bias x", "bias y"):
         table.add_column(heading, justify="right")
     names = ("mean_px", "rmse_px", "median_px", "p95_px", "bias_x_px", "bias_y_px")
     for label, row in rows.items():

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from acquisition.errors import RigposeError
 from training.labels import Labels
 from training.project import Project
-from training.splits import Split, everything, hold_out_folders, k_fold
+from training.splits import Split, everything, hold_out_folders, k_fold, leave_one_video_out
 
 
 def project_of(root, recordings=None) -> Project:
@@ -60,6 +60,63 @@ def test_neighbours_in_time_stay_together():
     held_out = np.isin(labels.images, split.test)
     borders = np.count_nonzero(np.diff(held_out.astype(int)))
     assert borders <= 8  # four blocks: forty frames dealt out singly would have about sixty-four
+
+
+RECORDINGS = st.lists(
+    st.tuples(st.integers(1, 3), st.lists(st.integers(0, 60), min_size=1, max_size=25, unique=True)),
+    min_size=1, max_size=4,
+)  # fmt: skip
+
+
+def several_views(recordings):
+    """Labels and project of recordings, each by so many cameras, at these instants."""
+    names, of = [], {}
+    for number, (cameras, instants) in enumerate(recordings):
+        for camera in range(cameras):
+            folder = f"day{number}_cam{camera}"
+            of[folder] = f"day{number}"
+            names += [f"{folder}/img{instant:04d}.png" for instant in instants]
+    return labels_of(names), project_of("/p", of)
+
+
+def instant_of(name: str) -> tuple[str, str]:
+    _, folder, file = name.split("/")
+    return folder.split("_")[0], file
+
+
+@given(recordings=RECORDINGS, folds=st.integers(2, 5), seed=st.integers(0, 99))
+def test_no_instant_is_in_both_parts_of_a_fold(recordings, folds, seed):
+    labels, project = several_views(recordings)
+    instants = {instant_of(name) for name in labels.images}
+    if len(instants) < folds:
+        return
+    for fold in range(folds):
+        split = k_fold(project, labels, folds=folds, fold=fold, seed=seed)
+        train, test = ({instant_of(name) for name in part} for part in (split.train, split.test))
+        assert not train & test
+        assert train | test == instants
+
+
+@given(recordings=RECORDINGS)
+def test_a_left_out_video_is_left_out_with_all_its_cameras(recordings):
+    labels, project = several_views(recordings)
+    if len(recordings) < 2:
+        with pytest.raises(RigposeError, match=r"several videos.*--folds"):
+            leave_one_video_out(project, labels)
+        return
+    splits = leave_one_video_out(project, labels)
+    assert list(splits) == sorted(f"day{number}" for number in range(len(recordings)))
+    for video, split in splits.items():
+        assert {instant_of(name)[0] for name in split.test} == {video}
+        assert video not in {instant_of(name)[0] for name in split.train}
+    assert sorted(name for split in splits.values() for name in split.test) == sorted(labels.images)
+
+
+def test_a_folder_is_held_out_with_the_other_views_of_its_recording():
+    labels, project = several_views([(2, [0, 1]), (1, [0])])
+    split = hold_out_folders(labels, ["day0_cam1"], project)
+    assert {name.split("/")[1] for name in split.train} == {"day1_cam0"}
+    assert split.name == "held out day0_cam0, day0_cam1"
 
 
 def test_whole_videos_can_be_held_out():

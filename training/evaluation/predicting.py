@@ -14,6 +14,7 @@ from acquisition.progress import track
 from calibration.image_transform import ImageTransform
 from deploy.decode import decode
 from deploy.preprocess import to_network
+from training.evaluation.pictures import ScoreMaps
 from training.images import read_image
 from training.networks.table import PoseNetwork
 from training.run import RunSettings
@@ -50,3 +51,18 @@ def predict_images(
         some = images[first : first + PREDICTED_AT_ONCE]
         parts.append(predict([read_image(i) if isinstance(i, Path) else i for i in some]))
     return np.concatenate(parts)
+
+
+def network_score_maps(network: PoseNetwork, settings: RunSettings) -> ScoreMaps:
+    """What the trained network sees of whole images, before the best cell is chosen."""
+    device = next(network.parameters()).device
+
+    def see(image: Image) -> tuple[npt.NDArray[np.float32], ImageTransform]:
+        transform = ImageTransform.fit((image.shape[1], image.shape[0]), settings.input_size_px)
+        given = to_network(image, transform, settings.input_size_px)
+        with torch.inference_mode():
+            heatmap, _ = network(torch.from_numpy(given[None]).to(device))
+        probability = torch.sigmoid(heatmap[0]).cpu().numpy().astype(np.float32)
+        return probability, ImageTransform.resize(settings.stride).then(transform.inverse())
+
+    return see
