@@ -95,9 +95,8 @@ def read_labels(project: Project, folders: Sequence[str] | None = None) -> Label
             found=f"{len(project.individuals)} individuals in config.yaml",
             remedy="rigpose trains single-animal projects; track one animal per project",
         )  # fmt: skip
-    base = project.root / LABELED_DATA
     if folders is None:
-        folders = sorted(entry.name for entry in base.iterdir() if entry.is_dir()) if base.is_dir() else []
+        folders = labelled_folders(project)
     images: list[str] = []
     points: list[Points] = [np.empty((0, len(project.keypoints), 2))]
     reprojected: list[Flags] = [np.empty((0, len(project.keypoints)), np.bool_)]
@@ -112,7 +111,7 @@ def read_labels(project: Project, folders: Sequence[str] | None = None) -> Label
     labelled = np.isfinite(stacked).all(axis=2).sum(axis=1) > 0
     if not labelled.any():
         raise RigposeError(
-            base, expected=f"labels in CollectedData_{project.scorer}.csv or .h5",
+            project.root / LABELED_DATA, expected=f"labels in CollectedData_{project.scorer}.csv or .h5",
             found=f"none in {len(folders)} folders" if folders else "no folder of labelled images",
             remedy="Label some frames first",
         )  # fmt: skip
@@ -123,23 +122,70 @@ def read_labels(project: Project, folders: Sequence[str] | None = None) -> Label
 def read_folder(project: Project, folder: str) -> Labels | None:
     """The labels of one folder, None where it holds no label file. Raises `RigposeError`."""
     place = project.root / LABELED_DATA / folder
-    csv_path, h5_path = (place / f"CollectedData_{project.scorer}.{kind}" for kind in ("csv", "h5"))
-    found = {}
-    if csv_path.is_file():
-        found[csv_path] = _arranged(csv_path, project, folder)
-    if h5_path.is_file():
-        found[h5_path] = _arranged(h5_path, project, folder)
-    if not found:
-        others = sorted(path.name for path in place.glob("CollectedData_*") if path.suffix in (".csv", ".h5"))
-        if others:
-            raise RigposeError(
-                place, expected=f"labels by the project's scorer '{project.scorer}'", found=others[0],
-                remedy="Rename the scorer in the file and its name, or the scorer in config.yaml",
-            )  # fmt: skip
-        return None
+    found = [_arranged(path, project, folder) for path in label_files(project, folder)]
     if len(found) == 2:
-        _refuse_difference(found[csv_path], found[h5_path], place)
-    return next(iter(found.values()))
+        _refuse_difference(found[0], found[1], place)
+    return found[0] if found else None
+
+
+def read_animals(project: Project, folder: str) -> dict[str, Labels]:
+    """The labels of one folder of a project of several animals, by individual; {} where it has none.
+
+    The keypoints are those in the file, in its order: unique ones belong to the individual `single`.
+
+    Raises
+    ------
+    RigposeError
+        If the file does not fit the project, or if the folder's h5 and CSV disagree.
+    """
+    found = []
+    for path in label_files(project, folder):
+        table = _read(path)
+        images = tuple(_images(table.rows, folder, path))
+        found.append(
+            {
+                animal: Labels(images, table.keypoints(animal), _points(table, path, animal))
+                for animal in table.individuals or ("",)
+            }
+        )
+    place = project.root / LABELED_DATA / folder
+    if len(found) == 2:
+        if {a: labels.keypoints for a, labels in found[0].items()} != {
+            a: labels.keypoints for a, labels in found[1].items()
+        }:
+            raise RigposeError(
+                place, expected="the same animals and keypoints in its CSV and its h5", found="others",
+                remedy="Move the file that is out of date out of the folder",
+            )  # fmt: skip
+        for animal, labels in found[0].items():
+            _refuse_difference(labels, found[1][animal], place)
+    return found[0] if found else {}
+
+
+def labelled_folders(project: Project) -> list[str]:
+    """The folders in `labeled-data`, sorted."""
+    base = project.root / LABELED_DATA
+    return sorted(entry.name for entry in base.iterdir() if entry.is_dir()) if base.is_dir() else []
+
+
+def label_files(project: Project, folder: str) -> list[Path]:
+    """A folder's label files, the CSV first, then the h5.
+
+    Raises
+    ------
+    RigposeError
+        If there are none but those of another scorer.
+    """
+    place = project.root / LABELED_DATA / folder
+    paths = [place / f"CollectedData_{project.scorer}.{kind}" for kind in ("csv", "h5")]
+    others = sorted(path.name for path in place.glob("CollectedData_*") if path.suffix in (".csv", ".h5"))
+    found = [path for path in paths if path.is_file()]
+    if others and not found:
+        raise RigposeError(
+            place, expected=f"labels by the project's scorer '{project.scorer}'", found=others[0],
+            remedy="Rename the scorer in the file and its name, or the scorer in config.yaml",
+        )  # fmt: skip
+    return found
 
 
 def write_labels(project: Project, folder: str, image_names: Sequence[str], points: npt.ArrayLike) -> None:

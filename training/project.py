@@ -10,7 +10,7 @@ from __future__ import annotations
 import datetime
 import io
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,8 @@ SIDECAR_FILE = "rigpose.yaml"
 LABELED_DATA = "labeled-data"
 
 Pair = tuple[str, str]
+Crop = tuple[int, int, int, int]
+"""x1, x2, y1, y2 px: columns x1 to x2 - 1, rows y1 to y2 - 1, as in config.yaml."""
 
 
 class Sidecar(Settings):
@@ -183,17 +185,46 @@ class Project:
             The recording that its images come from; folders of several cameras share one.
         """
         (self.root / LABELED_DATA / folder).mkdir(parents=True, exist_ok=True)
-        config = _round_trip((self.root / CONFIG_FILE).read_bytes())
-        videos = config.get("video_sets") or {}
-        if all(_stem(key) != folder for key in videos):
-            width, height = size_px
-            videos[str(self.root / "videos" / f"{folder}.mkv")] = {"crop": f"0, {width}, 0, {height}"}
+        videos = {} if folder in self.videos_by_folder() else {
+            str(self.root / "videos" / f"{folder}.mkv"): (0, size_px[0], 0, size_px[1])
+        }  # fmt: skip
+        return self.enter_videos(videos, {folder: recording} if recording else {})
+
+    def videos_by_folder(self) -> dict[str, list[str]]:
+        """Folder of labelled images -> the videos that `config.yaml` names for it, as written there.
+
+        More than one where two videos have the same name: their images lie in one folder.
+        """
+        found: dict[str, list[str]] = {}
+        for key in read_yaml(self.root / CONFIG_FILE).get("video_sets") or {}:
+            found.setdefault(_stem(key), []).append(str(key))
+        return found
+
+    def enter_videos(self, crops: Mapping[str, Crop], recordings: Mapping[str, str]) -> Project:
+        """Enter videos (path -> crop) in `config.yaml`, in the place of any of the same name.
+
+        Parameters
+        ----------
+        crops:
+            x1, x2, y1, y2 px by path.
+        recordings:
+            Folder of labelled images -> the recording its images come from.
+        """
+        if crops:
+            config = _round_trip((self.root / CONFIG_FILE).read_bytes())
+            videos = config.get("video_sets") or {}
+            replaced = {_stem(video) for video in crops}
+            for key in [key for key in videos if _stem(key) in replaced]:
+                del videos[key]
+            for video, crop in crops.items():
+                videos[video] = {"crop": ", ".join(str(edge) for edge in crop)}
             config["video_sets"] = videos
             write_bytes(self.root / CONFIG_FILE, _dumped(config))
-        if recording and self.recordings.get(folder) != recording:
+        new = {folder: name for folder, name in recordings.items() if self.recordings.get(folder) != name}
+        if new:
             path = self.root / SIDECAR_FILE
             sidecar = (_round_trip(path.read_bytes()) if path.is_file() else None) or {}
-            sidecar.setdefault("recordings", {})[folder] = recording
+            sidecar["recordings"] = {**(sidecar.get("recordings") or {}), **new}
             write_bytes(path, _dumped(sidecar))
         return Project.open(self.root)
 
@@ -221,6 +252,11 @@ def _names(config: dict[str, Any], key: str, whose: Path) -> tuple[str, ...]:
             whose, expected=f"a list of names under '{key}'", found=repr(names)[:60],
             remedy="List the keypoints there",
         )  # fmt: skip
+    if len({str(name) for name in names}) != len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise RigposeError(
+            whose, expected=f"each name under '{key}' once", found=f"'{twice}' twice", remedy="Remove one"
+        )
     return tuple(str(name) for name in names)
 
 

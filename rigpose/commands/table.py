@@ -53,11 +53,15 @@ GROUPS: dict[str, dict[str, Command]] = {
     },
     "Projects, labels, networks": {
         "new": Command(
-            "rigpose.commands.training:new", "Make a project for labels, in DeepLabCut's folder layout."
+            "rigpose.commands.projects:new", "Make a project for labels, in DeepLabCut's folder layout."
         ),
         "open": Command(
-            "rigpose.commands.training:open",
+            "rigpose.commands.projects:open",
             "Open a project, DeepLabCut's included, as it is: what is labelled, what to do next.",
+        ),
+        "add-videos": Command(
+            "rigpose.commands.projects:add_videos",
+            "Take videos, or the videos of recordings, into a project.",
         ),
         "train": Command("rigpose.commands.training:train", "Train a network on a project's labels."),
         "evaluate": Command(

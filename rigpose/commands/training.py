@@ -1,13 +1,10 @@
-"""`rigpose new`, `open`, `train`: from labelled frames to a network."""
+"""`rigpose train`: from labelled frames to a network."""
 
 from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
-
-from rich.console import Console
-from rich.table import Table
+from typing import TYPE_CHECKING, Literal
 
 from acquisition.errors import RigposeError
 from rigpose.commands.error_table import print_errors
@@ -25,97 +22,6 @@ from rigpose.commands.options import (
 
 if TYPE_CHECKING:
     from training.splits import Split
-
-
-def new(name: str, /, *, keypoints: str, scorer: str = "me", folder: Path = Path()) -> Measured:
-    """Make a project for labels, in DeepLabCut's folder layout.
-
-    Parameters
-    ----------
-    name:
-        Of the task; the folder is called NAME-SCORER-DATE.
-    keypoints:
-        Names, separated by commas. Left and right are told apart by those words in the names.
-    scorer:
-        Who labels.
-    folder:
-        Where the project's folder is made.
-
-    Returns
-    -------
-    dict
-        `project`, `keypoints`, `symmetric_pairs`.
-
-    Raises
-    ------
-    RigposeError
-        If the project exists or a name cannot be one.
-
-    Examples
-    --------
-    rigpose new openfield --keypoints snout,leftear,rightear,tailbase --scorer Ada
-    """
-    from training.project import Project
-
-    project = Project.create(
-        folder, task=name, scorer=scorer,
-        keypoints=[part.strip() for part in keypoints.split(",") if part.strip()],
-    )  # fmt: skip
-    print(f"{project.root}\nNext: put labelled frames into labeled-data, then rigpose open {project.root}")
-    return _described(project)
-
-
-def open(project: Path, /) -> Measured:
-    """Open a project, DeepLabCut's included, as it is: what is labelled, what to do next.
-
-    Parameters
-    ----------
-    project:
-        The folder with config.yaml. Nothing in it is changed.
-
-    Returns
-    -------
-    dict
-        `project`, `keypoints`, `symmetric_pairs`, `skeleton`, `images`, `labels` by keypoint,
-        `image_sizes_px`, `animal_px`, `input_size_px` that training would choose.
-
-    Raises
-    ------
-    RigposeError
-        If it is no project, its labels do not fit it, or an image is missing or cut off.
-
-    Examples
-    --------
-    rigpose open openfield-Pranav-2018-10-30
-    """
-    import numpy as np
-
-    from training.images import ImageStore
-    from training.input_size import animal_extent, choose_input_size
-    from training.labels import read_labels
-    from training.project import Project
-
-    opened = Project.open(project)
-    labels = read_labels(opened)
-    store = ImageStore(opened.root, labels.images, cache_at_most_bytes=0)
-    sizes = [store.sizes_px[name] for name in labels.images]
-    labelled = np.isfinite(labels.points).all(axis=2).sum(axis=0)
-    extent = animal_extent(labels.points)
-    measured = _described(opened) | {
-        "images": len(labels),
-        "labels": {name: int(count) for name, count in zip(labels.keypoints, labelled, strict=True)},
-        "image_sizes_px": [list(size) for size in sorted(set(sizes))],
-        "animal_px": round(extent, 1) if np.isfinite(extent) else None,
-        "input_size_px": list(choose_input_size(list(labels.points), sizes)),
-    }
-    table = Table(title=f"{opened.root.name}: {len(labels)} labelled images")
-    table.add_column("keypoint")
-    table.add_column("labels", justify="right")
-    for name, count in measured["labels"].items():
-        table.add_row(name, str(count))
-    Console().print(table)
-    print(f"Next: rigpose train {project} -o run")
-    return measured
 
 
 def train(
@@ -175,14 +81,6 @@ def train(
     return measured
 
 
-def _described(project: Any) -> Measured:
-    return {
-        "project": str(project.root), "keypoints": list(project.keypoints),
-        "symmetric_pairs": [list(pair) for pair in project.symmetric_pairs],
-        "skeleton": [list(bone) for bone in project.skeleton],
-    }  # fmt: skip
-
-
 def _chosen_split(
     project: Path, split: Path | None, fold: str | None, hold_out: list[str] | None, seed: int
 ) -> Path | Split | None:
@@ -202,7 +100,7 @@ def _chosen_split(
     opened = Project.open(project)
     labels = read_labels(opened)
     if hold_out is not None:
-        return hold_out_folders(labels, hold_out)
+        return hold_out_folders(labels, hold_out, opened)
     numbers = re.fullmatch(r"(\d+)/(\d+)", fold or "")
     if numbers is None:
         raise RigposeError(

@@ -1,4 +1,4 @@
-"""`new`, `open`, `train` and `evaluate` as a person calls them."""
+"""`train` and `evaluate` as a person calls them."""
 
 from __future__ import annotations
 
@@ -22,25 +22,6 @@ def run(*words: object) -> int:
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return dot_project(tmp_path_factory.mktemp("project"), count=10).root
-
-
-def test_a_new_project_is_opened_once_it_has_labels(tmp_path: Path, capsys) -> None:
-    assert run("new", "reach", "--keypoints", "hand_l, hand_r", "--scorer", "Ada", "--folder", tmp_path) == 0
-    (made,) = tmp_path.iterdir()
-    assert made.name.startswith("reach-Ada-")
-    assert run("open", made) == 2
-    assert "Label some frames first" in capsys.readouterr().err
-
-
-def test_open_says_what_is_labelled(project: Path, tmp_path: Path, capsys) -> None:
-    before = {path: path.read_bytes() for path in project.rglob("*") if path.is_file()}
-    assert run("open", project, "--json", tmp_path / "x.json") == 0
-    said = json.loads((tmp_path / "x.json").read_text())
-    assert said["labels"] == {"light": 10, "dark": 9}
-    assert said["images"] == 10
-    assert said["image_sizes_px"] == [[96, 64]]
-    assert "rigpose train" in capsys.readouterr().out
-    assert {path: path.read_bytes() for path in project.rglob("*") if path.is_file()} == before
 
 
 def test_train_then_evaluate(project: Path, tmp_path: Path, capsys) -> None:
@@ -77,7 +58,6 @@ def test_train_then_evaluate(project: Path, tmp_path: Path, capsys) -> None:
         (["train", "{project}", "-o", "run", "--init", "no.tflite"], "no such file"),
         (["train", "{project}", "-o", "run", "--split", "no.json"], "readable JSON"),
         (["evaluate", "nowhere"], "rigpose train"),
-        (["open", "nowhere"], "config.yaml"),
         (["new", "../x", "--keypoints", "a"], "letters"),
         (["new", "x", "--keypoints", ","], "at least one name"),
     ],
