@@ -17,6 +17,7 @@ from acquisition.errors import RigposeError
 from training.files import read_json, write_json
 from training.labels import Labels
 from training.project import Project
+from training.shuffles import read_shuffle
 
 BLOCKS_PER_FOLD = 4
 
@@ -43,15 +44,19 @@ class Split:
 
     @classmethod
     def load(cls, path: Path) -> Split:
-        """A stored split. Raises `RigposeError`."""
-        content = read_json(Path(path))
-        try:
-            split = cls(str(content["name"]), tuple(content["train"]), tuple(content["test"]))
-        except (KeyError, TypeError) as error:
-            raise RigposeError(
-                path, expected="a split: name, train and test", found=f"no {error}",
-                remedy="See split.json in a run directory",
-            ) from None  # fmt: skip
+        """A stored split: JSON, or the pickle of one of DeepLabCut's shuffles. Raises `RigposeError`."""
+        path = Path(path)
+        if path.suffix == ".pickle":
+            split = cls(*read_shuffle(path))
+        else:
+            content = read_json(path)
+            try:
+                split = cls(str(content["name"]), tuple(content["train"]), tuple(content["test"]))
+            except (KeyError, TypeError) as error:
+                raise RigposeError(
+                    path, expected="a split: name, train and test", found=f"no {error}",
+                    remedy="See split.json in a run directory",
+                ) from None  # fmt: skip
         both = sorted(set(split.train) & set(split.test))
         if both:
             raise RigposeError(

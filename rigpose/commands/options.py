@@ -30,5 +30,6 @@ Runtime = Annotated[
     Literal["litert", "onnx", "auto"], Parameter(help="What runs the network on this machine.")
 ]
 SplitFile = Annotated[
-    Path | None, Parameter(help="A split: JSON with name, train and test (see split.json).")
+    Path | None,
+    Parameter(help="A split: a JSON such as a run's split.json, or a shuffle's Documentation_data-*.pickle."),
 ]

@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 def train(
     project: Path, /, *, output: Output, network: Network = "mobilenetv2-0.35", init: Init = "none",
     minutes: Minutes = None, epochs: Epochs = None, input_size: str | None = None, stride: Literal[4, 8] = 4,
-    split: SplitFile = None, fold: str | None = None, hold_out: list[str] | None = None,
+    split: SplitFile = None, shuffle: int | None = None, fold: str | None = None,
+    hold_out: list[str] | None = None,
     missing: Literal["ignore", "absent"] = "ignore", seed: Seed = 0, device: Device = "auto",
 ) -> Measured:  # fmt: skip
     """Train a network on a project's labels.
@@ -44,6 +45,8 @@ def train(
         Network pixels per cell of the output; 4 is finer, 8 is faster.
     split:
         A stored split, for instance another run's split.json.
+    shuffle:
+        One of DeepLabCut's shuffles, by its number.
     fold:
         K/N: hold out the K-th of N parts, counted from 0. 0/5 by default.
     hold_out:
@@ -67,7 +70,7 @@ def train(
     """
     from training.trainer import train as train_run
 
-    chosen = _chosen_split(project, split, fold, hold_out, seed)
+    chosen = _chosen_split(project, split, shuffle, fold, hold_out, seed)
     measured = train_run(
         project, output, network=network, init=None if init == "none" else init, minutes=minutes,
         epochs=epochs, input_size=_size(input_size), stride=stride, split=chosen, missing=missing, seed=seed,
@@ -82,22 +85,30 @@ def train(
 
 
 def _chosen_split(
-    project: Path, split: Path | None, fold: str | None, hold_out: list[str] | None, seed: int
+    project: Path,
+    split: Path | None,
+    shuffle: int | None,
+    fold: str | None,
+    hold_out: list[str] | None,
+    seed: int,
 ) -> Path | Split | None:
-    if sum(choice is not None for choice in (split, fold, hold_out)) > 1:
+    if sum(choice is not None for choice in (split, shuffle, fold, hold_out)) > 1:
         raise RigposeError(
-            "--split, --fold and --hold-out", expected="one way to hold images out", found="more than one",
-            remedy="Leave the others out",
+            "--split, --shuffle, --fold and --hold-out", expected="one way to hold images out",
+            found="more than one", remedy="Leave the others out",
         )  # fmt: skip
     if split is not None:
         return split
-    if fold is None and hold_out is None:
+    if shuffle is None and fold is None and hold_out is None:
         return None
     from training.labels import read_labels
     from training.project import Project
+    from training.shuffles import find_shuffle
     from training.splits import hold_out_folders, k_fold
 
     opened = Project.open(project)
+    if shuffle is not None:
+        return find_shuffle(opened, shuffle)
     labels = read_labels(opened)
     if hold_out is not None:
         return hold_out_folders(labels, hold_out, opened)
