@@ -6,17 +6,19 @@ instant; for a lone video it is the frame's number.
 
 from __future__ import annotations
 
+import re
+import tempfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-import av
 import cv2
-import numpy as np
 
 from acquisition.errors import RigposeError
 from acquisition.frame import Image
+from acquisition.video import VideoInfo
 from training.files import write_bytes
 from training.project import LABELED_DATA, Project
+from training.video_frames import VideoFrames
 
 DIGITS = 4
 _FAST_PNG = [cv2.IMWRITE_PNG_COMPRESSION, 1]  # noise hardly compresses: a tenth larger, three times as fast
@@ -30,32 +32,92 @@ def save_images(
     recording: str = "",
     digits: int = DIGITS,
 ) -> list[str]:
-    """Write images as PNG into `labeled-data/<folder>`.
+    """Write images as PNG into `labeled-data/<folder>`; see `save_views`.
 
     Parameters
     ----------
     images:
         (index of the frame set, uint8 (H, W) mono or (H, W, 3) RGB).
-    recording:
-        Where they come from; the folders of one rig's cameras share it.
 
     Returns
     -------
     File names, in the order given.
     """
-    names: list[str] = []
-    for index, image in images:
-        if not names:
-            project.add_labelled_folder(folder, size_px=(image.shape[1], image.shape[0]), recording=recording)
-        done, content = cv2.imencode(".png", image if image.ndim == 2 else image[..., ::-1], _FAST_PNG)
-        assert done
-        names.append(f"img{index:0{digits}d}.png")
-        write_bytes(project.root / LABELED_DATA / folder / names[-1], content.tobytes())
+    instants = ((index, [image]) for index, image in images)
+    return save_views(project, [folder], instants, recording=recording, digits=digits)[0]
+
+
+def save_views(
+    project: Project,
+    folders: Sequence[str],
+    instants: Iterable[tuple[int, Sequence[Image]]],
+    *,
+    videos: Sequence[VideoInfo] | None = None,
+    recording: str = "",
+    digits: int = DIGITS,
+) -> list[list[str]]:
+    """Write the images of several views as PNG, all of them or none; an image that is there is kept.
+
+    Parameters
+    ----------
+    folders:
+        One per view, in labeled-data.
+    instants:
+        (index, one image per view: uint8 (H, W) mono or (H, W, 3) RGB).
+    videos:
+        The files they come from, for config.yaml.
+    recording:
+        The recording they come from; the folders of one rig's cameras share it.
+    digits:
+        Of the index in a name, at least; a folder that has images goes on with as many as they have.
+
+    Returns
+    -------
+    File names per view, in the order given.
+
+    Raises
+    ------
+    RigposeError
+        If the disk is full or cannot be written.
+    """
+    present = [existing_frames(project, folder) for folder in folders]
+    lengths = [max((len(_number(name)) for name in names.values()), default=digits) for names in present]
+    names: list[list[str]] = [[] for _ in folders]
+    sizes: list[tuple[int, int]] = []
+    try:
+        with tempfile.TemporaryDirectory(dir=project.root, prefix=".unfinished-frames-") as staged:
+            for index, images in instants:
+                sizes = sizes or [(image.shape[1], image.shape[0]) for image in images]
+                for view, image in enumerate(images):
+                    name = present[view].get(index)
+                    if name is None:
+                        name = f"img{index:0{lengths[view]}d}.png"
+                        write_bytes(Path(staged) / f"{view}-{name}", _png(image))
+                    names[view].append(name)
+            for view, size_px in enumerate(sizes):
+                _enter(project, folders[view], size_px, recording, videos[view] if videos else None)
+                for name in names[view]:
+                    if (Path(staged) / f"{view}-{name}").exists():
+                        (Path(staged) / f"{view}-{name}").replace(
+                            project.root / LABELED_DATA / folders[view] / name
+                        )
+    except OSError as error:
+        raise RigposeError(
+            project.root, expected="room for the images", found=error.strerror or str(error),
+            remedy="Free some space, then run it again",
+        ) from error  # fmt: skip
     return names
 
 
+def existing_frames(project: Project, folder: str) -> dict[int, str]:
+    """Index -> file name of the images in `labeled-data/<folder>`; names without a number are left out."""
+    place = project.root / LABELED_DATA / folder
+    files = sorted(place.glob("img*.png")) if place.is_dir() else []
+    return {int(number): file.name for file in files if (number := _number(file.name))}
+
+
 def extract_from_video(project: Project, video: Path, frames: Sequence[int]) -> list[str]:
-    """Frames of a video, by their number in decoding order, into `labeled-data/<stem of the video>`.
+    """Frames of a video, by their number, into `labeled-data/<stem of the video>`; see `save_views`.
 
     Raises
     ------
@@ -63,29 +125,44 @@ def extract_from_video(project: Project, video: Path, frames: Sequence[int]) -> 
         If the video cannot be decoded or is shorter than a frame that is wanted.
     """
     wanted = sorted(set(frames))
-    digits = max(DIGITS, len(str(wanted[-1]))) if wanted else DIGITS
-    found: list[tuple[int, Image]] = []
-    try:
-        with av.open(str(video)) as container:
-            stream = container.streams.video[0]
-            stream.thread_type = "AUTO"
-            for number, frame in enumerate(container.decode(stream)):
-                if len(found) == len(wanted):
-                    break
-                if number == wanted[len(found)]:
-                    found.append((number, _picture(frame)))
-    except (av.error.FFmpegError, IndexError) as error:
+    film = VideoFrames(video)
+    if wanted and not 0 <= wanted[0] <= wanted[-1] < len(film):
         raise RigposeError(
-            video, expected="a video that can be decoded", found=str(error), remedy="Check the file"
-        ) from None
-    if len(found) < len(wanted):
-        raise RigposeError(
-            video, expected=f"at least {wanted[-1] + 1} frames", found="fewer",
+            video, expected=f"at least {wanted[-1] + 1} frames", found=f"{len(film)}",
             remedy="Choose frames that the video has",
         )  # fmt: skip
-    return save_images(project, Path(video).stem, found, digits=digits)
+
+    def pictures() -> Iterable[tuple[int, list[Image]]]:
+        for number, picture in zip(wanted, film.images(wanted), strict=True):
+            if picture is None:
+                raise RigposeError(
+                    video, expected=f"frame {number}", found="pictures that do not decode there",
+                    remedy="Choose other frames, or restore the file from a copy",
+                )  # fmt: skip
+            yield number, [picture]
+
+    digits = max(DIGITS, len(str(len(film) - 1)))
+    return save_views(project, [video.stem], pictures(), videos=[film.info], digits=digits)[0]
 
 
-def _picture(frame: av.VideoFrame) -> Image:
-    kind = "gray" if frame.format.name.startswith("gray") else "rgb24"
-    return np.asarray(frame.to_ndarray(format=kind), np.uint8)
+def _enter(
+    project: Project, folder: str, size_px: tuple[int, int], recording: str, video: VideoInfo | None
+) -> None:
+    """Make the folder, and have config.yaml name the video that its images come from."""
+    if video is None or folder in project.videos_by_folder():
+        project.add_labelled_folder(folder, size_px=size_px, recording=recording)
+        return
+    whole = (0, video.width_px, 0, video.height_px)
+    project.enter_videos({str(video.path.resolve()): whole}, {folder: recording} if recording else {})
+    (project.root / LABELED_DATA / folder).mkdir(parents=True, exist_ok=True)
+
+
+def _number(name: str) -> str:
+    found = re.fullmatch(r"img(\d+)\.png", name)
+    return found[1] if found else ""
+
+
+def _png(image: Image) -> bytes:
+    done, content = cv2.imencode(".png", image if image.ndim == 2 else image[..., ::-1], _FAST_PNG)
+    assert done
+    return content.tobytes()

@@ -63,6 +63,9 @@ GROUPS: dict[str, dict[str, Command]] = {
             "rigpose.commands.projects:add_videos",
             "Take videos, or the videos of recordings, into a project.",
         ),
+        "frames": Command(
+            "rigpose.commands.frames:frames", "Choose frames of videos and recordings for labelling."
+        ),
         "train": Command("rigpose.commands.training:train", "Train a network on a project's labels."),
         "evaluate": Command(
             "rigpose.commands.evaluation:evaluate",

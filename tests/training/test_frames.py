@@ -44,7 +44,7 @@ def test_a_frame_that_is_not_there_writes_nothing(project, tmp_path):
 
 def test_a_corrupt_video_is_refused(project, tmp_path):
     (tmp_path / "clip.mkv").write_bytes(b"no video" * 100)
-    with pytest.raises(RigposeError, match="can be decoded"):
+    with pytest.raises(RigposeError, match="cannot be decoded"):
         extract_from_video(project, tmp_path / "clip.mkv", [0])
 
 

@@ -1,0 +1,264 @@
+"""Frames of a video by their number, with no more decoding than they need.
+
+Frame n is the n-th one in the order of display: what DeepLabCut and our frame tables count. The packets are
+listed once, without decoding. Frames that nobody wants are left out wherever the codec permits: whole groups
+of pictures between two key frames, and within a group the pictures that no other one refers to.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+from array import array
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import av
+import av.error
+import numpy as np
+import numpy.typing as npt
+from av.video.reformatter import Interpolation, VideoReformatter
+
+from acquisition.errors import RigposeError
+from acquisition.frame import Image
+from acquisition.video import VideoInfo, open_video
+
+SEEK_BEYOND_PACKETS = 300  # a shorter gap is read through sooner than sought
+
+Numbers = npt.NDArray[np.int64]
+
+
+class VideoFrames:
+    """One video file.
+
+    Parameters
+    ----------
+    path:
+        Of the file.
+
+    Attributes
+    ----------
+    info:
+        Shape, channels and nominal rate.
+    gap:
+        None, or how many frames its header promises that are not there.
+    decoded:
+        Frames that came out of the decoder so far.
+
+    Raises
+    ------
+    RigposeError
+        If the file is missing or cannot be decoded.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = Path(path)
+        if self.path.is_dir():
+            raise RigposeError(
+                path, expected="a video file or a recording", found="a folder that is none",
+                remedy="Give a video, or a folder that 'rigpose record' has written",
+            )  # fmt: skip
+        self.info: VideoInfo = open_video(self.path).info
+        self.decoded = 0
+        self._reformatter = VideoReformatter()
+        self._times, self._keys, self._timed = self._listed()
+        missing = (self.info.frames or 0) - len(self)
+        self.gap = None if missing <= 0 else f"{path}: {missing} frames fewer than its header says"
+
+    def __len__(self) -> int:
+        """Frames in the file."""
+        return len(self._times)
+
+    def images(self, numbers: Sequence[int] | Numbers) -> Iterator[Image | None]:
+        """Whole pictures, uint8 (H, W) mono or (H, W, 3) RGB; see `frames`."""
+        kind = "gray" if self.info.channels == 1 else "rgb24"
+        for frame in self.frames(numbers):
+            yield None if frame is None else np.asarray(frame.to_ndarray(format=kind), np.uint8)
+
+    def small(
+        self,
+        numbers: Sequence[int] | Numbers,
+        width_px: int,
+        *,
+        crop: tuple[int, int, int, int] | None = None,
+        colour: bool = False,
+    ) -> Iterator[Image | None]:
+        """Pictures `width_px` wide, a pixel the mean of its area: uint8 (h, w) or (h, w, 3); see `frames`.
+
+        Of a part of the picture, x1, x2, y1, y2, if `crop` says so. Colours are converted after the size
+        is reduced, so that this costs little beside the decoding.
+        """
+        x1, x2, y1, y2 = crop or (0, self.info.width_px, 0, self.info.height_px)
+        kind = "rgb24" if colour and self.info.channels == 3 else "gray"
+        # The part itself is cut from a picture that is smaller already; rounding is of no account here.
+        scale = width_px / (x2 - x1)
+        width, height = (max(1, round(side * scale)) for side in (self.info.width_px, self.info.height_px))
+        columns = slice(round(x1 * scale), max(round(x2 * scale), round(x1 * scale) + 1))
+        rows = slice(round(y1 * scale), max(round(y2 * scale), round(y1 * scale) + 1))
+        for frame in self.frames(numbers):
+            if frame is None:
+                yield None
+                continue
+            tiny = self._reformatter.reformat(frame, width, height, kind, interpolation=Interpolation.AREA)
+            yield np.asarray(tiny.to_ndarray()[rows, columns], np.uint8)
+
+    def frames(self, numbers: Sequence[int] | Numbers) -> Iterator[Any]:
+        """Decoded `av.VideoFrame`s by number, ascending: one item each, None where one does not decode."""
+        wanted = np.asarray(numbers, np.int64)
+        if len(wanted) and (wanted[0] < 0 or wanted[-1] >= len(self) or (np.diff(wanted) <= 0).any()):
+            raise ValueError(f"numbers of {self.path} that do not ascend from 0 to {len(self) - 1}")
+        given = 0
+        for place, frame in self._by_time(wanted) if self._timed else self._by_counting(wanted):
+            for _ in range(given, place):
+                yield None
+            yield frame
+            given = place + 1
+        for _ in range(given, len(wanted)):
+            yield None
+
+    def _listed(self) -> tuple[Numbers, Numbers, bool]:
+        """Display times of all packets and the places of the key packets, both in the order of decoding.
+
+        The third is whether those times tell the frames apart; where they do not, frames are counted.
+        """
+        times, keys, timed = array("q"), array("q"), True
+        with av.open(str(self.path)) as container:
+            stream = container.streams.video[0]
+            reorders = bool(stream.codec_context.has_b_frames)
+            try:
+                for packet in container.demux(stream):
+                    if not _holds_a_frame(packet):
+                        continue
+                    if packet.is_keyframe:
+                        keys.append(len(times))
+                    timed &= packet.pts is not None
+                    times.append(packet.pts if packet.pts is not None else len(times))
+            except av.error.FFmpegError:
+                pass  # cut off here
+        listed = np.array(times, np.int64)
+        # AVI stamps a packet with its turn, whenever it is shown: the decoder reorders, the times do not
+        timed &= not reorders or bool((np.diff(listed) < 0).any())
+        return listed, np.array(keys, np.int64), timed and len(np.unique(listed)) == len(listed)
+
+    def _by_counting(self, wanted: Numbers) -> Iterator[tuple[int, Any]]:
+        """(place in `wanted`, frame) by decoding everything up to the last one."""
+        place = number = 0
+        with av.open(str(self.path)) as container:
+            stream = container.streams.video[0]
+            stream.thread_type = "AUTO"
+            try:
+                for frame in container.decode(stream):
+                    if place == len(wanted):
+                        return
+                    self.decoded += 1
+                    if number == wanted[place]:
+                        yield place, frame
+                        place += 1
+                    number += 1
+            except av.error.FFmpegError:
+                return  # cut off here
+
+    def _by_time(self, wanted: Numbers) -> Iterator[tuple[int, Any]]:
+        """(place in `wanted`, frame): known by their times, whatever was left out before them."""
+        shown = np.sort(self._times)[wanted]
+        runs, asked = self._runs(shown)
+        place = 0
+        with _Packets(self.path, self._times) as packets:
+            context = packets.stream.codec_context
+            for first, last in runs:
+                for frames in self._decoded_run(context, packets.between(first, last), asked):
+                    for frame in frames:
+                        self.decoded += 1
+                        while place < len(shown) and shown[place] < frame.pts:
+                            place += 1
+                        if place < len(shown) and shown[place] == frame.pts and not frame.is_corrupt:
+                            yield place, frame
+
+    def _runs(self, shown: Numbers) -> tuple[list[tuple[int, int]], npt.NDArray[np.bool_]]:
+        """Which packets the frames at these times need, as (first, last); and which packets hold them."""
+        asked = np.isin(self._times, shown)
+        ends = np.flatnonzero(asked)
+        starts = np.zeros_like(ends)
+        if len(self._keys):
+            before = np.searchsorted(self._times[self._keys], self._times[ends], side="right") - 1
+            starts = np.where(before >= 0, self._keys[np.maximum(before, 0)], 0)
+        steps = np.zeros(len(self) + 1, np.int64)
+        # the first packet always: what made the stream stands there, and decoders mend its faults by that
+        steps[:2] = 1, -1
+        np.add.at(steps, np.minimum(starts, ends), 1)
+        np.add.at(steps, ends + 1, -1)
+        edges = np.flatnonzero(np.diff(np.concatenate([[0], np.cumsum(steps) > 0, [0]])))
+        return [(int(first), int(end) - 1) for first, end in edges.reshape(-1, 2)], asked
+
+    def _decoded_run(
+        self, context: Any, packets: Iterator[tuple[int, Any]], asked: npt.NDArray[np.bool_]
+    ) -> Iterator[list[Any]]:
+        for number, packet in packets:
+            # what no other picture refers to need not be decoded, unless it is asked for
+            context.skip_frame = "DEFAULT" if asked[number] else "NONREF"
+            try:
+                yield context.decode(packet)
+            except av.error.FFmpegError:
+                continue
+        with contextlib.suppress(av.error.FFmpegError):
+            yield context.decode(None)
+        context.flush_buffers()
+
+
+class _Packets:
+    """The packets of a file with their places in the order of decoding, from any place on."""
+
+    def __init__(self, path: Path, times: Numbers) -> None:
+        self._path, self._times = path, times
+        self._open()
+
+    def __enter__(self) -> _Packets:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._container.close()
+
+    def between(self, first: int, last: int) -> Iterator[tuple[int, Any]]:
+        """(place, packet) from `first`, a key packet, to `last`; ends early where the file does."""
+        if first - self._next > SEEK_BEYOND_PACKETS:
+            self._seek(first)
+        while self._next <= last:
+            packet = self._following()
+            if packet is None:
+                return
+            self._next += 1
+            if self._next > first:
+                yield self._next - 1, packet
+
+    def _open(self) -> None:
+        self._container: Any = av.open(str(self._path))
+        self.stream: Any = self._container.streams.video[0]
+        self.stream.thread_type = "AUTO"
+        self._demuxed: Iterator[Any] = self._container.demux(self.stream)
+        self._next = 0
+
+    def _following(self) -> Any:
+        try:
+            return next((packet for packet in self._demuxed if _holds_a_frame(packet)), None)
+        except av.error.FFmpegError:
+            return None
+
+    def _seek(self, first: int) -> None:
+        self._container.seek(int(self._times[first]), stream=self.stream, backward=True)
+        self._demuxed = self._container.demux(self.stream)
+        packet = self._following()
+        found = np.flatnonzero(self._times == packet.pts) if packet is not None else np.empty(0, np.int64)
+        if len(found) == 1 and found[0] <= first:
+            self._next = int(found[0])
+            self._demuxed = itertools.chain([packet], self._demuxed)
+        else:  # the container's index is wrong, or there is none: read through
+            position = self._next
+            self._container.close()
+            self._open()
+            while self._next < position and self._following() is not None:
+                self._next += 1
+
+
+def _holds_a_frame(packet: Any) -> bool:
+    return packet.size > 0 and not packet.is_discard
