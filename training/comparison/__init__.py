@@ -1,0 +1,1 @@
+"""Networks compared on the same splits: k-fold, or one video left out at a time."""
