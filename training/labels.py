@@ -1,16 +1,12 @@
-"""CollectedData files: labels as DeepLabCut, napari and others read and write them.
+"""A project's labels, from the CollectedData files of its folders and back to them.
 
-Both layouts of the CSV (one path column, or three index columns) and of the h5 (PyTables *table* and
-*fixed*) are read. Both files are written: the CSV in the new layout, the h5 in the *fixed* layout,
-because a *table* with two-level columns written by pandas 3 cannot be read by pandas 2.
+Every folder has a CSV and an h5 that say the same, as DeepLabCut, napari and others write them
+(`training.collected_data`); what they do not hold is in `training.origins`.
 """
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import io
-import tempfile
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,8 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from acquisition.errors import RigposeError
-from deploy.poses_io.deeplabcut_table import DeepLabCutTable, read_table
-from deploy.poses_io.pandas_h5 import KEY, NotAFrame
+from training.collected_data import Points, csv_bytes, h5_bytes, read_rows, read_rows_of_animals
 from training.files import write_bytes
 from training.origins import Origin, read_notes
 from training.project import LABELED_DATA, Project
@@ -28,7 +23,6 @@ from training.project import LABELED_DATA, Project
 # A label's last digits may differ between decimal text and binary; a person's edit never is this small.
 SAME_WITHIN_PX = 1e-3
 
-Points = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
 
 
@@ -60,6 +54,11 @@ class Labels:
 
     def __len__(self) -> int:
         return len(self.images)
+
+    @property
+    def seen(self) -> Points:
+        """float64 (N, K, 2): points that were placed by what the image shows; NaN for reprojected ones."""
+        return np.where(self.reprojected[..., None], np.nan, self.points)
 
     def select(self, images: Iterable[str]) -> Labels:
         """The labels of these images, in this order. Raises `KeyError` for one that is not there."""
@@ -122,7 +121,7 @@ def read_labels(project: Project, folders: Sequence[str] | None = None) -> Label
 def read_folder(project: Project, folder: str) -> Labels | None:
     """The labels of one folder, None where it holds no label file. Raises `RigposeError`."""
     place = project.root / LABELED_DATA / folder
-    found = [_arranged(path, project, folder) for path in label_files(project, folder)]
+    found = [_labels_of(path, project, folder) for path in label_files(project, folder)]
     if len(found) == 2:
         _refuse_difference(found[0], found[1], place)
     return found[0] if found else None
@@ -140,14 +139,9 @@ def read_animals(project: Project, folder: str) -> dict[str, Labels]:
     """
     found = []
     for path in label_files(project, folder):
-        table = _read(path)
-        images = tuple(_images(table.rows, folder, path))
-        found.append(
-            {
-                animal: Labels(images, table.keypoints(animal), _points(table, path, animal))
-                for animal in table.individuals or ("",)
-            }
-        )
+        rows, animals = read_rows_of_animals(path)
+        images = tuple(_images(rows, folder, path))
+        found.append({animal: Labels(images, *its) for animal, its in animals.items()})
     place = project.root / LABELED_DATA / folder
     if len(found) == 2:
         if {a: labels.keypoints for a, labels in found[0].items()} != {
@@ -218,8 +212,8 @@ def write_labels(project: Project, folder: str, image_names: Sequence[str], poin
     order = sorted(range(len(image_names)), key=lambda row: image_names[row])
     rows = [(LABELED_DATA, folder, image_names[row]) for row in order]
     values = xy[order].reshape(len(order), -1)
-    csv_content = _csv_bytes(project, rows, values)
-    h5_content = _h5_bytes(project, rows, values)
+    csv_content = csv_bytes(project, rows, values)
+    h5_content = h5_bytes(project, rows, values)
     write_bytes(place / f"CollectedData_{project.scorer}.h5", h5_content)
     write_bytes(place / f"CollectedData_{project.scorer}.csv", csv_content)
 
@@ -233,44 +227,9 @@ def dataset_hash(project: Project, labels: Labels) -> str:
     return digest.hexdigest()
 
 
-def _read(path: Path) -> DeepLabCutTable:
-    try:
-        return read_table(path)
-    except NotAFrame as error:
-        raise _damaged(path, str(error)) from None
-
-
-def _points(table: DeepLabCutTable, path: Path, individual: str = "") -> Points:
-    """(N, K, 2) px of one animal; half a label is none. Stray likelihoods are passed over."""
-    try:
-        points = table.points(("x", "y"), individual)
-    except NotAFrame as error:
-        raise _damaged(path, str(error)) from None
-    if strange := set(table.coords) - {"x", "y", "likelihood"}:
-        raise _damaged(path, f"the coordinate {min(strange)}")
-    points[~np.isfinite(points).all(axis=2)] = np.nan
-    return points
-
-
-def _arranged(path: Path, project: Project, folder: str) -> Labels:
-    """A file's table in the order of the project's keypoints, checked against the project."""
-    table = _read(path)
-    if table.individuals:
-        raise _several_animals(path)
-    if strange := sorted(set(table.scorers) - {project.scorer}):
-        raise RigposeError(
-            path, expected=f"the project's scorer '{project.scorer}' in its columns", found=f"'{strange[0]}'",
-            remedy="DeepLabCut would skip this folder: rename the scorer in the file or in config.yaml",
-        )  # fmt: skip
-    if unknown := [name for name in table.keypoints() if name not in project.keypoints]:
-        raise RigposeError(
-            path, expected=f"the project's keypoints {', '.join(project.keypoints)}",
-            found=f"the unknown keypoint '{unknown[0]}'", remedy="Rename it, or add it to bodyparts",
-        )  # fmt: skip
-    points = np.full((len(table.rows), len(project.keypoints), 2), np.nan)
-    columns = [project.keypoints.index(name) for name in table.keypoints()]
-    points[:, columns] = _points(table, path)
-    return Labels(tuple(_images(table.rows, folder, path)), project.keypoints, points)
+def _labels_of(path: Path, project: Project, folder: str) -> Labels:
+    rows, points = read_rows(project, path)
+    return Labels(tuple(_images(rows, folder, path)), project.keypoints, points)
 
 
 def _images(rows: Sequence[str], folder: str, path: Path) -> list[str]:
@@ -307,66 +266,27 @@ def _with_notes(labels: Labels, project: Project, folder: str) -> Labels:
     return Labels(labels.images, labels.keypoints, points, reprojected)
 
 
+def differences(in_csv: Labels, in_h5: Labels) -> list[str]:
+    """What a folder's two files disagree about, a line each. The labels have the same keypoints."""
+    csv_names, h5_names = set(in_csv.images), set(in_h5.images)
+    lines = [
+        f"{name} in the {'CSV' if name in csv_names else 'h5'} alone" for name in sorted(csv_names ^ h5_names)
+    ]
+    both = [name for name in in_csv.images if name in h5_names]
+    a, b = in_csv.select(both).points, in_h5.select(both).points
+    same = np.isclose(a, b, rtol=0, atol=SAME_WITHIN_PX, equal_nan=True).all(axis=2)
+    for row, keypoint in np.argwhere(~same):
+        at = [f"({p[0]:.2f}, {p[1]:.2f})" for p in (a[row, keypoint], b[row, keypoint])]
+        name = in_csv.keypoints[keypoint]
+        lines.append(f"{name} of {both[row]} at {at[0]} px in the CSV, at {at[1]} px in the h5")
+    return lines
+
+
 def _refuse_difference(in_csv: Labels, in_h5: Labels, place: Path) -> None:
     """Whoever edited one of the two files only must say which is right."""
-    only = sorted(set(in_csv.images) ^ set(in_h5.images))
-    if only:
-        where = "CSV" if only[0] in in_csv.images else "h5"
-        difference = f"{only[0]} in the {where} alone ({len(only)} such images)"
-    else:
-        a, b = in_csv.points, in_h5.select(in_csv.images).points
-        same = np.isclose(a, b, rtol=0, atol=SAME_WITHIN_PX, equal_nan=True).all(axis=2)
-        if same.all():
-            return
-        row, keypoint = np.argwhere(~same)[0]
-        at = [f"({p[0]:.2f}, {p[1]:.2f})" for p in (a[row, keypoint], b[row, keypoint])]
-        difference = (
-            f"{in_csv.keypoints[keypoint]} of {in_csv.images[row]} at {at[0]} px in the CSV, at {at[1]} px "
-            f"in the h5 ({int((~same).sum())} such labels)"
-        )
-    raise RigposeError(
-        place, expected="equal labels in its CSV and its h5", found=difference,
-        remedy="Move the file that is out of date out of the folder",
-    )  # fmt: skip
-
-
-def _damaged(path: Path, found: str) -> RigposeError:
-    return RigposeError(
-        path, expected="a CollectedData file", found=found, remedy="Restore it from a copy or label again"
-    )
-
-
-def _several_animals(path: Path) -> RigposeError:
-    return RigposeError(
-        path, expected="labels of a single animal", found="a row of individuals",
-        remedy="rigpose trains single-animal projects; track one animal per project",
-    )  # fmt: skip
-
-
-def _csv_bytes(project: Project, rows: Sequence[tuple[str, ...]], values: Points) -> bytes:
-    stream = io.StringIO()
-    writer = csv.writer(stream, lineterminator="\n")
-    twice = [name for name in project.keypoints for _ in range(2)]
-    writer.writerow(["scorer", "", "", *[project.scorer] * len(twice)])
-    writer.writerow(["bodyparts", "", "", *twice])
-    writer.writerow(["coords", "", "", *["x", "y"] * len(project.keypoints)])
-    for row, cells in zip(rows, values, strict=True):
-        writer.writerow([*row, *("" if np.isnan(cell) else repr(float(cell)) for cell in cells)])
-    return stream.getvalue().encode()
-
-
-def _h5_bytes(project: Project, rows: Sequence[tuple[str, ...]], values: Points) -> bytes:
-    import pandas
-
-    columns = pandas.MultiIndex.from_product(
-        [[project.scorer], list(project.keypoints), ["x", "y"]], names=["scorer", "bodyparts", "coords"]
-    )
-    # Indices of plain Python strings: pandas 2 does not know the string type that pandas 3 would choose.
-    columns = columns.set_levels([level.astype(object) for level in columns.levels])
-    index = pandas.MultiIndex.from_tuples(list(rows), names=[None] * 3)
-    index = index.set_levels([level.astype(object) for level in index.levels])
-    frame = pandas.DataFrame(values, index=index, columns=columns)
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "labels.h5"
-        frame.to_hdf(path, key=KEY, format="fixed", mode="w")
-        return path.read_bytes()
+    if found := differences(in_csv, in_h5):
+        more = f" (and {len(found) - 1} more: rigpose check-labels)" if len(found) > 1 else ""
+        raise RigposeError(
+            place, expected="equal labels in its CSV and its h5", found=found[0] + more,
+            remedy="Move the file that is out of date out of the folder",
+        )  # fmt: skip
