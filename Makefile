@@ -38,11 +38,11 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	@echo "Installing rigpose into $(VENV) (about 3 GB, the first time some minutes)"
 	$(PIP) "setuptools>=77"
 	$(PIP) --no-deps --retries 1 $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX)) "$$(grep '^torch==' constraints.txt)"
-	$(PIP) --no-build-isolation --constraint constraints.txt --editable '.[train,litert,onnx]'
+	$(PIP) --no-build-isolation --constraint constraints.txt --editable '.[train,litert,onnx,label]'
 	@touch $@
 
 $(VENV)/.installed-dev: $(VENV)/.installed
-	$(PIP) --no-build-isolation --constraint constraints.txt --editable '.[train,litert,onnx,dev]'
+	$(PIP) --no-build-isolation --constraint constraints.txt --editable '.[train,litert,onnx,label,dev]'
 	@touch $@
 
 test: check test-fast test-long

@@ -23,6 +23,7 @@ EXTRAS = {
         "ai_edge_quantizer", "litert_torch", "matplotlib", "onnx", "onnxscript", "pandas", "ruamel",
         "safetensors", "tables", "torch",
     ),
+    "label": ("starlette", "uvicorn"),
     "litert": ("ai_edge_litert",),
     "onnx": ("onnxruntime",),
 }  # fmt: skip

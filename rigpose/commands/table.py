@@ -66,6 +66,10 @@ GROUPS: dict[str, dict[str, Command]] = {
         "frames": Command(
             "rigpose.commands.frames:frames", "Choose frames of videos and recordings for labelling."
         ),
+        "label": Command(
+            "rigpose.commands.labelling:label",
+            "Label frames in a browser, on a page that this machine serves.",
+        ),
         "train": Command("rigpose.commands.training:train", "Train a network on a project's labels."),
         "evaluate": Command(
             "rigpose.commands.evaluation:evaluate",
