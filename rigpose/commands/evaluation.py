@@ -1,4 +1,4 @@
-"""`rigpose evaluate`: how good a trained network is."""
+"""`rigpose evaluate`, `compare`: how good a trained network is, and which of several is better."""
 
 from __future__ import annotations
 
@@ -7,8 +7,19 @@ from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
 
+from acquisition.errors import RigposeError
 from rigpose.commands.error_table import print_errors
-from rigpose.commands.options import Measured, SplitFile
+from rigpose.commands.options import (
+    Device,
+    Epochs,
+    Init,
+    Measured,
+    Minutes,
+    Output,
+    Seed,
+    SplitFile,
+    input_size_of,
+)
 
 
 def evaluate(
@@ -86,6 +97,100 @@ def evaluate(
     if pictures is not None:
         print(f"Pictures of the largest errors: {pictures}")
     return report
+
+
+def compare(
+    project: Path, /, *, output: Output, networks: str = "mobilenetv2-0.35", folds: int = 5,
+    leave_one_video_out: bool = False,
+    runs: Annotated[list[Path] | None, Parameter(consume_multiple=True)] = None, split: SplitFile = None,
+    export: bool = False, init: Init = "none", minutes: Minutes = None, epochs: Epochs = None,
+    input_size: str | None = None, stride: Literal[4, 8] = 4, missing: Literal["ignore", "absent"] = "ignore",
+    teacher: list[Path] | None = None, qat: bool = False, seed: Seed = 0, device: Device = "auto",
+) -> Measured:  # fmt: skip
+    """Compare networks: on folds, one video left out at a time, or runs on one split.
+
+    Each network is trained once a fold and measured on what it had not seen there. The same command goes
+    on where an earlier one ended: a finished fold is not trained again, a half-trained one goes on from its
+    checkpoint, and networks may be added. Every fold is an ordinary run.
+
+    Parameters
+    ----------
+    project:
+        The folder with config.yaml.
+    networks:
+        Names, separated by commas.
+    folds:
+        How many parts the labelled images are dealt into, neighbouring instants together.
+    leave_one_video_out:
+        Hold out one video (one recording, with all its cameras) at a time, in place of folds.
+    runs:
+        Runs that are trained already: they are measured on one split, and nothing is trained.
+    split:
+        The split to measure runs on; by default the first run's own.
+    export:
+        Make a bundle of every fold too, and measure its int8 artifact on the same images.
+    init:
+        As for train; {fold} stands for the fold's name, as in other/mobilenetv2-1.0/{fold}.
+    minutes:
+        Of each training.
+    input_size:
+        Of the networks, WIDTHxHEIGHT, multiples of 32. By default chosen from the animals' size.
+    stride:
+        Network pixels per cell of the output; 4 is finer, 8 is faster.
+    missing:
+        What a keypoint without a label means: nothing is known (ignore), or it is not to be seen (absent).
+    teacher:
+        As for train; {fold} stands for the fold's name, since a teacher may not have seen what is held out.
+    qat:
+        As for train: learn with the rounding that int8 will do.
+
+    Returns
+    -------
+    dict
+        `rows`, one a network (and its int8): errors in px of all folds' points together, their spread
+        between folds, seconds, parameters, input; `folds`: a row a fold, with its bundle's hash.
+
+    Raises
+    ------
+    RigposeError
+        If project, labels, a network or an option cannot be used, or the output holds another comparison.
+
+    Examples
+    --------
+    rigpose compare openfield-Pranav-2018-10-30 -o compared --networks mobilenetv2-0.35,mobilenetv2-1.0
+    """
+    from training.comparison.compare import compare as compare_networks
+    from training.comparison.compare import compare_runs
+
+    if runs:
+        content = compare_runs(project, output, runs, split=split)
+    else:
+        if split is not None:
+            raise RigposeError(
+                "--split", expected="it together with --runs only", found="--split without runs",
+                remedy="Networks are trained on --folds, or with --leave-one-video-out",
+            )  # fmt: skip
+        options: dict[str, Any] = {"teacher": teacher} if teacher else {}
+        options |= {"qat": True} if qat else {}
+        content = compare_networks(
+            project, output, networks=[name.strip() for name in networks.split(",") if name.strip()],
+            folds=None if leave_one_video_out else folds, export=export, seed=seed,
+            init=None if init == "none" else init, minutes=minutes, epochs=epochs,
+            input_size=input_size_of(input_size), stride=stride, missing=missing, device=device, say=print,
+            **options,
+        )  # fmt: skip
+    rows = {
+        f"{row['network']}{' int8' if row['precision'] == 'int8' else ''}": row for row in content["rows"]
+    }
+    print_errors(f"{content['rows'][0]['images']} images, each held out once", rows)
+    for name, row in rows.items():
+        if row["between_folds_px"] is not None:
+            print(
+                f"{name}: {row['mean_of_folds_px']:.2f} +- {row['between_folds_px']:.2f} px over "
+                f"{row['folds']} {'videos' if leave_one_video_out else 'folds'}"
+            )
+    print(f"Tables: {content['table']}\nPicture: {content['picture']}")
+    return content
 
 
 def _shares(report: dict[str, Any]) -> list[str]:

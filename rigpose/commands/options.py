@@ -8,10 +8,13 @@ door; a command neither takes nor sees them.
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
+
+from acquisition.errors import RigposeError
 
 # What a command returns: what it measured; keys with units, values that JSON can hold.
 Measured = dict[str, Any]
@@ -33,3 +36,18 @@ SplitFile = Annotated[
     Path | None,
     Parameter(help="A split: a JSON such as a run's split.json, or a shuffle's Documentation_data-*.pickle."),
 ]
+
+
+def input_size_of(text: str | None) -> tuple[int, int] | None:
+    """WIDTHxHEIGHT as two numbers; None stays None. Raises `RigposeError`."""
+    if text is None:
+        return None
+    numbers = re.fullmatch(r"(\d+)x(\d+)", text)
+    if numbers is None:
+        raise RigposeError(
+            "--input-size",
+            expected="WIDTHxHEIGHT, for instance 320x256",
+            found=text,
+            remedy="Give both sides",
+        )
+    return int(numbers[1]), int(numbers[2])

@@ -63,6 +63,10 @@ GROUPS: dict[str, dict[str, Command]] = {
             "rigpose.commands.projects:add_videos",
             "Take videos, or the videos of recordings, into a project.",
         ),
+        "check-labels": Command(
+            "rigpose.commands.projects:check_labels",
+            "Find what is wrong with a project's labels, and draw every labelled frame.",
+        ),
         "frames": Command(
             "rigpose.commands.frames:frames", "Choose frames of videos and recordings for labelling."
         ),
@@ -74,6 +78,18 @@ GROUPS: dict[str, dict[str, Command]] = {
         "evaluate": Command(
             "rigpose.commands.evaluation:evaluate",
             "Measure a trained network on labelled images, keypoint by keypoint.",
+        ),
+        "compare": Command(
+            "rigpose.commands.evaluation:compare",
+            "Compare networks: on folds, one video left out at a time, or runs on one split.",
+        ),
+        "refine find": Command(
+            "rigpose.commands.frames:refine_find",
+            "Find frames in which a network is probably wrong, for a person to correct.",
+        ),
+        "refine merge": Command(
+            "rigpose.commands.frames:refine_merge",
+            "Take in the frames of refine find that were reviewed, and raise the project's iteration.",
         ),
     },
     "Running a network": {

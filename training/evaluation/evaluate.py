@@ -191,7 +191,7 @@ def _by_video(
     elsewhere: Path | None, comparison: Path | None,
 ) -> dict[str, Any]:  # fmt: skip
     """`videos` and `leave_one_video_out` of the report, None where all labels are of one video."""
-    if len(set(videos(project, labels.images))) < 2:
+    if comparison is None and len(set(videos(project, labels.images))) < 2:
         return {"videos": None, "leave_one_video_out": None}
     first = next(iter(measured.values()))
     trained_on: tuple[str, ...] = ()
