@@ -179,17 +179,16 @@ def compare(
             input_size=input_size_of(input_size), stride=stride, missing=missing, device=device, say=print,
             **options,
         )  # fmt: skip
-    rows = {
-        f"{row['network']}{' int8' if row['precision'] == 'int8' else ''}": row for row in content["rows"]
-    }
-    print_errors(f"{content['rows'][0]['images']} images, each held out once", rows)
+    rows = {f"{row['network']} {row['precision']}".removesuffix(" fp32"): row for row in content["rows"]}
+    images = content["rows"][0]["images"]
+    print_errors(f"{images} held-out images" if runs else f"{images} images, each held out once", rows)
     for name, row in rows.items():
         if row["between_folds_px"] is not None:
             print(
                 f"{name}: {row['mean_of_folds_px']:.2f} +- {row['between_folds_px']:.2f} px over "
                 f"{row['folds']} {'videos' if leave_one_video_out else 'folds'}"
             )
-    print(f"Tables: {content['table']}\nPicture: {content['picture']}")
+    print(f"Tables: {content['table']}\nPictures: {', '.join(content['pictures'])}")
     return content
 
 

@@ -90,7 +90,8 @@ def test_every_network_is_measured_on_every_fold(compared, project):
     table = (output / "table.md").read_text()
     assert table.count("| residual-8 |") == 3
     assert "96x64" in table
-    assert (output / "comparison.png").read_bytes().startswith(b"\x89PNG")
+    for picture in content["pictures"]:
+        assert Path(picture).read_bytes().startswith(b"\x89PNG")
 
 
 def test_a_folds_run_is_an_ordinary_run(compared):
@@ -128,6 +129,23 @@ def test_a_comparison_that_broke_off_goes_on_where_it_was(project, trainings, tm
     monkeypatch.setattr(MODULE, "train", train)
     assert compare(project.root, tmp_path / "c", networks=["residual-8"], folds=3)["rows"][0]["folds"] == 3
     assert len(trainings) == 3
+
+
+def test_a_run_that_learned_to_round_stands_beside_what_it_was_before(
+    project, trainings, tmp_path, monkeypatch
+):
+    stand_in = MODULE.train
+
+    def rounds(root, output, *, split, seed, **options):
+        stand_in(root, output, split=split, seed=seed, **options)
+        random_run(output / "float", Project.open(root), split, seed + 1)
+
+    monkeypatch.setattr(MODULE, "train", rounds)
+    content = compare(project.root, tmp_path / "c", networks=["residual-8", "residual-12"], folds=2)
+    assert [(row["network"], row["precision"]) for row in content["rows"]] == [
+        ("residual-8", "fp32"), ("residual-8", "fp32 before rounding"),
+        ("residual-12", "fp32"), ("residual-12", "fp32 before rounding"),
+    ]  # fmt: skip
 
 
 def test_one_video_is_left_out_at_a_time(two_videos, trainings, tmp_path):

@@ -11,7 +11,6 @@ from training.evaluation.measures import (
     animal_sizes,
     distances,
     measure,
-    measured_points,
     mirrored,
     pck,
     reliability,
@@ -118,12 +117,6 @@ def test_confidence_that_keeps_its_word_has_no_calibration_error():
 def test_confidence_of_points_without_labels_counts_nowhere():
     worth = reliability([[0.9, 0.9]], np.array([[np.nan, np.nan]]))
     assert (worth["points"], worth["expected_calibration_error"]) == (0, None)
-
-
-def test_reprojected_points_measure_nothing():
-    points = np.zeros((1, 2, 2))
-    labels = Labels(("labeled-data/v/0.png",), ("a", "b"), points, np.array([[True, False]]))
-    assert np.isnan(measured_points(labels)[0]).all(axis=1).tolist() == [True, False]
 
 
 def test_left_and_right_exchanged_are_found():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,7 @@ from deploy.bundle import Bundle
 from deploy.predictor import Predictor
 from training.comparison.measured import FoldResult, pooled_rows
 from training.comparison.plan import Plan, is_finished
-from training.comparison.show import comparison_chart, markdown
-from training.evaluation.measures import measured_points
+from training.comparison.show import comparison_chart, learning_curves_chart, markdown
 from training.evaluation.predicting import network_predictor, predict_images
 from training.evaluation.videos import COMPARISON_FILE
 from training.files import read_json, write_bytes, write_json
@@ -29,6 +29,10 @@ from training.trainer import train
 
 TABLE_FILE = "table.md"
 PICTURE_FILE = "comparison.png"
+CURVES_FILE = "learning_curves.png"
+# A run that learned to round keeps there, as a run of its own, what it was before.
+BEFORE_ROUNDING = "float"
+PRECISIONS = ("fp32", "int8", "fp32 before rounding")
 BY_SPLIT = "split"
 
 Say = Callable[[str], None]
@@ -64,7 +68,7 @@ def compare(
     -------
     dict
         As `comparison.json` holds it: `rows` (`measured.pooled_rows`), `folds` (a row each), `held_out_by`,
-        `project`, `dataset_sha256`, `options`, `table`, `picture`.
+        `project`, `dataset_sha256`, `options`, `table`, `pictures`.
 
     Raises
     ------
@@ -102,9 +106,12 @@ def compare(
                     _export(run, bundle)
                 results.append(_of_int8(bundle, results[-1], opened))
             error = results[-1].row(labels.keypoints)["mean_px"]
+            if is_finished(run / BEFORE_ROUNDING):
+                before = _of_network(run / BEFORE_ROUNDING, opened, held_out, network, fold)
+                results.append(replace(before, precision=PRECISIONS[2]))
             say(f"{network}, {fold}: " + ("nothing labelled" if error is None else f"{error:.2f} px"))
     order = {network: place for place, network in enumerate(networks)}
-    results.sort(key=lambda result: (order[result.network], result.precision != "fp32"))
+    results.sort(key=lambda result: (order[result.network], PRECISIONS.index(result.precision)))
     content = {key: value for key, value in plan.record().items() if key != "splits"}
     return _write(output, content, results, labels.keypoints)
 
@@ -168,7 +175,7 @@ def _of_network(run: Path, project: Project, held_out: Labels, name: str, fold: 
         "seconds": trained.get("seconds"), "parameters": trained.get("parameters"),
         "input_size_px": list(settings.input_size_px), "stride": settings.stride,
     }  # fmt: skip
-    return FoldResult(name, "fp32", fold, run, ordered.images, predicted, measured_points(ordered), facts)
+    return FoldResult(name, "fp32", fold, run, ordered.images, predicted, ordered.seen, facts)
 
 
 def _of_int8(path: Path, trained: FoldResult, project: Project) -> FoldResult:
@@ -202,9 +209,10 @@ def _write(
     folds = [result.row(keypoints) for result in results]
     write_bytes(output / TABLE_FILE, markdown(rows, folds).encode())
     write_bytes(output / PICTURE_FILE, comparison_chart(rows, folds, results))
+    write_bytes(output / CURVES_FILE, learning_curves_chart(results))
     content = {
         **content, "rows": rows, "folds": folds, "table": str(output / TABLE_FILE),
-        "picture": str(output / PICTURE_FILE),
+        "pictures": [str(output / PICTURE_FILE), str(output / CURVES_FILE)],
     }  # fmt: skip
     write_json(output / COMPARISON_FILE, content)  # last: it says that the comparison is finished
     return content

@@ -1,4 +1,4 @@
-"""A comparison to look at: tables in Markdown, and one picture."""
+"""A comparison to look at: tables in Markdown, and pictures."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import numpy as np
 from training.comparison.measured import FoldResult
 from training.evaluation.charts import INK, new_figure, png
 from training.evaluation.measures import distances
+from training.evaluation.tables import read_learning_curve
 
 COLOURS = ("#e8590c", "#1c7ed6", "#2f9e44", "#9c36b5", "#f08c00", "#0c8599", "#c2255c", "#495057")
 
@@ -103,6 +104,34 @@ def comparison_chart(
     shares.grid(linewidth=0.3)
     if shares.get_legend_handles_labels()[0]:
         shares.legend(loc="lower right")
+    return png(figure)
+
+
+def learning_curves_chart(results: Sequence[FoldResult]) -> bytes:
+    """The held-out error of every fold while it was trained, a thin line each."""
+    figure = new_figure(7.0, 3.4)
+    axis = figure.subplots()
+    networks = list(dict.fromkeys(result.network for result in results))
+    lowest = []
+    for result in results:
+        file = result.run / "learning_curve.csv"
+        curve = read_learning_curve(file) if file.is_file() and result.precision == "fp32" else {}
+        errors = curve.get("held_out_mean_px", np.array([]))
+        if np.isfinite(errors).any():
+            lowest.append(float(np.nanmin(errors)))
+            place = networks.index(result.network)
+            axis.plot(
+                curve["seconds"] / 60, errors, color=COLOURS[place % len(COLOURS)], linewidth=0.9,
+                label=result.network,
+            )  # fmt: skip
+    axis.set_xlabel("minutes of training")
+    axis.set_ylabel("held-out mean error, px")
+    axis.set_xlim(left=0)
+    axis.set_ylim(0, 4 * max(lowest, default=1.0))
+    axis.grid(linewidth=0.3)
+    once = {str(line.get_label()): line for line in axis.get_lines()}
+    if once:
+        axis.legend(once.values(), once.keys(), loc="upper right")
     return png(figure)
 
 

@@ -21,7 +21,6 @@ from training.evaluation.measures import (
     animal_sizes,
     distances,
     measure,
-    measured_points,
     mirrored,
     pck,
     reliability,
@@ -144,7 +143,7 @@ def evaluate(
         paths = [opened.root / image for image in of_part.images]
         found = predict_images(predict or network_predictor(network, settings), paths, f"{part_name} part")
         size = np.array([sizes[image] for image in of_part.images])
-        measured[part_name] = Measured(of_part, found, measured_points(of_part), size)
+        measured[part_name] = Measured(of_part, found, of_part.seen, size)
     parts = {key: value.report(cutoff, within_px) for key, value in measured.items()}
     first = next(iter(parts))
     report = {

@@ -25,12 +25,6 @@ SURE = 0.9
 Floats = npt.NDArray[np.float64]
 
 
-def measured_points(labels: Labels) -> Floats:
-    """Points float64 (N, K, 2) that an error may be measured against: reprojected ones are NaN."""
-    points: Floats = np.where(labels.reprojected[..., None], np.nan, labels.points)
-    return points
-
-
 def measure(
     predicted: npt.ArrayLike, points: npt.ArrayLike, keypoints: Sequence[str], cutoff: float = CUTOFF
 ) -> dict[str, Any]:
