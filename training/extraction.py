@@ -84,7 +84,7 @@ def extract_frames(
     project = project if isinstance(project, Project) else Project.open(project)
     config = read_yaml(project.root / CONFIG_FILE)
     _check_options(mode, every, numbers)
-    span = _span(config, start, stop)
+    span = span_of(config, start, stop)
     wanted = number_of_frames(config, count)
     footages, left_out = footage_of(project, sources, crop)
     videos = []
@@ -218,11 +218,28 @@ def read_numbers(text: str) -> list[int]:
     return numbers
 
 
+def span_of(config: dict[str, Any], start: float | None, stop: float | None) -> tuple[float, float]:
+    """Fractions to begin and end at, given or config.yaml's. Raises `RigposeError`."""
+    first = start if start is not None else float(config.get("start") or 0)
+    last = stop if stop is not None else float(1 if config.get("stop") is None else config["stop"])
+    if not 0 <= first < last <= 1:
+        raise RigposeError(
+            "--start and --stop", expected="fractions with 0 <= start < stop <= 1",
+            found=f"{first:g} and {last:g}", remedy="Give them, or mend start and stop in config.yaml",
+        )  # fmt: skip
+    return first, last
+
+
+def within(length: int, span: tuple[float, float], every: int = 1) -> npt.NDArray[np.bool_]:
+    """bool (length,): every so many-th place between two fractions of the length."""
+    inside = np.zeros(length, np.bool_)
+    inside[int(np.floor(span[0] * length)) : int(np.ceil(span[1] * length)) : every] = True
+    return inside
+
+
 def _candidates(project: Project, footage: Footage, span: tuple[float, float], every: int) -> Numbers:
-    length = len(footage.index)
-    within = np.zeros(length, np.bool_)
-    within[int(np.floor(span[0] * length)) : int(np.ceil(span[1] * length)) : every] = True
-    return np.flatnonzero(within & not_taken(project, footage)).astype(np.int64)
+    there = within(len(footage.index), span, every) & not_taken(project, footage)
+    return np.flatnonzero(there).astype(np.int64)
 
 
 def _chosen(footage: Footage, candidates: Numbers, mode: str, count: int, colour: bool, seed: int) -> Numbers:
@@ -256,17 +273,6 @@ def _check_options(mode: str, every: int, numbers: Sequence[int]) -> None:
             "--list", expected="numbers with --mode list, and only there",
             found=f"{len(numbers)} numbers with --mode {mode}", remedy="Say --mode list --list 10,20,30",
         )  # fmt: skip
-
-
-def _span(config: dict[str, Any], start: float | None, stop: float | None) -> tuple[float, float]:
-    first = start if start is not None else float(config.get("start") or 0)
-    last = stop if stop is not None else float(1 if config.get("stop") is None else config["stop"])
-    if not 0 <= first < last <= 1:
-        raise RigposeError(
-            "--start and --stop", expected="fractions with 0 <= start < stop <= 1",
-            found=f"{first:g} and {last:g}", remedy="Give them, or mend start and stop in config.yaml",
-        )  # fmt: skip
-    return first, last
 
 
 def _refuse_more(footage: Footage, count: int, there: int) -> None:

@@ -41,12 +41,15 @@ class View:
         int64 (T,): number of the decoded frame at each instant, `NO_FRAME` where there is none.
     absences:
         Why there is none, by instant.
+    camera:
+        Its name in the rig; empty for a lone video.
     """
 
     folder: str
     video: VideoFrames
     frames: Numbers
     absences: dict[int, str]
+    camera: str = ""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -177,6 +180,7 @@ def _of_recording(folder: Path, crop: Crop | None) -> Footage:
                         for at, each in enumerate(sets)
                         if rows[at] is None
                     },
+                    camera,
                 )
             )
         if not views or not sets:

@@ -228,6 +228,25 @@ class Project:
             write_bytes(path, _dumped(sidecar))
         return Project.open(self.root)
 
+    def raise_iteration(self) -> int:
+        """Raise `iteration` in `config.yaml` by one and return it; no other line changes.
+
+        Raises
+        ------
+        RigposeError
+            If it is no whole number.
+        """
+        config = _round_trip((self.root / CONFIG_FILE).read_bytes())
+        before = config.get("iteration") or 0
+        if not isinstance(before, int):
+            raise RigposeError(
+                self.root / CONFIG_FILE, expected="a whole number under 'iteration'", found=repr(before),
+                remedy="Write 0 there",
+            )  # fmt: skip
+        config["iteration"] = before + 1
+        write_bytes(self.root / CONFIG_FILE, _dumped(config))
+        return before + 1
+
 
 def pairs_by_name(keypoints: Sequence[str]) -> tuple[Pair, ...]:
     """Pairs whose names differ only in left/right or in a separate letter L/R: (left, right)."""
