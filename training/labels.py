@@ -276,9 +276,12 @@ def differences(in_csv: Labels, in_h5: Labels) -> list[str]:
     a, b = in_csv.select(both).points, in_h5.select(both).points
     same = np.isclose(a, b, rtol=0, atol=SAME_WITHIN_PX, equal_nan=True).all(axis=2)
     for row, keypoint in np.argwhere(~same):
-        at = [f"({p[0]:.2f}, {p[1]:.2f})" for p in (a[row, keypoint], b[row, keypoint])]
+        at = [
+            f"at ({p[0]:.2f}, {p[1]:.2f}) px" if np.isfinite(p).all() else "without a label"
+            for p in (a[row, keypoint], b[row, keypoint])
+        ]
         name = in_csv.keypoints[keypoint]
-        lines.append(f"{name} of {both[row]} at {at[0]} px in the CSV, at {at[1]} px in the h5")
+        lines.append(f"{name} of {both[row]} {at[0]} in the CSV, {at[1]} in the h5")
     return lines
 
 

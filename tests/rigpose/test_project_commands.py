@@ -111,6 +111,29 @@ def test_open_warns_of_what_would_spoil_a_training(tmp_path: Path, capsys) -> No
         assert words in out
 
 
+def test_check_labels_draws_reports_and_mends(project: Path, tmp_path: Path, capsys) -> None:
+    clean = said(tmp_path / "x.json", "check-labels", project)
+    assert clean["folders"] == {"a": {"images": 10, "labelled": 10, "points": 19, "problems": 0}}
+    assert clean["problems"] == {}
+    assert clean["pictures_drawn"] == len(list((project / "label-pictures" / "a").iterdir())) == 10
+    assert "--fix" not in capsys.readouterr().out
+    (project / "labeled-data" / "a" / "img0004.png").unlink()
+    before = everything(project / "labeled-data")
+    found = said(tmp_path / "x.json", "check-labels", project, "--no-pictures")
+    assert found["problems"] == {
+        "row without an image": [{"where": "labeled-data/a/img0004.png", "detail": "2 points"}]
+    }
+    assert found["pictures"] is None
+    assert "--fix" in capsys.readouterr().out
+    assert everything(project / "labeled-data") == before
+    mended = said(tmp_path / "x.json", "check-labels", project, "--fix", "-o", tmp_path / "pictures")
+    assert mended["problems"] == {}
+    assert len(mended["mended"]) == 1
+    assert Path(mended["kept"]).is_dir()
+    assert len(list((tmp_path / "pictures" / "a").iterdir())) == 9
+    assert run("open", project) == 0
+
+
 SEVERAL = """scorer,,,Ada,Ada,Ada,Ada,Ada,Ada
 individuals,,,m1,m1,m2,m2,single,single
 bodyparts,,,nose,nose,nose,nose,corner,corner
