@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import queue
-import threading
-from collections.abc import Generator
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import Protocol
 
 import cv2
 import numpy as np
@@ -16,10 +15,7 @@ from acquisition.frame import Image
 from calibration.image_transform import ImageTransform
 from deploy.preprocess import to_network
 from training.augmentation import Augmentation, alter_levels, cover, draw_transform
-from training.images import ImageStore
 from training.labels import Labels
-
-PREFETCHED_BATCHES = 3
 
 
 class Known(IntEnum):
@@ -42,11 +38,30 @@ class Batch:
         float32 (B, K, 2) px of the crop; 0 where nothing is known.
     known:
         uint8 (B, K), of `Known`.
+    weight:
+        float32 (B, K): how much each keypoint counts, 1 for a person's label.
     """
 
     images: npt.NDArray[np.uint8]
     points: npt.NDArray[np.float32]
     known: npt.NDArray[np.uint8]
+    weight: npt.NDArray[np.float32]
+
+    def parts(self, count: int) -> list[Batch]:
+        """The batch cut into so many parts, nearly equal."""
+        arrays = (self.images, self.points, self.known, self.weight)
+        return [Batch(*part) for part in zip(*(np.array_split(a, count) for a in arrays), strict=True)]
+
+
+Sample = tuple[Image, npt.NDArray[np.float64], npt.NDArray[np.uint8], npt.NDArray[np.float32]]
+
+
+class Pictures(Protocol):
+    """Images by name, and their sizes (width, height)."""
+
+    sizes_px: dict[str, tuple[int, int]]
+
+    def __getitem__(self, name: str) -> Image: ...
 
 
 class TrainingSet:
@@ -64,13 +79,17 @@ class TrainingSet:
         For each keypoint the index of the one that takes its place in a mirror; None: never mirrored.
     missing_is_absent:
         Whether a keypoint without a label is known not to be seen (else nothing is known of it).
+    weight:
+        float32 (N, K): how much each label counts; None: all alike.
     """
 
     def __init__(
-        self, labels: Labels, store: ImageStore, *, input_wh: tuple[int, int], crop_px: int, batch: int,
+        self, labels: Labels, store: Pictures, *, input_wh: tuple[int, int], crop_px: int, batch: int,
         augmentation: Augmentation, mirror: npt.NDArray[np.intp] | None, missing_is_absent: bool, seed: int,
+        weight: npt.NDArray[np.float32] | None = None,
     ) -> None:  # fmt: skip
         self._labels = labels
+        self._weight = np.ones(labels.points.shape[:2], np.float32) if weight is None else weight
         self._store = store
         self._crop_px = crop_px
         self._batch = batch
@@ -93,20 +112,19 @@ class TrainingSet:
 
     def batch(self, step: int) -> Batch:
         """The samples of step `step`, counted from 0."""
-        samples = [self.sample(step * self._batch + i) for i in range(self._batch)]
-        return Batch(
-            np.stack([image for image, _, _ in samples]),
-            np.stack([points for _, points, _ in samples]).astype(np.float32),
-            np.stack([known for _, _, known in samples]),
-        )
+        return joined(self.samples(step))
 
-    def sample(self, number: int) -> tuple[Image, npt.NDArray[np.float64], npt.NDArray[np.uint8]]:
-        """Sample `number`: crop uint8 (S, S, 3), points (K, 2) px of the crop, known (K,)."""
+    def samples(self, step: int) -> list[Sample]:
+        """The samples of step `step`, counted from 0, one by one."""
+        return [self.sample(step * self._batch + i) for i in range(self._batch)]
+
+    def sample(self, number: int) -> Sample:
+        """Sample `number`: crop uint8 (S, S, 3), points (K, 2) px of the crop, known (K,), weight (K,)."""
         epoch, position = divmod(number, len(self._labels))
         row = int(self._order(epoch)[position])
         random = np.random.default_rng([self._seed, 2, number])
         image = self._store[self._labels.images[row]]
-        points = self._labels.points[row]
+        points, weight = self._labels.points[row], self._weight[row]
         size_px = np.array([image.shape[1], image.shape[0]], dtype=np.float64)
         labelled = np.isfinite(points).all(axis=1)
 
@@ -119,7 +137,7 @@ class TrainingSet:
         )
         if mirrored:
             assert self._mirror is not None
-            points, labelled = points[self._mirror], labelled[self._mirror]
+            points, labelled, weight = points[self._mirror], labelled[self._mirror], weight[self._mirror]
         crop = to_network(image, transform, (self._crop_px, self._crop_px))
         if image.ndim == 2:  # a third of the work: the channels of a grey image stay equal
             crop = np.ascontiguousarray(crop[..., 0])
@@ -131,7 +149,7 @@ class TrainingSet:
         placed[~labelled] = 0.0
         if crop.ndim == 2:
             crop = np.asarray(cv2.cvtColor(crop, cv2.COLOR_GRAY2RGB), np.uint8)
-        return crop, placed, known
+        return crop, placed, known, weight
 
     def _order(self, epoch: int) -> npt.NDArray[np.intp]:
         if self._shuffled is None or self._shuffled[0] != epoch:
@@ -139,43 +157,11 @@ class TrainingSet:
             self._shuffled = epoch, order
         return self._shuffled[1]
 
-    def batches(self, first_step: int) -> Generator[Batch, None, None]:
-        """Batches from `first_step` on, without end, prepared ahead in a thread.
 
-        Resampling leaves Python's lock, so that it runs beside the network's own threads.
-        """
-        ready: queue.Queue[Batch | BaseException] = queue.Queue(PREFETCHED_BATCHES)
-        stop = threading.Event()
-
-        def work() -> None:
-            step = first_step
-            item: Batch | BaseException
-            while not stop.is_set():
-                try:
-                    item = self.batch(step)
-                except BaseException as error:  # handed over, and raised where the batch is wanted
-                    item = error
-                step += 1
-                while not stop.is_set():
-                    try:
-                        ready.put(item, timeout=0.1)
-                        break
-                    except queue.Full:
-                        continue
-                if isinstance(item, BaseException):
-                    return
-
-        worker = threading.Thread(target=work, name="training samples", daemon=True)
-        worker.start()
-        try:
-            while True:
-                item = ready.get()
-                if isinstance(item, BaseException):
-                    raise item
-                yield item
-        finally:
-            stop.set()
-            worker.join()
+def joined(samples: Sequence[Sample]) -> Batch:
+    """Samples as one batch."""
+    images, points, known, weight = (np.stack(arrays) for arrays in zip(*samples, strict=True))
+    return Batch(images, points.astype(np.float32), known, weight.astype(np.float32))
 
 
 def mirror_indices(

@@ -48,6 +48,7 @@ from training.labels import dataset_hash, read_labels
 from training.networks.table import PoseNetwork
 from training.project import Project
 from training.quantization import quantize_litert
+from training.quantization_aware import Ranges, load_ranges
 from training.run import SETTINGS_FILE, WEIGHTS_FILE, RunSettings, load_network
 from training.splits import Split
 
@@ -118,10 +119,13 @@ def export(run_dir: Path, output: Path) -> dict[str, Any]:
     for names, at_most in ((split.train, CALIBRATION_IMAGES_AT_MOST), (split.test, HELD_OUT_IMAGES_AT_MOST)):
         chosen = labels.select(names[row] for row in _spread(len(names), at_most))
         store = ImageStore(project.root, chosen.images)
-        parts.append(LabelledFrames([store[name] for name in chosen.images], chosen.points))
+        parts.append(LabelledFrames([store[name] for name in chosen.images], chosen.seen))
     digest = hashlib.sha256((run_dir / SETTINGS_FILE).read_bytes())
     digest.update((run_dir / WEIGHTS_FILE).read_bytes())
-    return export_network(network, settings, parts[0], parts[1], output, run_sha256=digest.hexdigest())
+    ranges = load_ranges(run_dir, network)
+    return export_network(
+        network, settings, parts[0], parts[1], output, run_sha256=digest.hexdigest(), ranges=ranges
+    )
 
 
 def export_network(
@@ -132,6 +136,7 @@ def export_network(
     output: Path,
     *,
     run_sha256: str = "",
+    ranges: Ranges | None = None,
 ) -> dict[str, Any]:
     """Make a bundle of a network in memory.
 
@@ -145,6 +150,8 @@ def export_network(
     held_out:
         Frames that were not trained on: they measure. May be empty; int8 then proves nothing, and
         is not chosen by itself.
+    ranges:
+        Learned ranges of the int8 graph's tensors; None: they are calibrated on `training`.
 
     Returns
     -------
@@ -185,7 +192,9 @@ def export_network(
                 to_network(image, ImageTransform.fit(image.shape[1::-1], input_wh), input_wh)
                 for image in training.images
             ]
-            quantize_litert(writer.folder / "fp32.tflite", inputs, writer.folder / "int8.tflite")
+            quantize_litert(
+                writer.folder / "fp32.tflite", inputs, writer.folder / "int8.tflite", network, ranges
+            )
         bar.advance(note="measuring")
         artifacts, refused = [], []
         for file, runtime, precision, build in ARTIFACTS:

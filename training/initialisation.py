@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from acquisition.errors import RigposeError
-from training.networks.table import PoseNetwork
+from training.networks.table import PoseNetwork, build_network
 from training.run import WEIGHTS_FILE
 
 Floats = npt.NDArray[np.float32]
@@ -20,8 +21,11 @@ Floats = npt.NDArray[np.float32]
 NONE = "none"
 
 
-def carries_batch_norm(init: str | None) -> bool:
-    """Whether a network that begins so has batch norm: a quantized classifier has it folded away.
+def carries_batch_norm(init: str | None, network: str) -> bool:
+    """Whether `network` has batch norm if it begins so: a quantized classifier has it folded away.
+
+    A narrower network than the classifier takes over a part of its channels, and needs batch norm to
+    make up for what the others added.
 
     Raises
     ------
@@ -31,7 +35,13 @@ def carries_batch_norm(init: str | None) -> bool:
     if init is None or init == NONE:
         return True
     path = _found(init)
-    return path.suffix != ".tflite" and any(".norm." in name for name in _read_safetensors(path))
+    if path.suffix == ".tflite":
+        wanted = build_network(network, 1, batch_norm=False).trunk.convolutions()
+        return any(
+            tuple(conv.weight.shape) != kernel.shape
+            for conv, (kernel, _) in zip(wanted, _convolutions_of(path), strict=False)
+        )
+    return any(".norm." in name for name in _read_safetensors(path))
 
 
 def initialise(network: PoseNetwork, init: str | None) -> None:
@@ -41,8 +51,8 @@ def initialise(network: PoseNetwork, init: str | None) -> None:
     ----------
     init:
         None or "none": the network keeps its random weights. A `.tflite` file: an image classifier with
-        the same trunk, whose convolutions are dequantized. A run directory or its safetensors: every
-        tensor whose name and shape agree.
+        the same trunk or a wider one, whose convolutions are dequantized. A run directory or its
+        safetensors: every tensor whose name and shape agree.
 
     Raises
     ------
@@ -79,15 +89,29 @@ def _load_classifier(network: PoseNetwork, path: Path) -> None:
             remedy="Give the classifier whose trunk --network names",
         )  # fmt: skip
     for index, (conv, (kernel, bias)) in enumerate(zip(convolutions, weights, strict=False)):
-        if tuple(conv.weight.shape) != kernel.shape:
+        shape = tuple(conv.weight.shape)
+        if len(shape) != kernel.ndim or any(
+            ours > theirs for ours, theirs in zip(shape, kernel.shape, strict=True)
+        ):
             raise RigposeError(
-                path, expected=f"convolution {index} of shape {tuple(conv.weight.shape)}",
+                path, expected=f"convolution {index} of shape {shape} or more",
                 found=f"{kernel.shape}", remedy="Give the classifier whose trunk --network names",
             )  # fmt: skip
-        assert conv.bias is not None
         with torch.no_grad():
-            conv.weight.copy_(torch.from_numpy(kernel))
-            conv.bias.copy_(torch.from_numpy(bias))
+            conv.weight.copy_(torch.from_numpy(_selected(kernel, shape)))
+            if conv.bias is not None:
+                conv.bias.copy_(torch.from_numpy(_selected(bias, conv.bias.shape)))
+
+
+def _selected(weights: Floats, shape: Sequence[int]) -> Floats:
+    """Channels evenly spread over a wider network's, alike in every layer, so that they stay each other's.
+
+    Xu et al. 2024, "Initializing Models with Larger Ones", section 3 (uniform selection).
+    """
+    for axis, count in enumerate(shape):
+        kept = np.linspace(0, weights.shape[axis] - 1, count).round().astype(int)
+        weights = np.take(weights, kept, axis=axis)
+    return np.ascontiguousarray(weights)
 
 
 def _convolutions_of(path: Path) -> list[tuple[Floats, Floats]]:

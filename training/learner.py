@@ -18,8 +18,9 @@ from torch import Tensor, nn
 
 from acquisition.errors import RigposeError
 from acquisition.progress import Progress
+from training.batches import Mixture, batches
 from training.checkpoint import Checkpoint, write_checkpoint
-from training.dataset import Batch, TrainingSet
+from training.dataset import Batch
 from training.evaluation import measure, network_predictor
 from training.files import write_bytes
 from training.images import ImageStore
@@ -73,6 +74,13 @@ class Budget:
         assert self.seconds is not None
         return seconds / self.seconds
 
+    def part(self, share: float) -> Budget:
+        """This share of the budget."""
+        return Budget(
+            None if self.steps is None else max(1, round(share * self.steps)),
+            None if self.seconds is None else share * self.seconds,
+        )
+
 
 class Learner:
     """The optimiser's loop: one network, its average, and the record of its learning."""
@@ -101,7 +109,7 @@ class Learner:
         return fold_batch_norm(self.average)
 
     def run(
-        self, samples: TrainingSet, watched: Watched, output: Path, recorded: dict[str, Any],
+        self, samples: Mixture, watched: Watched, output: Path, recorded: dict[str, Any],
         resumed: Checkpoint | None,
     ) -> dict[str, Any]:  # fmt: skip
         """Spend the budget; returns what was measured on the way."""
@@ -111,7 +119,7 @@ class Learner:
         step, before_s, waited_s, curve = done.step, done.seconds, done.waited_s, list(done.curve)
         started = saved = time.monotonic()
         watched_s = 0.0
-        stream = samples.batches(step)
+        stream = batches(samples, step)
         losses: list[float] = []
         replicas = Replicas(self._network, self._recipe.batch, self._recipe.loss)
         with replicas, Progress("training", total=1.0) as bar:
@@ -195,7 +203,7 @@ class Watched:
         predict = network_predictor(learner.averaged_network(), self._settings)
         images = [self._store[name] for name in self._labels.images]
         parts = [predict(images[first : first + 8]) for first in range(0, len(images), 8)]
-        error = measure(np.concatenate(parts), self._labels.points, self._labels.keypoints)["all"]
+        error = measure(np.concatenate(parts), self._labels.seen, self._labels.keypoints)["all"]
         return {"held_out_mean_px": error["mean_px"], "held_out_median_px": error["median_px"]}
 
     def note(self, curve: list[dict[str, Any]], losses: list[float]) -> str:

@@ -33,8 +33,9 @@ class LossSettings:
 
 
 def pose_loss(
-    heatmap: Tensor, offset: Tensor, points: Tensor, known: Tensor, stride: int, settings: LossSettings
-) -> Tensor:
+    heatmap: Tensor, offset: Tensor, points: Tensor, known: Tensor, weight: Tensor, stride: int,
+    settings: LossSettings,
+) -> Tensor:  # fmt: skip
     """Loss of a batch, a scalar.
 
     Three terms: binary cross-entropy of every cell against a Gaussian (it makes the logit a
@@ -50,6 +51,8 @@ def pose_loss(
         (B, K, 2) px of the network's input.
     known:
         (B, K) of `training.dataset.Known`.
+    weight:
+        (B, K): how much each counts, 0 to 1.
     stride:
         Network px per cell.
     """
@@ -64,28 +67,34 @@ def pose_loss(
     target = torch.exp(-(dy**2) / spread)[..., :, None] * torch.exp(-(dx**2) / spread)[..., None, :]
     target = target * at_point[..., None, None]
 
-    taught = (known != Known.UNKNOWN).to(heatmap.dtype)
+    taught = (known != Known.UNKNOWN).to(heatmap.dtype) * weight
     each = functional.binary_cross_entropy_with_logits(heatmap, target, reduction="none").sum((2, 3))
     # what a perfect heatmap would still cost is no loss
     floor = functional.binary_cross_entropy(target, target, reduction="none").sum((2, 3))
-    presence = ((each - floor) * taught).sum() / taught.sum().clamp(min=1)
+    presence = ((each - floor) * taught).sum() / _divisor(taught)
 
     inside = (
         at_point & (cells > -0.5).all(-1) & (cells[..., 0] < columns - 0.5) & (cells[..., 1] < rows - 0.5)
     )
-    weight = inside.to(heatmap.dtype)
+    placed = inside.to(heatmap.dtype) * weight
     share = target / target.sum((2, 3), keepdim=True).clamp(min=1e-6)
     log_share = functional.log_softmax(heatmap.flatten(2), dim=2).view_as(heatmap)
-    place = (-(share * log_share).sum((2, 3)) * weight).sum() / weight.sum().clamp(min=1)
+    place = (-(share * log_share).sum((2, 3)) * placed).sum() / _divisor(placed)
 
     near = (dx[..., None, :] ** 2 + dy[..., :, None] ** 2 < settings.offset_radius_cells**2) & at_point[
         ..., None, None
     ]
-    near_weight = near.to(heatmap.dtype)
+    near_weight = near.to(heatmap.dtype) * weight[..., None, None]
     wanted = torch.stack(
         [dx[..., None, :].expand_as(heatmap), dy[..., :, None].expand_as(heatmap)], dim=1
     )  # (B, 2, K, h, w)
     given = offset.view(batch, 2, keypoints, rows, columns)
     miss = functional.smooth_l1_loss(given, wanted, beta=0.25, reduction="none").sum(1)
-    shift = (miss * near_weight).sum() / near_weight.sum().clamp(min=1)
+    shift = (miss * near_weight).sum() / _divisor(near_weight)
     return presence + settings.softmax_weight * place + settings.offset_weight * shift
+
+
+def _divisor(weights: Tensor) -> Tensor:
+    """Their sum; 1 where there are none, so that a batch without a label costs nothing."""
+    total = weights.sum()
+    return torch.where(total > 0, total, 1.0)

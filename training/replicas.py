@@ -11,7 +11,6 @@ import copy
 from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -56,8 +55,8 @@ class Replicas:
     def backward(self, batch: Batch) -> float:
         """Put the gradient of the batch's mean loss into the network's parameters; returns that loss."""
         count = len(self._networks)
-        images, points, known = (np.array_split(a, count) for a in (batch.images, batch.points, batch.known))
-        losses = list(self._pool.map(self._part, self._networks, images, points, known))
+        parts = batch.parts(count)
+        losses = list(self._pool.map(self._part, self._networks, parts))
         gradients = [[_gradient(p) for p in network.parameters()] for network in self._networks]
         for further in gradients[1:]:
             torch._foreach_add_(gradients[0], further)
@@ -65,15 +64,16 @@ class Replicas:
             torch._foreach_div_(gradients[0], count)
         return sum(losses) / count
 
-    def _part(self, network: nn.Module, images: np.ndarray, points: np.ndarray, known: np.ndarray) -> float:
+    def _part(self, network: nn.Module, batch: Batch) -> float:
         network.train()
         network.zero_grad(set_to_none=True)
-        pixels = torch.from_numpy(images).to(self._device)
+        pixels, points, known, weight = (
+            torch.from_numpy(array).to(self._device)
+            for array in (batch.images, batch.points, batch.known, batch.weight)
+        )
         heatmap, offset = network(pixels)
         stride = pixels.shape[1] // heatmap.shape[2]
-        where = torch.from_numpy(points).to(self._device)
-        what = torch.from_numpy(known).to(self._device)
-        loss = pose_loss(heatmap, offset, where, what, stride, self._loss)
+        loss = pose_loss(heatmap, offset, points, known, weight, stride, self._loss)
         loss.backward()  # type: ignore[no-untyped-call]
         return float(loss.detach())
 

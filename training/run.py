@@ -38,6 +38,10 @@ class RunSettings(Settings):
         Folder of the project, hash of its labels and images, name of the split (`split.json` holds it).
     seed, initialisation:
         Of the random numbers; file the weights began from, or "none".
+    teacher:
+        What labelled further frames: a run or files of predictions; empty: nothing did.
+    folded:
+        Whether the stored weights have their batch norms folded into the convolutions.
     """
 
     schema_version: int = SCHEMA
@@ -54,17 +58,20 @@ class RunSettings(Settings):
     split: str = ""
     seed: int = 0
     initialisation: str = "none"
+    teacher: tuple[str, ...] = ()
+    folded: bool = False
 
 
 def network_of(settings: RunSettings) -> PoseNetwork:
     """The network of these settings with random weights."""
-    return build_network(
+    network = build_network(
         settings.network,
         len(settings.keypoints),
         stride=settings.stride,
         head_channels=settings.head_channels,
         batch_norm=settings.batch_norm,
     )
+    return fold_batch_norm(network) if settings.folded else network
 
 
 def save_run(run_dir: Path, settings: RunSettings, network: PoseNetwork) -> None:

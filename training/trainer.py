@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -11,22 +12,26 @@ import torch
 
 from acquisition.errors import RigposeError
 from training.augmentation import Augmentation, rotation_found_in
-from training.checkpoint import CHECKPOINT_FILE, read_checkpoint
+from training.batches import Mixture
+from training.course import Course, learn_to_round
 from training.dataset import TrainingSet, mirror_indices
+from training.distillation import teach
 from training.evaluation import measure, network_predictor, predict_images
 from training.files import write_json
 from training.images import ImageStore
 from training.initialisation import NONE, carries_batch_norm, initialise
 from training.input_size import check_input_size, choose_crop, choose_input_size
 from training.labels import Labels, dataset_hash, read_labels
-from training.learner import Budget, Learner, Recipe, Watched, few_threads
+from training.learner import Budget, Recipe, Watched, few_threads
 from training.networks.table import DEFAULT_NETWORK, build_network
 from training.project import Project
-from training.run import WEIGHTS_FILE, RunSettings, save_run
+from training.run import WEIGHTS_FILE, RunSettings
 from training.splits import Split, k_fold
 
 DEFAULT_MINUTES = 10.0
 DEFAULT_FOLDS = 5
+# Of every batch, what a teacher labelled. The rest is of people's labels.
+TAUGHT_SHARE = 0.5
 
 
 def train(
@@ -34,7 +39,7 @@ def train(
     minutes: float | None = None, epochs: int | None = None, input_size: tuple[int, int] | None = None,
     stride: int = 4, split: Split | Path | None = None, missing: str = "ignore", seed: int = 0,
     device: str = "auto", crop: int | None = None, augmentation: Augmentation | None = None,
-    recipe: Recipe | None = None,
+    recipe: Recipe | None = None, teacher: Sequence[Path] = (), qat: bool = False,
 ) -> dict[str, Any]:  # fmt: skip
     """Train a network on a project's labels and write a run directory.
 
@@ -69,6 +74,12 @@ def train(
         Side of the square training crops, network px, a multiple of 32; None: by the animals' size.
     augmentation, recipe:
         None: the defaults, with rotation as far as the labelled animals are turned.
+    teacher:
+        A run, or files of predictions, that label the project's unlabelled video frames
+        (`training.distillation`); half of every batch is theirs.
+    qat:
+        Learn with int8's rounding in the last part of the budget (`training.quantization_aware`). The run
+        in float from which that began is kept in the folder `float`.
 
     Returns
     -------
@@ -89,6 +100,7 @@ def train(
     divided = _split(opened, labels, split)
     store = ImageStore(opened.root, labels.images)
     _check_points(labels, store)
+    where = _device(device)
     training, held_out = labels.select(divided.train), labels.select(divided.test)
     sizes = [store.sizes_px[name] for name in training.images]
     input_wh = input_size or choose_input_size(list(training.points), sizes)
@@ -97,7 +109,7 @@ def train(
         augmentation = Augmentation(rotation_deg=rotation_found_in(training.points))
 
     torch.manual_seed(seed)
-    batch_norm = carries_batch_norm(init)
+    batch_norm = carries_batch_norm(init, network)
     built = build_network(network, len(labels.keypoints), stride=stride, batch_norm=batch_norm)
     initialise(built, init)
     settings = RunSettings(
@@ -105,47 +117,63 @@ def train(
         input_size_px=input_wh, keypoints=labels.keypoints, skeleton=opened.skeleton,
         symmetric_pairs=opened.symmetric_pairs, project=str(opened.root),
         dataset_sha256=dataset_hash(opened, labels), split=divided.name, seed=seed,
-        initialisation=init or NONE,
+        initialisation=init or NONE, teacher=tuple(str(path) for path in teacher),
     )  # fmt: skip
-    samples = TrainingSet(
-        training, store, input_wh=input_wh, crop_px=crop_px, batch=recipe.batch, augmentation=augmentation,
-        mirror=mirror_indices(labels.keypoints, opened.symmetric_pairs),
-        missing_is_absent=missing == "absent", seed=seed,
-    )  # fmt: skip
+    common: dict[str, Any] = {
+        "input_wh": input_wh, "crop_px": crop_px, "augmentation": augmentation,
+        "mirror": mirror_indices(labels.keypoints, opened.symmetric_pairs), "seed": seed,
+    }  # fmt: skip
+    batch_taught = round(TAUGHT_SHARE * recipe.batch) if teacher else 0
+    sets = [
+        TrainingSet(
+            training,
+            store,
+            batch=recipe.batch - batch_taught,
+            missing_is_absent=missing == "absent",
+            **common,
+        )
+    ]
+    taught_images = 0
+    if teacher:
+        taught = teach(opened, labels, divided, teacher, store.sizes_px, input_wh)
+        taught_images = len(taught.labels)
+        sets.append(
+            TrainingSet(
+                taught.labels, taught.frames, batch=batch_taught, missing_is_absent=False,
+                weight=taught.weight, **common,
+            )
+        )  # fmt: skip
+    samples = Mixture(*sets)
     budget = Budget(
         steps=None if epochs is None else epochs * samples.steps_per_epoch,
         seconds=None if epochs is not None else 60 * (minutes or DEFAULT_MINUTES),
     )
     recorded = {
-        "settings": settings.model_dump(mode="json"), "recipe": asdict(recipe), "crop_px": crop_px,
-        "augmentation": asdict(augmentation), "missing": missing, "budget": asdict(budget),
+        "recipe": asdict(recipe), "crop_px": crop_px, "augmentation": asdict(augmentation),
+        "missing": missing, "taught_images": taught_images,
     }  # fmt: skip
-    where = _device(device)
-    resumed = read_checkpoint(output, recorded)
-    output.mkdir(parents=True, exist_ok=True)
-    divided.save(output / "split.json")
-    learner = Learner(built, recipe, budget, where, pretrained=settings.initialisation != NONE)
-    watched = Watched(held_out, store, settings)
+    course = Course(samples, Watched(held_out, store, settings), recipe, recorded, divided, where)
     with few_threads():
-        learned = learner.run(samples, watched, output, recorded, resumed)
+        learned = (learn_to_round if qat else Course.learn)(course, built, settings, budget, output)
     result = {
-        **learned,
-        "network": network, "parameters": sum(p.numel() for p in built.parameters()),
-        "images": len(training), "held_out_images": len(held_out), "split": divided.name,
+        **learned.measured,
+        "network": network, "parameters": sum(p.numel() for p in learned.network.parameters()),
+        "images": len(training), "held_out_images": len(held_out), "taught_images": taught_images,
+        "split": divided.name,
         "input_size_px": list(input_wh), "stride": stride, "crop_px": crop_px,
         "rotation_deg": round(augmentation.rotation_deg, 1), "seed": seed, "initialisation": init or NONE,
-        "missing": missing, "dataset_sha256": settings.dataset_sha256,
-        "torch": torch.__version__, "threads": torch.get_num_threads(), "device": str(learner.device),
+        "missing": missing, "teacher": list(settings.teacher), "qat": qat,
+        "dataset_sha256": settings.dataset_sha256,
+        "torch": torch.__version__, "threads": torch.get_num_threads(), "device": str(where),
         "run": str(output),
     }  # fmt: skip
-    if len(held_out):
-        predict = network_predictor(learner.averaged_network(), settings)
-        images = [opened.root / name for name in held_out.images]
-        error = measure(predict_images(predict, images, "evaluating"), held_out.points, labels.keypoints)
-        result["held_out"] = error["all"]
+    for name, predicts in (("held_out", learned.used), ("held_out_rounded", learned.rounded)):
+        if predicts is not None and len(held_out):
+            images = [opened.root / image for image in held_out.images]
+            found = predict_images(network_predictor(predicts, settings), images, "evaluating")
+            result[name] = measure(found, held_out.seen, labels.keypoints)["all"]
     write_json(output / "training.json", result)
-    save_run(output, settings, learner.average)
-    (output / CHECKPOINT_FILE).unlink(missing_ok=True)
+    learned.save(output)
     return result
 
 

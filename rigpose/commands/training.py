@@ -18,6 +18,7 @@ from rigpose.commands.options import (
     Output,
     Seed,
     SplitFile,
+    input_size_of,
 )
 
 if TYPE_CHECKING:
@@ -29,7 +30,8 @@ def train(
     minutes: Minutes = None, epochs: Epochs = None, input_size: str | None = None, stride: Literal[4, 8] = 4,
     split: SplitFile = None, shuffle: int | None = None, fold: str | None = None,
     hold_out: list[str] | None = None,
-    missing: Literal["ignore", "absent"] = "ignore", seed: Seed = 0, device: Device = "auto",
+    missing: Literal["ignore", "absent"] = "ignore", teacher: list[Path] | None = None, qat: bool = False,
+    seed: Seed = 0, device: Device = "auto",
 ) -> Measured:  # fmt: skip
     """Train a network on a project's labels.
 
@@ -53,6 +55,12 @@ def train(
         Folders of labeled-data (videos) to hold out.
     missing:
         What a keypoint without a label means: nothing is known (ignore), or it is not to be seen (absent).
+    teacher:
+        A larger network's run, or files of predictions of the project's videos: it labels frames that
+        nobody has labelled, none of them near a held-out one, and this network learns from both.
+    qat:
+        Learn, in the last fifth of the budget, with the rounding that int8 will do. The run in float from
+        which that begins is kept in the folder `float` of the run.
 
     Returns
     -------
@@ -67,19 +75,23 @@ def train(
     Examples
     --------
     rigpose train openfield-Pranav-2018-10-30 -o run --minutes 10 --init mobilenet_v2_1.0_224_quant.tflite
+    rigpose train openfield-Pranav-2018-10-30 -o small --teacher run --qat
     """
     from training.trainer import train as train_run
 
     chosen = _chosen_split(project, split, shuffle, fold, hold_out, seed)
     measured = train_run(
         project, output, network=network, init=None if init == "none" else init, minutes=minutes,
-        epochs=epochs, input_size=_size(input_size), stride=stride, split=chosen, missing=missing, seed=seed,
-        device=device,
+        epochs=epochs, input_size=input_size_of(input_size), stride=stride, split=chosen, missing=missing,
+        seed=seed, device=device,
     )  # fmt: skip
     steps, seconds, images = measured["steps"], measured["seconds"], measured["images"]
     print(f"{steps} steps of {network} in {seconds:.0f} s on {images} images")
     if "held_out" in measured:
-        print_errors(f"held out: {measured['split']}", {"held_out": measured["held_out"]})
+        rows = {"held out": measured["held_out"]}
+        if "held_out_rounded" in measured:
+            rows["held out, rounded as int8"] = measured["held_out_rounded"]
+        print_errors(measured["split"], rows)
     print(f"Next: rigpose evaluate {output}, or rigpose export {output} -o NAME.bundle")
     return measured
 
@@ -118,17 +130,3 @@ def _chosen_split(
             "--fold", expected="K/N, for instance 0/5", found=str(fold), remedy="Give both numbers"
         )
     return k_fold(opened, labels, fold=int(numbers[1]), folds=int(numbers[2]), seed=seed)
-
-
-def _size(text: str | None) -> tuple[int, int] | None:
-    if text is None:
-        return None
-    numbers = re.fullmatch(r"(\d+)x(\d+)", text)
-    if numbers is None:
-        raise RigposeError(
-            "--input-size",
-            expected="WIDTHxHEIGHT, for instance 320x256",
-            found=text,
-            remedy="Give both sides",
-        )
-    return int(numbers[1]), int(numbers[2])

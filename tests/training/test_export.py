@@ -32,7 +32,7 @@ def converted(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(export_module, "to_onnx", lambda *a: golden("fp32.onnx", a[-1]))
     monkeypatch.setattr(export_module, "to_litert", lambda *a: golden("fp32.tflite", a[-1]))
-    monkeypatch.setattr(export_module, "quantize_litert", lambda *a: golden("int8.tflite", a[-1]))
+    monkeypatch.setattr(export_module, "quantize_litert", lambda *a: golden("int8.tflite", a[2]))
 
 
 def test_a_bundle_tells_the_truth_about_every_artifact(tmp_path: Path, converted: None) -> None:

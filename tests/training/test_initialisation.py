@@ -20,11 +20,27 @@ def test_a_damaged_classifier_is_refused(tmp_path):
 
 
 @pytest.mark.data
-def test_another_width_is_refused(weights_dir):
+def test_a_wider_network_than_the_classifier_is_refused(weights_dir):
     path = str(weights_dir / CLASSIFIER)
-    assert not carries_batch_norm(path)
+    assert not carries_batch_norm(path, "mobilenetv2-1.0")
     with pytest.raises(RigposeError, match="convolution 0 of shape"):
-        initialise(build_network("mobilenetv2-0.35", 2, batch_norm=False), path)
+        initialise(build_network("mobilenetv2-1.4", 2), path)
+
+
+@pytest.mark.data
+def test_a_narrower_network_takes_channels_that_stay_each_others(weights_dir):
+    path = str(weights_dir / CLASSIFIER)
+    assert carries_batch_norm(path, "mobilenetv2-0.35")
+    wide, narrow = build_network("mobilenetv2-1.0", 2, batch_norm=False), build_network("mobilenetv2-0.35", 2)
+    initialise(wide, path)
+    initialise(narrow, path)
+    kept_before = np.array([0, 1, 2])
+    for ours, theirs in zip(narrow.trunk.convolutions(), wide.trunk.convolutions(), strict=True):
+        outputs = np.linspace(0, len(theirs.weight) - 1, len(ours.weight)).round().astype(int)
+        inputs = kept_before if theirs.groups == 1 else np.array([0])
+        expected = theirs.weight.detach().numpy()[outputs][:, inputs]
+        np.testing.assert_array_equal(ours.weight.detach().numpy(), expected)
+        kept_before = outputs
 
 
 @pytest.mark.data

@@ -22,7 +22,7 @@ def test_minimising_the_loss_puts_the_decoded_keypoint_on_the_label(at):
     optimiser = torch.optim.Adam([heatmap, offset], lr=0.1)
     for _ in range(150):
         optimiser.zero_grad()
-        pose_loss(heatmap, offset, points, known, STRIDE, LossSettings()).backward()
+        pose_loss(heatmap, offset, points, known, torch.ones(known.shape), STRIDE, LossSettings()).backward()
         optimiser.step()
     found = decode(heatmap.detach().numpy(), offset.detach().numpy(), STRIDE)
     np.testing.assert_allclose(found[0, 0, :2], at, atol=0.05)
@@ -33,7 +33,8 @@ def losses(known: Known, at: tuple[float, float] = (13.0, 40.0)) -> tuple[float,
     torch.manual_seed(0)
     heatmap = torch.randn((1, 1, 16, 16), requires_grad=True)
     offset = torch.randn((1, 2, 16, 16), requires_grad=True)
-    loss = pose_loss(heatmap, offset, torch.tensor([[at]]), torch.tensor([[known]]), STRIDE, LossSettings())
+    points, whether = torch.tensor([[at]]), torch.tensor([[known]])
+    loss = pose_loss(heatmap, offset, points, whether, torch.ones(1, 1), STRIDE, LossSettings())
     loss.backward()
     return float(loss.detach()), heatmap.grad, offset.grad
 

@@ -19,7 +19,8 @@ def batch_of(parts: int) -> Batch:
     images = random.integers(0, 256, (4, 32, 32, 3), np.uint8)
     points = random.uniform(0, 32, (4, 2, 2)).astype(np.float32)
     known = np.full((4, 2), Known.AT_POINT, np.uint8)
-    return Batch(*(np.concatenate([each] * parts) for each in (images, points, known)))
+    weight = random.uniform(0.1, 1.0, (4, 2)).astype(np.float32)
+    return Batch(*(np.concatenate([each] * parts) for each in (images, points, known, weight)))
 
 
 def test_two_copies_give_the_gradient_of_one(monkeypatch):

@@ -11,7 +11,7 @@ import math
 import torch.nn.functional as functional
 from torch import Tensor, nn
 
-from training.networks.units import ConvUnit
+from training.networks.units import ConvUnit, Sum
 
 # A fresh heatmap says "not here" nearly everywhere, so that training does not begin by unlearning.
 PRIOR_PRESENCE = 0.01
@@ -40,6 +40,7 @@ class KeypointHead(nn.Module):
             {str(s): ConvUnit(trunk_channels[s], channels, active=False) for s in self.strides}
         )
         self.mixes = nn.ModuleDict({str(s): ConvUnit(channels, channels, kernel=3) for s in self.strides[1:]})
+        self.sums = nn.ModuleDict({str(s): Sum() for s in self.strides[1:]})
         self.heatmap = nn.Conv2d(channels, keypoints, 1)
         self.offset = nn.Conv2d(channels, 2 * keypoints, 1)
         for conv in (self.heatmap, self.offset):
@@ -54,5 +55,6 @@ class KeypointHead(nn.Module):
         fused = self.laterals[str(self.strides[0])](levels[self.strides[0]])
         for stride in self.strides[1:]:
             above = functional.interpolate(fused, scale_factor=2.0, mode="bilinear", align_corners=False)
-            fused = self.mixes[str(stride)](above + self.laterals[str(stride)](levels[stride]))
+            fused = self.sums[str(stride)](above, self.laterals[str(stride)](levels[stride]))
+            fused = self.mixes[str(stride)](fused)
         return self.heatmap(fused), self.offset(fused)

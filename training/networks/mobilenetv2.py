@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from training.networks.units import ConvUnit, Trunk
+from training.networks.units import ConvUnit, Sum, Trunk
 
 # expansion, channels at width 1, repeats, stride of the first
 STAGES = (
@@ -31,12 +31,12 @@ class InvertedResidual(nn.Module):
         units.append(ConvUnit(wide, wide, kernel=3, stride=stride, groups=wide, batch_norm=batch_norm))
         units.append(ConvUnit(wide, outputs, active=False, batch_norm=batch_norm))
         self.units = nn.Sequential(*units)
-        self.residual = stride == 1 and inputs == outputs
+        self.sum = Sum() if stride == 1 and inputs == outputs else None
 
     def forward(self, features: Tensor) -> Tensor:
         """Features (B, inputs, H, W) -> (B, outputs, H / stride, W / stride)."""
         out: Tensor = self.units(features)
-        return features + out if self.residual else out
+        return out if self.sum is None else self.sum(features, out)
 
 
 class MobileNetV2(Trunk):

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from training.networks.units import ConvUnit, Trunk
+from training.networks.units import ConvUnit, Sum, Trunk
 
 # stride, channels as a multiple of the width, residual blocks
 STAGES = ((4, 1, 1), (8, 2, 2), (16, 3, 2), (32, 4, 1))
@@ -25,11 +25,11 @@ class ResidualBlock(nn.Module):
             ConvUnit(channels, channels, kernel=3, batch_norm=batch_norm),
             ConvUnit(channels, channels, kernel=3, active=False, batch_norm=batch_norm),
         )
-        self.activation = nn.ReLU6()
+        self.sum = Sum(nn.ReLU6)
 
     def forward(self, features: Tensor) -> Tensor:
         """Features (B, C, H, W) -> the same shape."""
-        out: Tensor = self.activation(features + self.units(features))
+        out: Tensor = self.sum(features, self.units(features))
         return out
 
 
