@@ -97,19 +97,19 @@ def compare(
                     _take_back(output, run, everything=is_new)
                     raise
             is_new = False
-            held_out = labels.select(split.test)
-            results.append(_of_network(run, opened, held_out, network, fold))
+            trained = _of_network(run, opened, labels.select(split.test), network, fold)
+            error = trained.row(labels.keypoints)["mean_px"]
+            say(f"{network}, {fold}: " + ("nothing labelled" if error is None else f"{error:.2f} px"))
+            results.append(trained)
+            if is_finished(run / BEFORE_ROUNDING):
+                before = _of_network(run / BEFORE_ROUNDING, opened, labels.select(split.test), network, fold)
+                results.append(replace(before, precision=PRECISIONS[2]))
             if export:
                 bundle = run.parent / f"{fold}.bundle"
                 if not bundle.exists():
                     say(f"{network}, {fold}: exporting")
                     _export(run, bundle)
-                results.append(_of_int8(bundle, results[-1], opened))
-            error = results[-1].row(labels.keypoints)["mean_px"]
-            if is_finished(run / BEFORE_ROUNDING):
-                before = _of_network(run / BEFORE_ROUNDING, opened, held_out, network, fold)
-                results.append(replace(before, precision=PRECISIONS[2]))
-            say(f"{network}, {fold}: " + ("nothing labelled" if error is None else f"{error:.2f} px"))
+                results += _of_int8(bundle, trained, opened, say)
     order = {network: place for place, network in enumerate(networks)}
     results.sort(key=lambda result: (order[result.network], PRECISIONS.index(result.precision)))
     content = {key: value for key, value in plan.record().items() if key != "splits"}
@@ -178,11 +178,13 @@ def _of_network(run: Path, project: Project, held_out: Labels, name: str, fold: 
     return FoldResult(name, "fp32", fold, run, ordered.images, predicted, ordered.seen, facts)
 
 
-def _of_int8(path: Path, trained: FoldResult, project: Project) -> FoldResult:
-    """The int8 artifact of a run's bundle on the images that the run was measured on."""
+def _of_int8(path: Path, trained: FoldResult, project: Project, say: Say) -> list[FoldResult]:
+    """The int8 artifact of a run's bundle on the images that the run was measured on, if there is one."""
     bundle = Bundle.load(path)
-    about = {"bundle": str(path), "bundle_sha256": bundle.sha256}
-    trained.facts.update(about)
+    trained.facts.update({"bundle": str(path), "bundle_sha256": bundle.sha256})
+    if all(artifact.precision != "int8" for artifact in bundle.manifest.artifacts):
+        say(f"{trained.network}, {trained.fold}: its int8 deviates from the network and was refused")
+        return []
     predictor = Predictor(bundle, precision="int8")
 
     def predict(images: Sequence[Image]) -> npt.NDArray[np.float32]:
@@ -190,10 +192,7 @@ def _of_int8(path: Path, trained: FoldResult, project: Project) -> FoldResult:
 
     paths = [project.root / image for image in trained.images]
     predicted = predict_images(predict, paths, f"{trained.network} int8, {trained.fold}")
-    return FoldResult(
-        trained.network, "int8", trained.fold, trained.run, trained.images, predicted, trained.points,
-        dict(trained.facts),
-    )  # fmt: skip
+    return [replace(trained, precision="int8", predicted=predicted, facts=dict(trained.facts))]
 
 
 def _export(run: Path, bundle: Path) -> None:

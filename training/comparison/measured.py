@@ -63,8 +63,8 @@ def pooled_rows(results: Sequence[FoldResult], keypoints: Sequence[str]) -> list
         as `measure` gives them, and `confident_mean_px`; `mean_of_folds_px` and `between_folds_px` (standard
         deviation of the folds' means, None with one fold); `input_size_px`, `stride`, `parameters` (None
         where the folds differ), `seconds_per_fold`. `against_first`: the difference of the mean error to
-        the first row on the same images (`difference_px`, and `low_px` to `high_px`, its 95 % bootstrap
-        interval over images), None for the first row itself and where the images are others. int8 rows:
+        the first row on the `images` of both (`difference_px`, and `low_px` to `high_px`, its 95 %
+        bootstrap interval over images), None for the first row itself and where no image is. int8 rows:
         `against_fp32_px`, the same difference to the network itself.
     """
     groups: dict[tuple[str, str], list[FoldResult]] = {}
@@ -100,19 +100,22 @@ def _pooled(folds: Sequence[FoldResult]) -> tuple[npt.NDArray[np.float32], Float
 
 def _difference(folds: Sequence[FoldResult], others: Sequence[FoldResult]) -> dict[str, float] | None:
     """Mean error of `folds` minus that of `others`, paired by image, with its bootstrap interval."""
-    if [fold.images for fold in folds] != [fold.images for fold in others]:
+    same = {(other.fold, other.images): other for other in others}
+    pairs = [(mine, same[mine.fold, mine.images]) for mine in folds if (mine.fold, mine.images) in same]
+    if not pairs:
         return None
-    mine, theirs = (distances(*_pooled(of)) for of in (folds, others))
+    mine, theirs = (distances(*_pooled(of)) for of in zip(*pairs, strict=True))
     both = np.isfinite(mine) & np.isfinite(theirs)
     count = both.sum(axis=1)
-    gap = np.where(both, np.nan_to_num(mine, posinf=0) - np.nan_to_num(theirs, posinf=0), 0.0).sum(axis=1)
     if not count.sum():
         return None
+    gap = (np.where(both, mine, 0.0) - np.where(both, theirs, 0.0)).sum(axis=1)
     picks = np.random.default_rng(0).integers(0, len(gap), (RESAMPLED, len(gap)))
     drawn = gap[picks].sum(axis=1) / np.maximum(1, count[picks].sum(axis=1))
     low, high = np.quantile(drawn, [0.025, 0.975])
     return {
-        "difference_px": float(gap.sum() / count.sum()), "low_px": float(low), "high_px": float(high),
+        "images": len(gap), "difference_px": float(gap.sum() / count.sum()), "low_px": float(low),
+        "high_px": float(high),
     }  # fmt: skip
 
 
