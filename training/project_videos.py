@@ -71,15 +71,17 @@ def look_at_videos(
             found += _of_recording(Path(path), crop)
         else:
             found.append(_lone(Path(path), crop))
-    taken = _taken(project) if project is not None else {}
+    taken: dict[str, Path] = {}
     for video in found:
         folder = video.source.stem
-        if folder in taken:
+        # one that is no longer to be found may be given again
+        there = taken.get(folder) or (find_video(project, folder) if project is not None else None)
+        if there is not None:
             raise RigposeError(
-                video.source, expected="a name that no other video has", found=f"that of {taken[folder]}",
+                video.source, expected="a name that no other video has", found=f"that of {there}",
                 remedy=f"Their images would both lie in {LABELED_DATA}/{folder}: rename the file",
             )  # fmt: skip
-        taken[folder] = str(video.source)
+        taken[folder] = video.source
     return found
 
 
@@ -201,14 +203,11 @@ def _checked(path: Path, crop: Crop | None, recording: str) -> NewVideo:
     return NewVideo(Path(path).absolute(), crop or whole, recording)
 
 
-def _taken(project: Project) -> dict[str, str]:
-    """Folder -> its video, where that is still to be found; what is not may be given again."""
-    taken = {}
-    for folder, keys in project.videos_by_folder().items():
-        for key in keys:
-            name = key.replace("\\", "/").rsplit("/", 1)[-1]
-            if any(
-                place.is_file() for place in (Path(key), project.root / key, project.root / VIDEOS / name)
-            ):
-                taken[folder] = key
-    return taken
+def find_video(project: Project, folder: str) -> Path | None:
+    """The video that a folder's images come from; None where config.yaml names none that is there."""
+    for key in project.videos_by_folder().get(folder, ()):
+        name = key.replace("\\", "/").rsplit("/", 1)[-1]
+        for place in (Path(key), project.root / key, project.root / VIDEOS / name):
+            if place.is_file():
+                return place
+    return None

@@ -221,21 +221,74 @@ def check_labels(
     """
     from training.hygiene import check_project, mend
     from training.label_pictures import draw_folder
+    from training.labelling.lock import ProjectLock
     from training.project import Project
 
     opened = Project.open(project)
-    checks = check_project(opened)
     mended: list[str] = []
     kept = None
     if fix:
-        mended, kept = mend(opened, checks)
+        with ProjectLock(opened.root):  # a labelling page would write back what is mended here
+            checks = check_project(opened)
+            mended, kept = mend(opened, checks)
         checks = check_project(opened) if mended else checks
+    else:
+        checks = check_project(opened)
     folder = (output or opened.root / "label-pictures") if pictures else None
     drawn = sum(draw_folder(opened, check, folder) for check in checks) if folder is not None else 0
     return _print_checks(opened, checks, mended, kept) | {
         "mended": mended, "kept": str(kept) if kept else None,
         "pictures": str(folder) if drawn else None, "pictures_drawn": drawn,
     }  # fmt: skip
+
+
+def import_labels(project: Path, file: Path, /, *, videos: Path | None = None) -> Measured:
+    """Take labels of SLEAP, COCO and other formats into a project, with their images.
+
+    Keypoints are matched by name. A person's points become labels, a model's become proposals that the
+    labelling page shows. Images that are labelled already keep their labels. Needs sleap-io: the extra slp.
+
+    Parameters
+    ----------
+    project:
+        The folder with config.yaml.
+    file:
+        What sleap-io reads: .slp, COCO JSON, NWB, Label Studio and others.
+    videos:
+        A folder to look in for videos and images that are no longer where the file says.
+
+    Returns
+    -------
+    dict
+        `folders`, `images`, `points`, `proposals`, `already_labelled` images left as they were, and the
+        keypoints `only_in_file` and `only_in_project`.
+
+    Raises
+    ------
+    RigposeError
+        If the file does not read or shows several animals, if no keypoint has a name of the project's, or
+        if a video or image is not to be found; nothing is changed then.
+
+    Examples
+    --------
+    rigpose import-labels openfield-Pranav-2018-10-30 labels.slp
+    """
+    from training.label_import import import_labels as take_in
+    from training.labelling.lock import ProjectLock
+    from training.project import Project
+
+    opened = Project.open(project)
+    with ProjectLock(opened.root):
+        found = take_in(opened, file, videos=videos)
+    print(
+        f"{found['images']} images with {found['points']} labels and {found['proposals']} proposals, "
+        f"{found['already_labelled']} images labelled already"
+    )
+    for names, where in ((found["only_in_file"], file), (found["only_in_project"], project)):
+        if names:
+            print(f"Note: only {where} has {', '.join(names)}")
+    print(f"Next: rigpose check-labels {project}")
+    return found
 
 
 def _print_checks(project: Any, checks: list[Any], mended: list[str], kept: Path | None) -> Measured:

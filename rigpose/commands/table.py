@@ -67,6 +67,10 @@ GROUPS: dict[str, dict[str, Command]] = {
             "rigpose.commands.projects:check_labels",
             "Find what is wrong with a project's labels, and draw every labelled frame.",
         ),
+        "import-labels": Command(
+            "rigpose.commands.projects:import_labels",
+            "Take labels of SLEAP, COCO and other formats into a project, with their images.",
+        ),
         "frames": Command(
             "rigpose.commands.frames:frames", "Choose frames of videos and recordings for labelling."
         ),
