@@ -9,6 +9,7 @@ on cannot be seen; the student's run says so.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -170,12 +171,22 @@ def teachable(project: Project, footage: Footage, labels: Labels, split: Split) 
 
 
 def _videos(project: Project, sizes_px: Mapping[str, tuple[int, int]]) -> list[Footage]:
-    """The project's videos, cropped as config.yaml says where the labelled images are of that size."""
+    """The project's videos, cropped as config.yaml says where the labelled images are of that size.
+
+    Those that config.yaml names, and what else lies in the folder `videos`: projects that travel have
+    placeholders for paths.
+    """
     labelled = {name.split("/")[1]: size for name, size in sizes_px.items()}
+    named = project_videos(project)[0]
     found = []
-    for path, crop in project_videos(project)[0]:
+    for path, crop in named:
         cropped = crop is not None and labelled.get(path.stem) == (crop[1] - crop[0], crop[3] - crop[2])
         found.append(open_footage(path, crop if cropped else None))
+    taken = {path.resolve() for path, _ in named}
+    for path in sorted((project.root / "videos").glob("*")):
+        if path.is_file() and path.resolve() not in taken:
+            with contextlib.suppress(RigposeError):  # notes and pictures may lie there, too
+                found.append(open_footage(path))
     return found
 
 

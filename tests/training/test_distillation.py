@@ -114,6 +114,23 @@ def test_a_frame_smaller_than_the_network_is_kept_as_it_is():
     np.testing.assert_array_equal(transform.apply([[3.0, 4.0]]), [[3.0, 4.0]])
 
 
+def test_videos_that_config_does_not_name_are_found_in_their_folder(filmed, tmp_path):
+    root = tmp_path / "project"
+    shutil.copytree(filmed.project.root, root)
+    config = (root / "config.yaml").read_text().replace(str(filmed.video), "WILL BE UPDATED")
+    (root / "config.yaml").write_text(config)
+    shutil.copy(filmed.video, root / "videos" / "b.mkv")
+    (root / "videos" / "notes.txt").write_text("no video")
+    predictions = filmed.predictions(tmp_path / "p")
+    project = Project.open(root)
+    sizes = dict.fromkeys(filmed.labels.images, SIZE_PX)
+    with pytest.raises(RigposeError, match="none with frames apart"):
+        teach(project, filmed.labels, filmed.split, [predictions], sizes, SIZE_PX)
+    other = predictions.rename(predictions.with_name(predictions.name.replace("a", "b", 1)))
+    taught = teach(project, filmed.labels, filmed.split, [other], sizes, SIZE_PX)
+    assert len(taught.labels) == FRAMES
+
+
 @pytest.fixture(scope="module")
 def teacher(filmed, tmp_path_factory):
     output = tmp_path_factory.mktemp("teacher") / "run"
