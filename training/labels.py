@@ -157,9 +157,10 @@ def read_animals(project: Project, folder: str) -> dict[str, Labels]:
 
 
 def labelled_folders(project: Project) -> list[str]:
-    """The folders in `labeled-data`, sorted."""
+    """The folders in `labeled-data`, sorted, without the pictures that DeepLabCut draws of them."""
     base = project.root / LABELED_DATA
-    return sorted(entry.name for entry in base.iterdir() if entry.is_dir()) if base.is_dir() else []
+    names = {entry.name for entry in base.iterdir() if entry.is_dir()} if base.is_dir() else set()
+    return sorted(name for name in names if name.removesuffix("_labeled") not in names - {name})
 
 
 def label_files(project: Project, folder: str) -> list[Path]:

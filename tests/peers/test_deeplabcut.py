@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from tests.training.dots import dot_project
-from tests.training.test_project_videos import video
+from tests.training.on_disk import video
 from training.labels import read_labels, write_labels
 from training.project import Project
 from training.project_videos import add_videos, look_at_videos

@@ -11,7 +11,7 @@ import pytest
 
 from rigpose.front_door import main
 from tests.training.dots import dot_project
-from tests.training.test_project_videos import everything, video
+from tests.training.on_disk import everything, video
 from training.labels import write_labels
 from training.project import Project
 

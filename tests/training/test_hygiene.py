@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from acquisition.errors import RigposeError
-from tests.training.test_project_videos import everything
+from tests.training.on_disk import everything
 from training.hygiene import Kind, check_folder, check_project, mend
 from training.label_pictures import draw_folder, draw_labels
 from training.labels import read_labels, write_labels
@@ -56,6 +56,12 @@ def test_clean_labels_have_no_problems_and_are_left_alone(project):
     assert [check.problems for check in checks] == [[]]
     assert mend(project, checks) == ([], None)
     assert everything(project.root) == before
+
+
+def test_pictures_that_deeplabcut_drew_are_no_folder_of_labels(project):
+    for name in ("clip_labeled", "alone_labeled"):
+        (project.root / "labeled-data" / name).mkdir()
+    assert [check.folder for check in check_project(project)] == ["alone_labeled", "clip"]
 
 
 def test_equal_rows_become_one_and_complete_each_other(project):

@@ -13,7 +13,7 @@ import pytest
 from acquisition.errors import RigposeError
 from tests.acquisition.sessions import number_of, picture
 from tests.training.films import write_film
-from tests.training.test_project_videos import everything
+from tests.training.on_disk import everything
 from training.images import read_image
 from training.label_import import import_labels
 from training.labels import read_folder, read_labels, write_labels

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas
 import pytest
+import tables
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -127,6 +128,25 @@ def test_a_damaged_h5_is_refused(project):
     file_of(project, "h5").write_bytes(content[: len(content) // 2])
     with pytest.raises(RigposeError, match="CollectedData"):
         read_folder(project, "clip")
+
+
+class Program:
+    def __init__(self, mark):
+        self.mark = str(mark)
+
+    def __reduce__(self):
+        return open, (self.mark, "w")
+
+
+def test_an_h5_with_a_program_in_it_is_refused_and_does_not_run(project, tmp_path):
+    mark = tmp_path / "was here"
+    write_labels(project, "clip", ["img0.png", "img1.png"], POINTS)
+    with tables.open_file(str(file_of(project, "h5")), "a") as file:
+        file.root.df_with_missing._v_attrs.note = Program(mark)
+    mark.unlink(missing_ok=True)
+    with pytest.raises(RigposeError, match="pickle that would run"):
+        read_labels(project)
+    assert not mark.exists()
 
 
 def test_h5_and_csv_that_disagree_are_refused_with_the_difference(project):

@@ -6,27 +6,14 @@ import errno
 import shutil
 from pathlib import Path
 
-import av
-import numpy as np
 import pytest
 import yaml
 
 from acquisition.errors import RigposeError
 from tests.acquisition.sessions import write_session
+from tests.training.on_disk import everything, video
 from training.project import Project
 from training.project_videos import add_videos, look_at_videos
-
-
-def video(path: Path, frames: int = 2) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream("ffv1", rate=30)
-        stream.width, stream.height, stream.pix_fmt = 64, 48, "gray"
-        for level in range(frames):
-            frame = av.VideoFrame.from_ndarray(np.full((48, 64), 50 * level % 256, np.uint8), format="gray")
-            container.mux(stream.encode(frame))
-        container.mux(stream.encode())
-    return path
 
 
 @pytest.fixture
@@ -36,10 +23,6 @@ def project(tmp_path: Path) -> Project:
 
 def sets(project: Project) -> dict:
     return yaml.safe_load((project.root / "config.yaml").read_text())["video_sets"]
-
-
-def everything(folder: Path) -> dict[Path, bytes | None]:
-    return {path: path.read_bytes() if path.is_file() else None for path in folder.rglob("*")}
 
 
 @pytest.mark.parametrize("copy", [False, True])
