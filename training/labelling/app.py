@@ -22,7 +22,7 @@ from training.labelling.points import AUTHOR_AT_MOST, from_json
 from training.labelling.presence import Presence
 from training.labelling.proposals import Proposer
 from training.labelling.store import Edit, LabelStore
-from training.labelling.videos import Videos, frame_number
+from training.labelling.videos import Videos, instant_number
 from training.labelling.views import View, Views
 from training.project import LABELED_DATA
 
@@ -139,10 +139,10 @@ def make_app(desk: Desk) -> Starlette:
         return await run_in_threadpool(_answered, _grab, desk, asked)
 
     def video(request: Request) -> dict[str, Any]:
-        return {"name": request.path_params["name"], "frames": desk.videos.count(request.path_params["name"])}
+        return desk.videos.describe(request.path_params["name"])
 
     def video_frame(request: Request) -> Response:
-        number = frame_number(request.query_params.get("frame"))
+        number = instant_number(request.query_params.get("instant"))
         content = desk.videos.picture(request.path_params["name"], number)
         return Response(content, media_type="image/jpeg", headers={"Cache-Control": "private, max-age=60"})
 
@@ -206,12 +206,12 @@ def _apply(store: LabelStore, asked: dict[str, Any]) -> dict[str, Any]:
     return {"answers": answers, "version": store.version}
 
 
-def _grab(desk: Desk, asked: dict[str, Any]) -> dict[str, Any]:
-    name = str(asked["video"])
-    image = desk.videos.grab(name, frame_number(str(asked["frame"])))
-    desk.store.add_image(name, image)
-    desk.views.add_image(name, image)
-    return {"folder": name, "image": image}
+def _grab(desk: Desk, asked: dict[str, Any]) -> list[dict[str, str]]:
+    grabbed = desk.videos.grab(str(asked["video"]), instant_number(str(asked["instant"])))
+    for one in grabbed:
+        desk.store.add_image(one.folder, one.image)
+        desk.views.add_image(one.folder, one.image)
+    return [{"folder": one.folder, "image": one.image} for one in grabbed]
 
 
 async def _body(request: Request) -> dict[str, Any]:

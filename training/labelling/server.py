@@ -97,7 +97,6 @@ def serving(
         )  # fmt: skip
     proposer = Proposer(bundle, opened) if bundle is not None else None
     with contextlib.ExitStack() as ending:
-        ending.callback(videos.close)
         lock = ending.enter_context(ProjectLock(opened.root))
         journal = Journal(opened.root / JOURNAL_FILE)
         ending.callback(journal.close)

@@ -1,177 +1,151 @@
-"""The project's videos, frame by frame, and single frames of them kept for labelling."""
+"""The project's videos and recordings, instant by instant, and single ones kept for labelling."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import av
-import av.error
 import cv2
 import numpy as np
 
 from acquisition.errors import RigposeError
 from acquisition.frame import Image
-from training.frames import DIGITS, save_images
-from training.labelling.folder import images_in
-from training.labelling.views import number_of
-from training.project import LABELED_DATA, Project
+from training.footage import NO_FRAME, Footage, open_footage, project_videos
+from training.frames import DIGITS, save_views
+from training.project import Crop, Project
 
 SUFFIXES = (".avi", ".mkv", ".mov", ".mp4", ".m4v", ".mpg", ".mpeg", ".webm")
-AHEAD = 24  # a frame this near is decoded on to sooner than sought
+SHOWN_WIDTH_PX = 1280  # several views share it
 _JPEG = [cv2.IMWRITE_JPEG_QUALITY, 90]
 
 
+@dataclass(frozen=True, slots=True)
+class Grabbed:
+    """A frame in labeled-data."""
+
+    folder: str
+    image: str
+
+
 class Videos:
-    """What lies in the project's `videos` folder, by the stem of the file's name.
+    """What frames can be grabbed from: what config.yaml names, and what lies in the folder `videos`.
 
     Parameters
     ----------
     project:
-        Its `videos` folder is looked through when a page asks.
+        Looked through whenever a page asks.
     """
 
     def __init__(self, project: Project) -> None:
         self._project = project
         self._busy = threading.Lock()
-        self._open: dict[str, SeekableVideo] = {}
+        self._open: dict[str, Footage] = {}
 
     def names(self) -> list[str]:
-        """Stems of the videos."""
-        return sorted(self._paths())
+        """Names of videos and recordings."""
+        return sorted(self._sources())
 
-    def count(self, name: str) -> int:
-        """Frames of a video. Raises `KeyError`, `RigposeError`."""
+    def describe(self, name: str) -> dict[str, Any]:
+        """How many `instants`, the folders that their `views` go to. Raises `KeyError`, `RigposeError`."""
+        footage = self._footage(name)
+        return {
+            "name": name, "instants": len(footage.index), "views": [view.folder for view in footage.views],
+            "notes": list(footage.notes),
+        }  # fmt: skip
+
+    def picture(self, name: str, instant: int) -> bytes:
+        """All views of an instant (from 0) beside and below each other, as JPEG, to look at.
+
+        Raises
+        ------
+        KeyError, IndexError, RigposeError
+            If there is no such video or instant.
+        """
+        footage = self._footage(name)
+        _check(footage, name, instant)
         with self._busy:
-            return len(self._video(name))
-
-    def picture(self, name: str, number: int) -> bytes:
-        """A frame as JPEG, to look at. Raises `KeyError`, `IndexError`, `RigposeError`."""
-        done, content = cv2.imencode(".jpg", _bgr(self._image(name, number)), _JPEG)
+            numbers = [int(view.frames[instant]) for view in footage.views]
+            found = [
+                None if number == NO_FRAME else next(view.video.images([number]))
+                for view, number in zip(footage.views, numbers, strict=True)
+            ]
+        done, content = cv2.imencode(".jpg", _tiled(found, footage), _JPEG)
         assert done
         return content.tobytes()
 
-    def grab(self, name: str, number: int) -> str:
-        """Keep a frame in `labeled-data/<name>`; returns its file name, also where it was there before.
+    def grab(self, name: str, instant: int) -> list[Grabbed]:
+        """Keep an instant in labeled-data, all views of it; those that are there already are left.
 
         Raises
         ------
         KeyError, IndexError, RigposeError, OSError
-            If there is no such frame, or it cannot be written.
+            If there is no such instant, a camera lost it, or it cannot be written.
         """
-        place = self._project.root / LABELED_DATA / name
-        there = {number_of(image): image for image in images_in(place)} if place.is_dir() else {}
-        if number in there:
-            return there[number]
-        image = self._image(name, number)
-        digits = max(DIGITS, len(str(max(self.count(name) - 1, 0))))
-        if there:  # as the frames that are there
-            digits = min(
-                len(Path(file).stem) - len(Path(file).stem.rstrip("0123456789")) for file in there.values()
-            )
-        return save_images(self._project, name, [(number, image)], digits=digits)[0]
-
-    def close(self) -> None:
-        """Close the files."""
+        footage = self._footage(name)
+        _check(footage, name, instant)
+        for view in footage.views:
+            if view.frames[instant] == NO_FRAME:
+                raise RigposeError(
+                    f"{name}, instant {instant}", expected="a frame of every camera",
+                    found=f"none of {view.camera} ({view.absences.get(instant, 'no picture')})",
+                    remedy="Take another instant",
+                )  # fmt: skip
         with self._busy:
-            for video in self._open.values():
-                video.close()
-            self._open.clear()
-
-    def _image(self, name: str, number: int) -> Image:
-        with self._busy:
-            return self._video(name).image(number)
-
-    def _video(self, name: str) -> SeekableVideo:
-        if name not in self._open:
-            self._open[name] = SeekableVideo(self._paths()[name])
-        return self._open[name]
-
-    def _paths(self) -> dict[str, Path]:
-        folder = self._project.root / "videos"
-        if not folder.is_dir():
-            return {}
-        return {path.stem: path for path in sorted(folder.iterdir()) if path.suffix.lower() in SUFFIXES}
-
-
-class SeekableVideo:
-    """Any video's frames by number, in the order in which they are shown.
-
-    The index is read from the packets without decoding; seeking is by the time stamp of the n-th frame.
-
-    Parameters
-    ----------
-    path:
-        The file.
-
-    Raises
-    ------
-    RigposeError
-        If it is no video.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._next: int | None = None
-        self._frames: Iterator[Any] = iter(())
-        try:
-            with av.open(str(path)) as container:
-                packets = container.demux(container.streams.video[0])
-                stamps = [packet.pts for packet in packets if packet.size]
-            self._container = av.open(str(path))
-            self._stream = self._container.streams.video[0]
-            self._stream.thread_type = "AUTO"
-        except (av.error.FFmpegError, IndexError, OSError) as error:
-            raise RigposeError(
-                path, expected="a video that can be decoded", found=str(error), remedy="Check the file"
-            ) from None
-        # Stored in the order of decoding; frames that lean on later ones are shown in another.
-        self._times = sorted(stamp for stamp in stamps if stamp is not None)
-        if len(self._times) < len(stamps):
-            raise RigposeError(
-                path, expected="a time stamp on every frame", found=f"{len(stamps)} frames, "
-                f"{len(self._times)} stamps", remedy="Convert the video, for instance to MP4",
+            kept = save_views(
+                self._project, [view.folder for view in footage.views],
+                footage.images(np.array([instant], np.int64)),
+                videos=[view.video.info for view in footage.views], recording=footage.recording,
+                digits=max(DIGITS, len(str(int(footage.index[-1])))),
             )  # fmt: skip
+        return [Grabbed(view.folder, names[0]) for view, names in zip(footage.views, kept, strict=True)]
 
-    def __len__(self) -> int:
-        return len(self._times)
+    def _footage(self, name: str) -> Footage:
+        with self._busy:
+            if name not in self._open:
+                self._open[name] = open_footage(*self._sources()[name])
+            return self._open[name]
 
-    def image(self, number: int) -> Image:
-        """uint8 (H, W) of a grey video, else (H, W, 3) RGB; raises `IndexError`, `RigposeError`."""
-        if not 0 <= number < len(self._times):
-            raise IndexError(f"{self._path} has {len(self._times)} frames, no frame {number}")
-        try:
-            if self._next is None or not self._next <= number <= self._next + AHEAD:
-                self._container.seek(self._times[number], stream=self._stream, backward=True)
-                self._frames = iter(self._container.decode(self._stream))
-            self._next = number + 1
-            for frame in self._frames:
-                if frame.pts is not None and frame.pts >= self._times[number]:
-                    kind = "gray" if frame.format.name.startswith("gray") else "rgb24"
-                    return np.asarray(frame.to_ndarray(format=kind), np.uint8)
-        except av.error.FFmpegError:
-            pass
-        self._next = None
-        raise RigposeError(
-            self._path, expected=f"frame {number}", found="a video that does not decode so far",
-            remedy="Restore the file from a copy",
-        )  # fmt: skip
-
-    def close(self) -> None:
-        """Close the file."""
-        self._container.close()
+    def _sources(self) -> dict[str, tuple[Path, Crop | None]]:
+        named, _ = project_videos(self._project)
+        found = {path.stem if path.is_file() else path.name: (path, crop) for path, crop in named}
+        folder = self._project.root / "videos"
+        for path in sorted(folder.iterdir()) if folder.is_dir() else ():
+            if path.suffix.lower() in SUFFIXES and path.is_file():
+                found.setdefault(path.stem, (path, None))
+        return found
 
 
-def _bgr(image: Image) -> Image:
-    return image if image.ndim == 2 else image[..., ::-1]
-
-
-def frame_number(text: str | None) -> int:
-    """A frame's number as a page gives it; raises `RigposeError`."""
+def instant_number(text: str | None) -> int:
+    """An instant as a page gives it; raises `ValueError`."""
     if text is None or not text.isdigit():
-        raise RigposeError(
-            "frame", expected="a number from 0", found=repr(text), remedy="Give the number of a frame"
-        )
+        raise ValueError(f"no number of an instant: {text!r}")
     return int(text)
+
+
+def _check(footage: Footage, name: str, instant: int) -> None:
+    if not 0 <= instant < len(footage.index):
+        raise IndexError(f"{name} has {len(footage.index)} instants, no number {instant}")
+
+
+def _tiled(pictures: list[Image | None], footage: Footage) -> Image:
+    """Views in rows of at most two, small enough for a page; black where there is none."""
+    columns = min(2, len(pictures))
+    tiles = []
+    for view, picture in zip(footage.views, pictures, strict=True):
+        size = view.video.info
+        shown = picture if picture is not None else np.zeros((size.height_px, size.width_px), np.uint8)
+        if footage.crop is not None:
+            x1, x2, y1, y2 = footage.crop
+            shown = shown[y1:y2, x1:x2]
+        scale = min(1.0, SHOWN_WIDTH_PX / columns / shown.shape[1])
+        colours = shown if shown.ndim == 3 else np.repeat(shown[..., None], 3, axis=2)
+        size_px = round(colours.shape[1] * scale), round(colours.shape[0] * scale)
+        tiles.append(np.asarray(cv2.resize(colours, size_px, interpolation=cv2.INTER_AREA), np.uint8))
+    height, width = max(tile.shape[0] for tile in tiles), max(tile.shape[1] for tile in tiles)
+    sheet = np.zeros((height * -(-len(tiles) // columns), width * columns, 3), np.uint8)
+    for place, tile in enumerate(tiles):
+        row, column = divmod(place, columns)
+        sheet[row * height :, column * width :][: tile.shape[0], : tile.shape[1]] = tile
+    return np.ascontiguousarray(sheet[..., ::-1])

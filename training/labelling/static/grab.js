@@ -39,7 +39,7 @@ export class Grab {
     this.say("");
     this.count = 0;
     try {
-      this.count = (await videoOf($("grab-video").value)).frames;
+      this.count = (await videoOf($("grab-video").value)).instants;
     } catch (error) {
       this.say(error.message);
     }
@@ -71,9 +71,11 @@ export class Grab {
 
   async take() {
     try {
-      const { folder, image } = await grabFrame($("grab-video").value, this.number);
-      const isNew = this.model.added(folder, image);
-      this.say(isNew ? `kept as ${folder}/${image}` : `${folder}/${image} was there already`);
+      const grabbed = await grabFrame($("grab-video").value, this.number);
+      const isNew = grabbed.map(({ folder, image }) => this.model.added(folder, image)).some(Boolean);
+      const [{ folder, image }] = grabbed;
+      const more = grabbed.length > 1 ? `, in ${grabbed.length} views` : "";
+      this.say(isNew ? `kept as ${folder}/${image}${more}` : `${folder}/${image} was there already`);
       if (!this.model.here) this.model.open(folder, image);
     } catch (error) {
       this.say(error.message);

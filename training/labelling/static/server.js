@@ -34,8 +34,8 @@ export const pictureOf = async (folder, image) => (await ask(at("image", folder,
 export const geometryOf = (folder, image) => json(at("geometry", folder, image));
 export const proposalsOf = (folder, image) => json(at("proposals", folder, image));
 export const videoOf = (name) => json(at("video", name));
-export const videoFrame = (name, number) => `${at("video", name)}/frame?frame=${number}`;
-export const grabFrame = (video, frame) => post("/api/grab", { video, frame });
+export const videoFrame = (name, number) => `${at("video", name)}/frame?instant=${number}`;
+export const grabFrame = (video, instant) => post("/api/grab", { video, instant });
 export const changesSince = (since, author, folder, image) =>
   json("/api/changes?" + new URLSearchParams({ since, client, author, folder, image }));
 

@@ -29,15 +29,23 @@ export class Stage {
     this.resize();
   }
 
-  get ratio() {
-    return this.overlay.width / this.overlay.clientWidth || 1;
-  }
-
+  // The canvases begin and end on whole device pixels, whatever the browser's zoom: a pixel of theirs is
+  // a pixel of the screen.
   resize() {
     const ratio = window.devicePixelRatio || 1;
-    const width = Math.max(1, Math.round($("stage").clientWidth * ratio));
-    const height = Math.max(1, Math.round($("stage").clientHeight * ratio));
-    for (const canvas of [this.picture, this.overlay]) Object.assign(canvas, { width, height });
+    this.ratio = ratio;
+    const box = $("stage").getBoundingClientRect();
+    const [left, top] = [Math.ceil(box.left * ratio - 1e-3), Math.ceil(box.top * ratio - 1e-3)];
+    this.origin = [left, top];
+    const width = Math.max(1, Math.floor(box.right * ratio + 1e-3) - left);
+    const height = Math.max(1, Math.floor(box.bottom * ratio + 1e-3) - top);
+    for (const canvas of [this.picture, this.overlay]) {
+      Object.assign(canvas, { width, height });
+      Object.assign(canvas.style, {
+        left: `${left / ratio - box.left}px`, top: `${top / ratio - box.top}px`,
+        width: `${width / ratio}px`, height: `${height / ratio}px`,
+      });
+    }
     this.loupe.width = Math.round(this.loupe.clientWidth * ratio);
     this.loupe.height = Math.round(this.loupe.clientHeight * ratio);
     this.view.resize(width, height);
@@ -275,15 +283,16 @@ export class Stage {
   down(event) {
     this.overlay.focus({ preventScroll: true });
     if (!this.model.frame_now || this.press) return;
-    const at = onCanvas(event, this.overlay);
+    const at = onCanvas(event, this.origin, this.ratio);
     this.overlay.setPointerCapture(event.pointerId);
     const pan = event.button !== 0 || this.spaceHeld;
-    this.press = { at, last: at, pan, hit: pan ? null : this.markAt(at), moved: false, here: this.model.here };
+    const from = [this.view.x, this.view.y];
+    this.press = { at, from, pan, hit: pan ? null : this.markAt(at), moved: false, here: this.model.here };
     this.shape();
   }
 
   move(event) {
-    const at = onCanvas(event, this.overlay);
+    const at = onCanvas(event, this.origin, this.ratio);
     this.pointer = at;
     const { press } = this;
     if (press) {
@@ -291,8 +300,7 @@ export class Stage {
       if (press.moved && press.hit !== null) this.dragTo(at, event.altKey);
       else if (press.moved) {
         this.panning = true;
-        this.view.panBy(at[0] - press.last[0], at[1] - press.last[1]);
-        press.last = at;
+        this.view.panTo(press.from[0] + at[0] - press.at[0], press.from[1] + at[1] - press.at[1]);
       }
     }
     this.shape();
@@ -301,11 +309,11 @@ export class Stage {
 
   dragTo(at, alt) {
     const { hit } = this.press;
-    this.press.from ??= { ...this.marks[hit] };
-    const [startX, startY] = this.view.toCanvas(this.press.from.x, this.press.from.y);
+    this.press.mark ??= { ...this.marks[hit] };
+    const [startX, startY] = this.view.toCanvas(this.press.mark.x, this.press.mark.y);
     // the point keeps its distance from the pointer: it does not jump when it is gripped at its rim
     const place = this.view.toImage(startX + at[0] - this.press.at[0], startY + at[1] - this.press.at[1]);
-    const [x, y] = this.view.label(...place, settings.wholePixels !== alt);
+    const [x, y] = this.view.pointed(...place, settings.wholePixels !== alt);
     this.drag = { index: hit, x, y };
     if (this.model.chosen !== hit) this.model.choose(hit);
   }
@@ -334,7 +342,7 @@ export class Stage {
     }
     const place = this.view.toImage(...at);
     if (chosen === null || !this.view.contains(...place)) return;
-    const [x, y] = this.view.label(...place, settings.wholePixels !== alt);
+    const [x, y] = this.view.pointed(...place, settings.wholePixels !== alt);
     model.put(chosen, x, y);
     if (free) model.goOn(chosen);
   }
@@ -360,10 +368,10 @@ export class Stage {
     event.preventDefault();
     const lines = event.deltaMode === 1 ? 33 : 1;
     if (event.shiftKey) {
-      this.view.panBy(-(event.deltaX || event.deltaY) * lines, 0);
+      this.view.panTo(this.view.x - (event.deltaX || event.deltaY) * lines, this.view.y);
     } else {
       const amount = Math.max(-300, Math.min(300, event.deltaY * lines)) * (event.ctrlKey ? 4 : 1);
-      this.view.zoomTo(this.view.scale * Math.exp(-amount * 0.0022), ...onCanvas(event, this.overlay));
+      this.view.zoomTo(this.view.scale * Math.exp(-amount * 0.0022), ...onCanvas(event, this.origin, this.ratio));
     }
     this.redraw();
   }
@@ -397,7 +405,7 @@ export class Stage {
   nudge(dx, dy) {
     const mark = this.model.chosen === null ? null : this.places()[this.model.chosen];
     if (!mark) return;
-    this.model.put(this.model.chosen, ...this.view.label(mark.x + dx, mark.y + dy, false));
+    this.model.put(this.model.chosen, ...this.view.stored(mark.x + dx, mark.y + dy));
   }
 }
 

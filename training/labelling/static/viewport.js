@@ -62,9 +62,9 @@ export class Viewport {
     this.zoomTo(direction > 0 ? larger : smaller, cx, cy);
   }
 
-  panBy(dx, dy) {
-    this.x = Math.round(this.x + dx);
-    this.y = Math.round(this.y + dy);
+  panTo(x, y) {
+    this.x = Math.round(x);
+    this.y = Math.round(y);
     this.fitted = false;
     this.keepInSight();
   }
@@ -90,25 +90,28 @@ export class Viewport {
     return ix >= -0.5 && iy >= -0.5 && ix < this.imageWidth - 0.5 && iy < this.imageHeight - 0.5;
   }
 
-  // The label that a pointer at a canvas point gives: the pixel it is on, or the place to 1/100 px.
-  label(ix, iy, wholePixels) {
-    const last = [this.imageWidth - 1, this.imageHeight - 1];
-    return [ix, iy].map((value, axis) => {
-      if (wholePixels) return Math.min(last[axis], Math.max(0, Math.floor(value + 0.5)));
-      return Math.min(last[axis] + 0.5, Math.max(-0.5, Math.round(value * 100) / 100)) + 0;
+  // The label that a pointer at an image point gives: the pixel that it is on; or, between pixels, the
+  // place itself, unless the middle of the pixel is less than half a screen pixel away: a pointer is no
+  // more exact than that.
+  pointed(ix, iy, wholePixels) {
+    const places = [ix, iy].map((value) => {
+      const pixel = Math.floor(value + 0.5);
+      return wholePixels || Math.abs(value - pixel) <= 0.5 / this.scale + 1e-6 ? pixel : value;
     });
+    const [x, y] = this.stored(...places);
+    return wholePixels ? [Math.min(x, this.imageWidth - 1), Math.min(y, this.imageHeight - 1)].map((v) => Math.max(v, 0)) : [x, y];
+  }
+
+  // To 1/100 px and inside the image.
+  stored(ix, iy) {
+    const most = [this.imageWidth - 0.5, this.imageHeight - 0.5];
+    return [ix, iy].map((value, axis) => Math.min(most[axis], Math.max(-0.5, Math.round(value * 100) / 100)) + 0);
   }
 }
 
-// A pointer event's place on the canvas in device pixels.
-export function onCanvas(event, canvas) {
-  const box = canvas.getBoundingClientRect();
-  return [
-    pointed(((event.clientX - box.left) * canvas.width) / box.width),
-    pointed(((event.clientY - box.top) * canvas.height) / box.height),
-  ];
-}
-
-function pointed(value) {
-  return Math.abs(value - Math.round(value)) < WHOLE ? Math.round(value) + 0.5 : value;
+// A pointer event's place in device pixels from `origin`, the device pixel where the canvas begins. (Its
+// bounding box would not do: browsers round that to 1/64 px.)
+export function onCanvas(event, origin, ratio) {
+  return [event.clientX * ratio - origin[0], event.clientY * ratio - origin[1]].map((value) =>
+    Math.abs(value - Math.round(value)) < WHOLE ? Math.round(value) + 0.5 : value);
 }

@@ -1,0 +1,1 @@
+from tests.training.labelling.browsers import browser  # noqa: F401
