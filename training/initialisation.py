@@ -1,4 +1,4 @@
-"""Where weights begin: a previous run, a TFLite image classifier, or random numbers."""
+"""Where weights begin: a previous run, an image classifier (published, or a file), or random numbers."""
 
 from __future__ import annotations
 
@@ -14,11 +14,13 @@ from safetensors.torch import load_file
 
 from acquisition.errors import RigposeError
 from training.networks.table import PoseNetwork, build_network
+from training.published import imagenet_weights, load_torchvision
 from training.run import WEIGHTS_FILE
 
 Floats = npt.NDArray[np.float32]
 
 NONE = "none"
+IMAGENET = "imagenet"
 
 
 def carries_batch_norm(init: str | None, network: str) -> bool:
@@ -34,7 +36,9 @@ def carries_batch_norm(init: str | None, network: str) -> bool:
     """
     if init is None or init == NONE:
         return True
-    path = _found(init)
+    path = _found(init, network)
+    if path.suffix == ".pth":
+        return True
     if path.suffix == ".tflite":
         wanted = build_network(network, 1, batch_norm=False).trunk.convolutions()
         return any(
@@ -44,7 +48,7 @@ def carries_batch_norm(init: str | None, network: str) -> bool:
     return any(".norm." in name for name in _read_safetensors(path))
 
 
-def initialise(network: PoseNetwork, init: str | None) -> None:
+def initialise(network: PoseNetwork, init: str | None, name: str = "") -> None:
     """Load weights into `network`.
 
     Parameters
@@ -52,7 +56,8 @@ def initialise(network: PoseNetwork, init: str | None) -> None:
     init:
         None or "none": the network keeps its random weights. A `.tflite` file: an image classifier with
         the same trunk or a wider one, whose convolutions are dequantized. A run directory or its
-        safetensors: every tensor whose name and shape agree.
+        safetensors: every tensor whose name and shape agree. A `.pth` file: torchvision's weights.
+        "imagenet": the published weights of the network `name`.
 
     Raises
     ------
@@ -61,20 +66,24 @@ def initialise(network: PoseNetwork, init: str | None) -> None:
     """
     if init is None or init == NONE:
         return
-    path = _found(init)
-    if path.suffix == ".tflite":
+    path = _found(init, name)
+    if path.suffix == ".pth":
+        load_torchvision(network.trunk, path)
+    elif path.suffix == ".tflite":
         _load_classifier(network, path)
     else:
         _load_safetensors(network, path)
 
 
-def _found(init: str) -> Path:
+def _found(init: str, network: str) -> Path:
+    if init == IMAGENET:
+        return imagenet_weights(network)
     path = Path(init)
     if path.is_dir():
         path = path / WEIGHTS_FILE
     if not path.is_file():
         raise RigposeError(
-            f"--init {init}", expected="a .tflite classifier, a run directory or safetensors",
+            f"--init {init}", expected="imagenet, a .tflite or .pth classifier, a run or safetensors",
             found="no such file", remedy="Check the path, or give --init none",
         )  # fmt: skip
     return path

@@ -111,7 +111,7 @@ def train(
     torch.manual_seed(seed)
     batch_norm = carries_batch_norm(init, network)
     built = build_network(network, len(labels.keypoints), stride=stride, batch_norm=batch_norm)
-    initialise(built, init)
+    initialise(built, init, network)
     settings = RunSettings(
         network=network, stride=stride, head_channels=built.head.channels, batch_norm=batch_norm,
         input_size_px=input_wh, keypoints=labels.keypoints, skeleton=opened.skeleton,

@@ -24,7 +24,8 @@ Seed = Annotated[int, Parameter(help="Seed of everything random.")]
 Device = Annotated[str, Parameter(help="Where to compute: cpu, cuda, cuda:1, or auto.")]
 Network = Annotated[str, Parameter(help="Network by name, for instance mobilenetv2-0.35.")]
 Init = Annotated[
-    str, Parameter(help="Weights to begin with: a FILE (a run's weights, a TFLite classifier), or none.")
+    str,
+    Parameter(help="Weights to begin with: a FILE (a run's, or a classifier's), imagenet, or none."),
 ]
 Minutes = Annotated[float | None, Parameter(help="A budget of time in minutes.")]
 Epochs = Annotated[int | None, Parameter(help="Passes over the training frames.")]

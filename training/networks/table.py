@@ -13,12 +13,16 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from acquisition.errors import RigposeError
-from training.networks import mobilenetv2, residual
+from training.networks import mobilenetv2, residual, resnet
 from training.networks.head import KeypointHead
 from training.networks.units import ConvUnit, Trunk
 
 # name before the dash -> builder of the trunk, given what stands after the dash
-TRUNKS: dict[str, Callable[..., Trunk]] = {"mobilenetv2": mobilenetv2.build, "residual": residual.build}
+TRUNKS: dict[str, Callable[..., Trunk]] = {
+    "mobilenetv2": mobilenetv2.build,
+    "residual": residual.build,
+    "resnet": resnet.build,
+}
 DEFAULT_NETWORK = "mobilenetv2-0.35"
 STRIDES = (4, 8)
 # Network input must be a multiple of this, or the pyramid's levels would not double exactly.
@@ -88,8 +92,8 @@ def build_network(
 
 
 def default_head_channels(trunk: Trunk) -> int:
-    """Twice the trunk's channels at stride 4, at least 32: 32 for MobileNetV2-0.35, 48 for width 1."""
-    return max(32, 2 * trunk.channels[4])
+    """Twice the trunk's channels at stride 4, 32 to 128: 32 for MobileNetV2-0.35, 48 for width 1."""
+    return min(128, max(32, 2 * trunk.channels[4]))
 
 
 def fold_batch_norm(network: PoseNetwork) -> PoseNetwork:
