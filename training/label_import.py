@@ -21,13 +21,15 @@ from acquisition.errors import RigposeError
 from acquisition.frame import Image
 from acquisition.video import IMAGE_SUFFIXES
 from training.collected_data import Points
-from training.frames import extract_from_video, save_images
+from training.frames import existing_frames, extract_from_video, save_images
 from training.images import read_image
 from training.labels import read_folder, write_labels
 from training.origins import Origin, PointNote, read_notes, write_notes
 from training.project import LABELED_DATA, Project
 from training.project_videos import add_videos, find_video, look_at_videos
 from training.video_frames import VideoFrames
+
+COMPARED_BYTES = 1 << 20
 
 
 @dataclass(slots=True, eq=False)
@@ -151,17 +153,44 @@ def _check_video(project: Project, source: _Source) -> None:
     if source.video is None:
         return
     there = find_video(project, source.folder)
-    if there is not None and not there.samefile(source.video):
+    if there is not None and not _same_content(there, source.video):
         raise RigposeError(
             source.video, expected="a name that no other video has", found=f"that of {there}",
             remedy="Their images would lie in one folder: rename the file",
         )  # fmt: skip
-    frames, last = len(VideoFrames(source.video)), max(frame.number for frame in source.frames)
+    video = VideoFrames(source.video)
+    frames, last = len(video), max(frame.number for frame in source.frames)
+    present = existing_frames(project, source.folder)
+    for number in sorted({frame.number for frame in source.frames} & set(present)):
+        image = project.root / LABELED_DATA / source.folder / present[number]
+        height, width = read_image(image).shape[:2]
+        if (width, height) != (video.info.width_px, video.info.height_px):
+            raise RigposeError(
+                image, expected=f"the whole picture, {video.info.width_px}x{video.info.height_px} px",
+                found=f"{width}x{height} px: a part of it",
+                remedy="Its labels are of the whole picture: take that image out first",
+            )  # fmt: skip
     if last >= frames:
         raise RigposeError(
             source.video, expected=f"frame {last}, which is labelled", found=f"{frames} frames",
             remedy="Give the video that was labelled",
         )  # fmt: skip
+
+
+def _same_content(first: Path, second: Path) -> bool:
+    """Whether one is the other or its copy, judged by size, beginning and end: videos are long."""
+    if first.samefile(second):
+        return True
+    size = first.stat().st_size
+    if size != second.stat().st_size:
+        return False
+    with first.open("rb") as a, second.open("rb") as b:
+        for start in (0, max(0, size - COMPARED_BYTES)):
+            a.seek(start)
+            b.seek(start)
+            if a.read(COMPARED_BYTES) != b.read(COMPARED_BYTES):
+                return False
+    return True
 
 
 def _check_images(project: Project, source: _Source) -> None:

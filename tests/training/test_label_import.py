@@ -19,6 +19,7 @@ from training.label_import import import_labels
 from training.labels import read_folder, read_labels, write_labels
 from training.origins import Origin, PointNote, read_notes
 from training.project import Project
+from training.project_videos import add_videos, look_at_videos
 
 sleap_io = pytest.importorskip("sleap_io")
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -75,6 +76,22 @@ def test_a_sleap_file_comes_in_with_images_and_origins(project, file, inside):
         image = read_image(project.root / "labeled-data" / "clip" / f"img{number:04d}.png")
         assert number_of(image) == number
     assert (project.root / "videos" / "clip.mp4").exists() != inside
+
+
+def test_a_copy_of_the_video_is_that_video_and_another_one_is_not(project, file):
+    add_videos(project, look_at_videos([file.parent / "clip.mp4"]), copy=True)
+    assert import_labels(project, file)["images"] == 3
+    shutil.rmtree(project.root / "labeled-data" / "clip")
+    write_film(project.root / "videos" / "clip.mp4", 21)
+    with pytest.raises(RigposeError, match="no other video has"):
+        import_labels(project, file)
+
+
+def test_labels_of_whole_pictures_do_not_come_to_cropped_ones(project, file):
+    project.add_labelled_folder("clip", size_px=(32, 48))
+    cv2.imwrite(str(project.root / "labeled-data" / "clip" / "img0007.png"), picture(7)[:, 32:])
+    with pytest.raises(RigposeError, match="found 32x48 px: a part of it"):
+        import_labels(project, file)
 
 
 def test_labels_of_the_project_are_kept(project, file):
