@@ -46,6 +46,9 @@ class Augmentation:
         Largest standard deviation of added noise.
     blur:
         Share of blurred samples (a line as of motion, up to `blur_px` long).
+    compressed, quality:
+        Share of samples that went through JPEG, and the range of its quality: blocks and rings, as video
+        compression leaves them.
     patches:
         Share of samples in which a rectangle is covered.
     """
@@ -61,12 +64,14 @@ class Augmentation:
     noise_levels: float = 6.0
     blur: float = 0.15
     blur_px: float = 5.0
+    compressed: float = 0.1
+    quality: tuple[int, int] = (20, 80)
     patches: float = 0.2
 
 
 NONE = Augmentation(
     rotation_deg=0, scale=1, jitter=0, elsewhere=0, flip=0, gain=1, gamma=1, offset_levels=0, noise_levels=0,
-    blur=0, patches=0,
+    blur=0, compressed=0, patches=0,
 )  # fmt: skip
 
 
@@ -135,7 +140,7 @@ def draw_transform(
 
 
 def alter_levels(random: Random, image: Image, augmentation: Augmentation) -> Image:
-    """Light, blur and noise on a uint8 crop (S, S) or (S, S, 3); returns a new array."""
+    """Light, blur, noise and compression on a uint8 crop (S, S) or (S, S, 3); returns a new array."""
     gain = augmentation.gain ** random.uniform(-1.0, 1.0)
     gamma = augmentation.gamma ** random.uniform(-1.0, 1.0)
     shift = random.uniform(-augmentation.offset_levels, augmentation.offset_levels)
@@ -150,6 +155,10 @@ def alter_levels(random: Random, image: Image, augmentation: Augmentation) -> Im
         noise = _NOISE[first : first + altered.size].reshape(altered.shape)
         altered = cv2.scaleAdd(noise, deviation, altered.astype(np.float32))
         altered = cv2.convertScaleAbs(np.maximum(altered, 0.0, out=altered))
+    if random.random() < augmentation.compressed:
+        quality = int(random.integers(augmentation.quality[0], augmentation.quality[1] + 1))
+        _, content = cv2.imencode(".jpg", altered, [cv2.IMWRITE_JPEG_QUALITY, quality])
+        altered = cv2.imdecode(content, cv2.IMREAD_UNCHANGED)
     return np.asarray(altered, np.uint8)
 
 

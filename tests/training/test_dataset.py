@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
 
 from tests.training.dots import dot_project
-from training.augmentation import Augmentation, alter_levels, cover, rotation_found_in
+from training.augmentation import NONE, Augmentation, alter_levels, cover, rotation_found_in
 from training.dataset import Known, TrainingSet, mirror_indices
 from training.images import ImageStore
 from training.labels import read_labels
 
-GEOMETRY = Augmentation(gain=1, gamma=1, offset_levels=0, noise_levels=0, blur=0, patches=0, elsewhere=0)
+GEOMETRY = Augmentation(
+    gain=1, gamma=1, offset_levels=0, noise_levels=0, blur=0, compressed=0, patches=0, elsewhere=0
+)
 
 
 def samples_of(tmp_path, *, augmentation=GEOMETRY, absent=False, mirror=None, seed=0, count=12, crop=64):
@@ -111,12 +115,28 @@ def test_a_missing_label_teaches_absence_only_where_that_is_what_it_means(tmp_pa
 def test_blur_moves_no_point_and_light_changes_levels_only():
     image = np.full((64, 64), 40, np.uint8)
     image[30:33, 40:43] = 220
-    blurring = Augmentation(gain=1, gamma=1, offset_levels=0, noise_levels=0, blur=1, patches=0)
+    blurring = replace(NONE, blur=1)
     for seed in range(20):
         altered = alter_levels(np.random.default_rng(seed), image, blurring).astype(float) - 40
         y, x = np.mgrid[:64, :64]
         centre = [(x * altered).sum() / altered.sum(), (y * altered).sum() / altered.sum()]
         np.testing.assert_allclose(centre, [41, 31], atol=0.05)
+
+
+@pytest.mark.parametrize("shape", [(64, 64), (64, 64, 3)])
+def test_compression_keeps_every_point_and_leaves_its_traces(shape):
+    y, x = np.mgrid[:64, :64]
+    dot = 200 * np.exp(-((x - 41) ** 2 + (y - 31) ** 2) / 18.0)
+    image = np.broadcast_to(dot.reshape(64, 64, *[1] * (len(shape) - 2)), shape).astype(np.uint8)
+    compressing = replace(NONE, compressed=1, quality=(20, 20))
+    altered = alter_levels(np.random.default_rng(0), image, compressing)
+    assert (altered.shape, altered.dtype) == (shape, np.uint8)
+    assert not np.array_equal(altered, image)
+    grey = altered.reshape(64, 64, -1)[..., 0].astype(float)
+    grey[grey < 40] = 0
+    np.testing.assert_allclose(
+        [(x * grey).sum() / grey.sum(), (y * grey).sum() / grey.sum()], [41, 31], atol=0.1
+    )
 
 
 def test_a_covered_point_is_unknown():
