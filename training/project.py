@@ -8,7 +8,6 @@ the file lies is the project.
 from __future__ import annotations
 
 import datetime
-import io
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from pydantic import Field
 
 from acquisition.errors import RigposeError
 from acquisition.settings import Settings, read_settings, read_yaml
+from training.config_file import dumped, fresh_config, round_trip
 from training.files import write_bytes
 
 CONFIG_FILE = "config.yaml"
@@ -164,14 +164,14 @@ class Project:
                 root, expected="a folder that does not exist yet", found="one that does",
                 remedy="Choose another name, or open that project",
             )  # fmt: skip
-        config = _fresh_config(task, scorer, day, root, keypoints, skeleton)
+        config = fresh_config(task, scorer, day, root, keypoints, skeleton)
         sidecar: dict[str, Any] = {}
         if symmetric_pairs is not None:
             sidecar["symmetric_pairs"] = [list(pair) for pair in symmetric_pairs]
         for folder in (LABELED_DATA, "videos"):
             (root / folder).mkdir(parents=True)
-        write_bytes(root / SIDECAR_FILE, _dumped(sidecar))
-        write_bytes(root / CONFIG_FILE, _dumped(config))  # last: a folder without it is no project
+        write_bytes(root / SIDECAR_FILE, dumped(sidecar))
+        write_bytes(root / CONFIG_FILE, dumped(config))  # last: a folder without it is no project
         return cls.open(root)
 
     def add_labelled_folder(self, folder: str, *, size_px: tuple[int, int], recording: str = "") -> Project:
@@ -211,7 +211,7 @@ class Project:
             Folder of labelled images -> the recording its images come from.
         """
         if crops:
-            config = _round_trip((self.root / CONFIG_FILE).read_bytes())
+            config = round_trip((self.root / CONFIG_FILE).read_bytes())
             videos = config.get("video_sets") or {}
             replaced = {_stem(video) for video in crops}
             for key in [key for key in videos if _stem(key) in replaced]:
@@ -219,13 +219,13 @@ class Project:
             for video, crop in crops.items():
                 videos[video] = {"crop": ", ".join(str(edge) for edge in crop)}
             config["video_sets"] = videos
-            write_bytes(self.root / CONFIG_FILE, _dumped(config))
+            write_bytes(self.root / CONFIG_FILE, dumped(config))
         new = {folder: name for folder, name in recordings.items() if self.recordings.get(folder) != name}
         if new:
             path = self.root / SIDECAR_FILE
-            sidecar = (_round_trip(path.read_bytes()) if path.is_file() else None) or {}
+            sidecar = (round_trip(path.read_bytes()) if path.is_file() else None) or {}
             sidecar["recordings"] = {**(sidecar.get("recordings") or {}), **new}
-            write_bytes(path, _dumped(sidecar))
+            write_bytes(path, dumped(sidecar))
         return Project.open(self.root)
 
     def raise_iteration(self) -> int:
@@ -236,7 +236,7 @@ class Project:
         RigposeError
             If it is no whole number.
         """
-        config = _round_trip((self.root / CONFIG_FILE).read_bytes())
+        config = round_trip((self.root / CONFIG_FILE).read_bytes())
         before = config.get("iteration") or 0
         if not isinstance(before, int):
             raise RigposeError(
@@ -244,7 +244,7 @@ class Project:
                 remedy="Write 0 there",
             )  # fmt: skip
         config["iteration"] = before + 1
-        write_bytes(self.root / CONFIG_FILE, _dumped(config))
+        write_bytes(self.root / CONFIG_FILE, dumped(config))
         return before + 1
 
 
@@ -286,39 +286,3 @@ def _skeleton(config: dict[str, Any]) -> tuple[Pair, ...]:
 
 def _stem(video: object) -> str:
     return Path(str(video).replace("\\", "/")).stem
-
-
-def _round_trip(content: bytes) -> Any:
-    from ruamel.yaml import YAML
-
-    return YAML().load(content.decode())
-
-
-def _dumped(content: Any) -> bytes:
-    from ruamel.yaml import YAML
-
-    yaml = YAML()
-    yaml.width = 10_000  # a long path stays on its line
-    stream = io.BytesIO()
-    yaml.dump(content, stream)
-    return stream.getvalue()
-
-
-def _fresh_config(
-    task: str, scorer: str, day: datetime.date, root: Path, keypoints: Sequence[str], skeleton: Iterable[Pair]
-) -> dict[str, Any]:
-    """DeepLabCut 3's `config.yaml`, its keys in its order."""
-    month = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")[
-        day.month - 1
-    ]
-    return {
-        "Task": task, "scorer": scorer, "date": f"{month}{day.day}", "multianimalproject": False,
-        "identity": None, "project_path": str(root), "engine": "pytorch", "video_sets": {},
-        "bodyparts": list(keypoints), "start": 0, "stop": 1, "numframes2pick": 20,
-        "skeleton": [list(bone) for bone in skeleton], "skeleton_color": "black", "pcutoff": 0.6,
-        "dotsize": 12, "alphavalue": 0.7, "colormap": "rainbow", "TrainingFraction": [0.95], "iteration": 0,
-        "default_net_type": "resnet_50", "default_augmenter": "default", "snapshotindex": -1,
-        "detector_snapshotindex": -1, "batch_size": 8, "detector_batch_size": 1, "cropping": False,
-        "x1": 0, "x2": 640, "y1": 277, "y2": 624, "corner2move2": [50, 50], "move2corner": True,
-        "SuperAnimalConversionTables": None,
-    }  # fmt: skip

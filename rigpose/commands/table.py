@@ -64,11 +64,11 @@ GROUPS: dict[str, dict[str, Command]] = {
             "Take videos, or the videos of recordings, into a project.",
         ),
         "check-labels": Command(
-            "rigpose.commands.projects:check_labels",
+            "rigpose.commands.label_files:check_labels",
             "Find what is wrong with a project's labels, and draw every labelled frame.",
         ),
         "import-labels": Command(
-            "rigpose.commands.projects:import_labels",
+            "rigpose.commands.label_files:import_labels",
             "Take labels of SLEAP, COCO and other formats into a project, with their images.",
         ),
         "frames": Command(
