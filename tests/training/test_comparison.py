@@ -160,13 +160,12 @@ def test_one_video_is_left_out_at_a_time(two_videos, trainings, tmp_path):
 
 
 def test_the_fold_stands_in_options(project, trainings, tmp_path):
-    for fold in ("fold-0", "fold-1"):
-        (tmp_path / "teachers" / fold).mkdir(parents=True)
-    teacher = [str(tmp_path / "teachers" / "{fold}")]
+    for fold in range(2):
+        random_run(tmp_path / "teachers" / f"fold-{fold}", project)
+    each = str(tmp_path / "teachers" / "{fold}")
     compare(
-        project.root, tmp_path / "c", networks=["residual-8"], folds=2, teacher=teacher,
-        init=str(tmp_path / "teachers" / "{fold}"),
-    )  # fmt: skip
+        project.root, tmp_path / "c", networks=["residual-8"], folds=2, stride=8, teacher=[each], init=each
+    )
     assert [options["teacher"] for _, _, options in trainings] == [
         [str(tmp_path / "teachers" / fold)] for fold in ("fold-0", "fold-1")
     ]
@@ -183,8 +182,8 @@ def test_the_fold_stands_in_options(project, trainings, tmp_path):
         ({"folds": 40}, "at least 40"),
         ({"folds": None}, "several videos"),
         ({"init": "nowhere.tflite"}, "nowhere"),
-        ({"init": "runs/{fold}"}, r"runs/fold-0.*fold-0, fold-1"),
-        ({"teacher": ["runs/{fold}"]}, "--teacher runs/fold-0"),
+        ({"init": "runs/{fold}"}, "runs/fold-0"),
+        ({"teacher": ["runs/{fold}"]}, r"--teacher runs/fold-0.*fold-0, fold-1"),
         ({"stride": 16}, "4 or 8"),
         ({"epochs": 0}, "more than 0"),
         ({"minutes": 1.0}, "one budget"),

@@ -17,6 +17,7 @@ from deploy.predictor import Predictor
 from training.comparison.measured import FoldResult, pooled_rows
 from training.comparison.plan import Plan, is_finished
 from training.comparison.show import comparison_chart, learning_curves_chart, markdown
+from training.course import FLOAT_FOLDER
 from training.evaluation.predicting import network_predictor, predict_images
 from training.evaluation.videos import COMPARISON_FILE
 from training.files import read_json, write_bytes, write_json
@@ -30,8 +31,6 @@ from training.trainer import train
 TABLE_FILE = "table.md"
 PICTURE_FILE = "comparison.png"
 CURVES_FILE = "learning_curves.png"
-# A run that learned to round keeps there, as a run of its own, what it was before.
-BEFORE_ROUNDING = "float"
 PRECISIONS = ("fp32", "int8", "fp32 before rounding")
 BY_SPLIT = "split"
 
@@ -101,8 +100,8 @@ def compare(
             error = trained.row(labels.keypoints)["mean_px"]
             say(f"{network}, {fold}: " + ("nothing labelled" if error is None else f"{error:.2f} px"))
             results.append(trained)
-            if is_finished(run / BEFORE_ROUNDING):
-                before = _of_network(run / BEFORE_ROUNDING, opened, labels.select(split.test), network, fold)
+            if is_finished(run / FLOAT_FOLDER):
+                before = _of_network(run / FLOAT_FOLDER, opened, labels.select(split.test), network, fold)
                 results.append(replace(before, precision=PRECISIONS[2]))
             if export:
                 bundle = run.parent / f"{fold}.bundle"

@@ -11,7 +11,7 @@ from typing import Any
 from acquisition.errors import RigposeError
 from training.evaluation.videos import BY_VIDEO
 from training.files import read_json, write_json
-from training.initialisation import NONE
+from training.initialisation import carries_batch_norm, initialise
 from training.labels import Labels, dataset_hash
 from training.networks.table import build_network
 from training.project import Project
@@ -95,17 +95,22 @@ class Plan:
                 "--networks", expected="names of networks, each once", found=", ".join(networks) or "none",
                 remedy="Give for instance --networks mobilenetv2-0.35,mobilenetv2-1.0",
             )  # fmt: skip
-        for network in networks:
-            build_network(network, keypoints, stride=self.options.get("stride", 4))
+        stride = self.options.get("stride", 4)
         for fold in self.splits:
             options = self.options_of(fold)
-            for name in ("init", "teacher"):
-                for path in _listed(options.get(name)):
-                    if not Path(path).exists():
-                        raise RigposeError(
-                            f"--{name} {path}", expected="a file or a run that is there", found="nothing",
-                            remedy=f"Check the path; {FOLD} stands for {', '.join(self.splits)}",
-                        )  # fmt: skip
+            for path in options.get("teacher") or ():
+                if not Path(path).exists():
+                    raise RigposeError(
+                        f"--teacher {path}", expected="a run or a file of predictions", found="nothing there",
+                        remedy=f"Check the path; {FOLD} stands for {', '.join(self.splits)}",
+                    )  # fmt: skip
+            init = options.get("init")
+            if fold != next(iter(self.splits)) and FOLD not in str(self.options.get("init")):
+                continue  # it begins as the first fold does
+            for network in networks:
+                batch_norm = carries_batch_norm(init, network)
+                built = build_network(network, keypoints, stride=stride, batch_norm=batch_norm)
+                initialise(built, init, network)
 
     def enter(self, output: Path) -> bool:
         """Write the plan into `output`; returns whether it was not there before.
@@ -155,12 +160,6 @@ def _of_fold(value: Any, fold: str) -> Any:
     if isinstance(value, Path):
         return Path(str(value).replace(FOLD, fold))
     return value.replace(FOLD, fold) if isinstance(value, str) else value
-
-
-def _listed(value: Any) -> list[Any]:
-    if value is None or value == NONE:
-        return []
-    return list(value) if isinstance(value, (list, tuple)) else [value]
 
 
 def _plain(value: Any) -> Any:
