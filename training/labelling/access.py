@@ -43,13 +43,17 @@ class Access:
         Of the server; part of the cookie's name, since cookies do not tell ports apart.
     host:
         What the server was told to bind to; a name given there is accepted in the Host header.
+    loopback:
+        Whether only this machine can reach it.
     """
 
-    def __init__(self, app: ASGIApp, *, token: str, port: int, host: str) -> None:
+    def __init__(self, app: ASGIApp, *, token: str, port: int, host: str, loopback: bool = True) -> None:
         self._app = app
         self._token = token.encode()
         self.cookie = f"rigpose_label_{port}"
-        self._names = {"localhost", host.lower(), socket.gethostname().lower(), socket.getfqdn().lower()}
+        self._names = {"localhost", host.lower(), socket.gethostname().lower()}
+        if not loopback:
+            self._names.add(socket.getfqdn().lower())  # may ask the network, and take its time
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve or refuse one request."""

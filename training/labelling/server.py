@@ -107,9 +107,8 @@ def serving(
         token = new_token()
         shown = _shown_host(host)
         lock.describe(f"http://{shown}:{number}/")
-        app = Access(
-            make_app(Desk(store, views, proposer, videos, author)), token=token, port=number, host=host
-        )
+        desk = Desk(store, views, proposer, videos, author)
+        app = Access(make_app(desk), token=token, port=number, host=host, loopback=_is_loopback(host))
         saver = Saver(store, quiet_s)
         saver.start()
         ending.callback(_save_the_rest, saver, store)

@@ -57,6 +57,7 @@ export class Panels {
     $("author").addEventListener("keydown", (event) => {
       if (event.key === "Enter" || event.key === "Escape") $("overlay").focus();
     });
+    $("display").open = innerHeight > 900;
     $("help").addEventListener("click", () => $("help-dialog").showModal());
     this.settings();
   }
@@ -74,7 +75,7 @@ export class Panels {
       "least-confidence": settings.leastConfidence,
     };
     for (const [id, value] of Object.entries(values)) $(id).value = value;
-    $("confidence-shown").textContent = settings.leastConfidence.toFixed(2);
+    $("confidence-shown").textContent = `confidence ${settings.leastConfidence.toFixed(2)}`;
     const checked = {
       "show-skeleton": settings.showSkeleton, "show-names": settings.showNames, "show-lines": settings.showLines,
       "whole-pixels": settings.wholePixels, "go-on": settings.goOn, "ask-network": settings.askNetwork,

@@ -2,7 +2,7 @@
 
 const KEY = "rigpose-label";
 const USUAL = {
-  author: "", markerSize: 5, brightness: 1, contrast: 1, showSkeleton: true, showNames: false, showLines: true,
+  author: "", markerSize: 6, brightness: 1, contrast: 1, showSkeleton: true, showNames: false, showLines: true,
   wholePixels: true, goOn: false, askNetwork: true, leastConfidence: 0.3, onlyUnfinished: false,
 };
 

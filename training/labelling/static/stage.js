@@ -186,7 +186,8 @@ export class Stage {
   drawReprojected(context) {
     this.model.points.forEach((point, index) => {
       const found = this.model.reprojected(index);
-      if (!found || (isDone(point) && index !== this.model.chosen)) return;
+      // beside a label or a proposal only where it is looked at: two marks on one place are one too many
+      if (!found || ((this.marks[index] || isDone(point)) && index !== this.model.chosen)) return;
       const [x, y] = this.view.toCanvas(found.x, found.y);
       const reach = (settings.markerSize + 3) * this.ratio;
       const diamond = [[x, y - reach], [x + reach, y], [x, y + reach], [x - reach, y], [x, y - reach]];
