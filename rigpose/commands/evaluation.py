@@ -222,10 +222,10 @@ def _videos(report: dict[str, Any]) -> list[str]:
     videos, quoted = report["videos"], report["leave_one_video_out"]
     if videos is None:
         return []
-    rows = {
-        f"{name}: {row['images']} images, {row['training_images']} more trained on": row
-        for name, row in videos.items()
-    }
+    rows = {}
+    for name, row in videos.items():
+        others = f", {row['training_images']} others trained on" if row["training_images"] else ""
+        rows[f"{name}, {row['images']} images{others}"] = row
     print_errors("video by video", rows)
     seen = [name for name, row in videos.items() if row["training_images"]]
     lines = []
