@@ -17,11 +17,13 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from acquisition.errors import RigposeError
+from training.labelling.edits import Edit
 from training.labelling.image_files import MEDIA_TYPES, image_bytes, image_size
-from training.labelling.points import AUTHOR_AT_MOST, from_json
+from training.labelling.label_files import LabelFiles
+from training.labelling.points import AUTHOR_AT_MOST
 from training.labelling.presence import Presence
 from training.labelling.proposals import Proposer
-from training.labelling.store import Edit, LabelStore
+from training.labelling.store import LabelStore
 from training.labelling.videos import Videos, instant_number
 from training.labelling.views import View, Views
 from training.project import LABELED_DATA
@@ -36,8 +38,8 @@ class Desk:
 
     Attributes
     ----------
-    store:
-        The points.
+    store, files:
+        The points, in memory and on disk.
     views:
         Which frames belong together.
     proposer:
@@ -49,6 +51,7 @@ class Desk:
     """
 
     store: LabelStore
+    files: LabelFiles
     views: Views
     proposer: Proposer | None
     videos: Videos
@@ -64,7 +67,7 @@ def make_app(desk: Desk) -> Starlette:
         return FileResponse(STATIC / "index.html", headers={"Cache-Control": "no-store"})
 
     def described(request: Request) -> dict[str, Any]:
-        store.refresh()
+        desk.files.refresh()
         for folder in store.overview():
             for image, *_ in folder["images"]:
                 desk.views.add_image(folder["name"], image)
@@ -112,7 +115,7 @@ def make_app(desk: Desk) -> Starlette:
             ],
             "counts": store.counts({target[:2] for target, _ in changed or ()}),
             "others": [[person.author, person.folder, person.image] for person in others],
-            "unsaved": store.unsaved, "trouble": list(store.trouble.values()),
+            "unsaved": store.unsaved, "trouble": list(desk.files.trouble.values()),
         }  # fmt: skip
 
     def geometry(request: Request) -> dict[str, Any]:
@@ -182,7 +185,7 @@ def _answered(function: Callable[..., Any], *arguments: Any) -> Response:
         raise
     except KeyError as error:
         return _error(404, f"there is no {error}")
-    except (ValueError, IndexError) as error:
+    except (ValueError, TypeError, IndexError) as error:
         return _error(400, str(error))
     except RigposeError as error:
         return _error(422, str(error))
@@ -192,17 +195,7 @@ def _answered(function: Callable[..., Any], *arguments: Any) -> Response:
 
 
 def _apply(store: LabelStore, asked: dict[str, Any]) -> dict[str, Any]:
-    author = str(asked.get("author") or "").strip()[:AUTHOR_AT_MOST]
-    edits = []
-    for one in asked["edits"]:
-        content = one["point"]
-        if content is not None and "author" not in content:
-            content = {**content, "author": author}
-        target = str(one["folder"]), str(one["image"]), str(one["keypoint"])
-        edits.append(
-            Edit(str(one["id"]), target, int(one["version"]), bool(one.get("careful")), from_json(content))
-        )
-    answers = store.apply(edits, str(asked["client"]))
+    answers = store.apply([Edit.from_json(one) for one in asked["edits"]], str(asked["client"]))
     return {"answers": answers, "version": store.version}
 
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import json
 import os
+import threading
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -44,6 +45,7 @@ class Journal:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._busy = threading.Lock()
         try:
             self._handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         except OSError as error:
@@ -78,21 +80,23 @@ class Journal:
             If the disk is full; nothing has been added then.
         """
         lines = "".join(json.dumps(entry, allow_nan=False) + "\n" for entry in entries).encode()
-        try:
-            written = 0
-            while written < len(lines):
-                written += os.pwrite(self._handle, lines[written:], self._length + written)
-            os.fdatasync(self._handle)
-        except OSError:
-            os.ftruncate(self._handle, self._length)
-            raise
-        self._length += len(lines)
+        with self._busy:
+            try:
+                written = 0
+                while written < len(lines):
+                    written += os.pwrite(self._handle, lines[written:], self._length + written)
+                os.fdatasync(self._handle)
+            except OSError:
+                os.ftruncate(self._handle, self._length)
+                raise
+            self._length += len(lines)
 
     def clear(self) -> None:
         """Forget everything: it stands in the label files."""
-        os.ftruncate(self._handle, 0)
-        self._length = 0
-        self.left = []
+        with self._busy:
+            os.ftruncate(self._handle, 0)
+            self._length = 0
+            self.left = []
 
     def close(self) -> None:
         """Close the file, and remove it if it is empty."""

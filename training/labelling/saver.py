@@ -10,6 +10,7 @@ import threading
 import time
 
 from acquisition.errors import RigposeError
+from training.labelling.label_files import LabelFiles
 from training.labelling.store import LabelStore
 
 QUIET_S = 1.0
@@ -18,18 +19,21 @@ AGAIN_AFTER_S = 5.0
 
 
 class Saver:
-    """A thread that saves a store until it is stopped.
+    """A thread that saves until it is stopped.
 
     Parameters
     ----------
     store:
-        What to save.
+        Whose points.
+    files:
+        What writes them.
     quiet_s:
         How long nobody has edited anything before the files are written.
     """
 
-    def __init__(self, store: LabelStore, quiet_s: float = QUIET_S) -> None:
+    def __init__(self, store: LabelStore, files: LabelFiles, quiet_s: float = QUIET_S) -> None:
         self._store = store
+        self._files = files
         self._quiet_ns = round(quiet_s * 1e9)
         self._stopping = False
         self._thread = threading.Thread(target=self._run, name="saver", daemon=True)
@@ -50,15 +54,15 @@ class Saver:
             self._stopping = True
             self._store.dirty.notify_all()
         self._thread.join()
-        self._store.save()
+        self._files.save()
 
     def _run(self) -> None:
         import pandas  # noqa: F401  the first save shall not wait for it
 
         while self._wait_for_quiet():
             try:
-                self._store.save()
-            except (RigposeError, OSError):  # the store has noted it for the pages
+                self._files.save()
+            except (RigposeError, OSError):  # noted in `files.trouble` for the pages
                 self._sleep(AGAIN_AFTER_S)
 
     def _wait_for_quiet(self) -> bool:

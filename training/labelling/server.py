@@ -25,6 +25,7 @@ from training.labelling.app import Desk, make_app
 from training.labelling.folder import folders_with_images
 from training.labelling.image_files import image_size
 from training.labelling.journal import JOURNAL_FILE, Journal
+from training.labelling.label_files import LabelFiles
 from training.labelling.lock import ProjectLock
 from training.labelling.proposals import Proposer
 from training.labelling.saver import QUIET_S, Saver
@@ -107,9 +108,10 @@ def serving(
         token = new_token()
         shown = _shown_host(host)
         lock.describe(f"http://{shown}:{number}/")
-        desk = Desk(store, views, proposer, videos, author)
+        files = LabelFiles(store)
+        desk = Desk(store, files, views, proposer, videos, author)
         app = Access(make_app(desk), token=token, port=number, host=host, loopback=_is_loopback(host))
-        saver = Saver(store, quiet_s)
+        saver = Saver(store, files, quiet_s)
         saver.start()
         ending.callback(_save_the_rest, saver, store)
         ending.enter_context(_running(app, bound))

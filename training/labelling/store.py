@@ -1,7 +1,7 @@
-"""All points of a project while it is being labelled: edits in, files out, nothing lost between.
+"""All points of a project while it is being labelled: edits come in, and none that was acknowledged is lost.
 
-An edit is in the journal before it is acknowledged. The label files follow a moment later (`saver`).
-Where two people edit one point, the later edit stands, and its author is told whose it replaced.
+An edit is in the journal before it is acknowledged; the label files follow (`label_files`). Where two
+people edit one point, the later edit stands, and its author is told whose it replaced.
 """
 
 from __future__ import annotations
@@ -10,55 +10,20 @@ import itertools
 import threading
 from collections import OrderedDict, deque
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from acquisition.errors import RigposeError
-from training.labelling.folder import (
-    Folder,
-    empty_row,
-    folders_with_images,
-    images_in,
-    label_files,
-    load_folder,
-    signature,
-    write_folder,
-)
+from training.labelling.edits import Edit, Target
+from training.labelling.folder import Folder, Signature, empty_row, folders_with_images, signature
 from training.labelling.image_files import image_size
 from training.labelling.journal import Journal
+from training.labelling.label_files import load_after
 from training.labelling.points import Point, from_json, versioned
 from training.project import LABELED_DATA, Project
 
 CHANGES_KEPT = 20_000  # a page that missed more than these loads everything anew
 EDITS_REMEMBERED = 20_000  # by id: one that a page sends again after a lost answer is not done twice
-
-Target = tuple[str, str, str]
-"""Folder, image file, keypoint."""
-
-
-@dataclass(frozen=True, slots=True)
-class Edit:
-    """What a page asks for.
-
-    Attributes
-    ----------
-    id:
-        Chosen by the page; the same edit sent twice counts once.
-    target:
-        Folder, image file, keypoint.
-    seen:
-        Version of the point that the page saw.
-    careful:
-        Refuse instead of replacing what somebody else did since (undo does).
-    point:
-        What it shall be.
-    """
-
-    id: str
-    target: Target
-    seen: int
-    careful: bool
-    point: Point
 
 
 class LabelStore:
@@ -77,8 +42,8 @@ class LabelStore:
         Edits of an interrupted session that were replayed.
     edits:
         Edits done since.
-    trouble:
-        Folder -> why its files cannot be read or written at the moment; its edits wait in the journal.
+    folders:
+        Name -> its frames and their points.
 
     Raises
     ------
@@ -96,9 +61,7 @@ class LabelStore:
         self.project = project
         self.journal = journal
         self.edits = 0
-        self.trouble: dict[str, str] = {}
         self.dirty = threading.Condition(threading.RLock())
-        self._files = threading.RLock()  # whoever reads or writes label files; taken before `dirty`
         self._column = {name: column for column, name in enumerate(project.keypoints)}
         self._version = 0
         self._pending: dict[Target, Point] = {}  # edits since the files were written
@@ -111,19 +74,8 @@ class LabelStore:
             interrupted |= {entry["saving"]} if "saving" in entry else set()
             interrupted -= {entry["saved"]} if "saved" in entry else set()
         for name in folders_with_images(project):
-            self.folders[name] = self._load(name, name in interrupted)
+            self.folders[name] = load_after(project, name, killed=name in interrupted)
         self.replayed = self._replay()
-
-    def _load(self, name: str, interrupted: bool) -> Folder:
-        try:
-            return load_folder(self.project, name)
-        except RigposeError:
-            present = [path for path in label_files(self.project, name) if path.is_file()]
-            if not interrupted or len(present) < 2:
-                raise
-        # Killed between the two files: the newer one is whole and holds all that the older one does.
-        min(present, key=lambda path: path.stat().st_mtime_ns).unlink()
-        return load_folder(self.project, name)
 
     def _replay(self) -> int:
         count = 0
@@ -218,7 +170,7 @@ class LabelStore:
                 if not again and not refused:
                     todo.append(edit)
             if todo:
-                self.journal.append(_entry(edit.id, edit.target, edit.point) for edit in todo)
+                self.journal.append(edit.entry() for edit in todo)
             for edit in todo:
                 self._set(edit.target, edit.point)
                 self._last_client[edit.target] = client
@@ -241,85 +193,58 @@ class LabelStore:
                 points[image] = empty_row(self.project)
                 self.folders[folder].points = dict(sorted(points.items()))
 
-    # Files
+    # What the label files take and bring
 
-    def refresh(self) -> None:
-        """Take up what other programs have written into the label files since."""
-        with self._files:
-            for name in folders_with_images(self.project):
-                known = self.folders.get(name)
-                if known is None or known.signature != signature(self.project, name):
-                    try:
-                        self._reload(name)
-                    except RigposeError as error:
-                        self.trouble[name] = str(error)
-                else:
-                    for image in images_in(self.project.root / LABELED_DATA / name):
-                        self.add_image(name, image)
-
-    def _reload(self, name: str) -> None:
-        """Read a folder anew and put this session's unsaved edits on top. Raises `RigposeError`."""
-        fresh = load_folder(self.project, name)
-        self.trouble.pop(name, None)
+    def folders_to_write(self) -> list[str]:
+        """Folders with points that are not in their files yet."""
         with self.dirty:
-            before = self.folders.get(name)
-            self.folders[name] = fresh
+            return sorted({target[0] for target in self._pending})
+
+    def to_write(self, name: str) -> tuple[dict[str, tuple[Point, ...]], set[str], dict[Target, Point]]:
+        """A folder's points by image, the images that have a row, and which points are not written yet."""
+        with self.dirty:
+            folder = self.folders[name]
+            points = {image: tuple(row) for image, row in folder.points.items()}
+            unwritten = {target: point for target, point in self._pending.items() if target[0] == name}
+            return points, set(folder.rows), unwritten
+
+    def written(self, name: str, rows: set[str], now: Signature, points: dict[Target, Point]) -> None:
+        """These points are in the files; what was edited since is not."""
+        with self.dirty:
+            self.folders[name].rows |= rows
+            self.folders[name].signature = now
+            for target, point in points.items():
+                if self._pending.get(target) == point:
+                    del self._pending[target]
+
+    def forget_journal(self) -> None:
+        """Empty the journal, if all of it stands in the label files."""
+        with self.dirty:
+            if not self._pending:
+                self.journal.clear()
+
+    def replace_folder(self, fresh: Folder) -> None:
+        """Take a folder as another program wrote it, with this session's unwritten edits on top."""
+        with self.dirty:
+            before = self.folders.get(fresh.name)
+            self.folders[fresh.name] = fresh
             self.folders = dict(sorted(self.folders.items()))
             for image, points in fresh.points.items():
                 old = before.points.get(image) if before is not None else None
                 for keypoint, column in self._column.items():
-                    target = name, image, keypoint
-                    was = old[column] if old is not None else None
+                    target = fresh.name, image, keypoint
                     if target in self._pending:
                         points[column] = self._pending[target]
-                    elif was is not None and replace(was, version=0) == points[column]:
-                        points[column] = was
-                    elif was is not None:
+                    elif old is None:
+                        continue
+                    elif replace(old[column], version=0) == points[column]:
+                        points[column] = old[column]
+                    else:
                         self._version += 1
                         points[column] = versioned(points[column], self._version)
                         self._last_client.pop(target, None)
                         self._changes.append((self._version, target))
             self._pending = {target: point for target, point in self._pending.items() if self._exists(target)}
-
-    def save(self) -> None:
-        """Write the label files of every folder that changed, then empty the journal.
-
-        Raises
-        ------
-        RigposeError, OSError
-            If a folder cannot be written; its edits stay in the journal, the other folders are written.
-        """
-        failure: Exception | None = None
-        with self._files:
-            for name in sorted({target[0] for target in list(self._pending)}):
-                try:
-                    self._save_folder(name)
-                except (RigposeError, OSError) as error:
-                    failure = failure or error
-                    self.trouble[name] = str(error)
-            with self.dirty:
-                if not self._pending:
-                    self.journal.clear()
-        if failure is not None:
-            raise failure
-
-    def _save_folder(self, name: str) -> None:
-        if self.folders[name].signature != signature(self.project, name):
-            self._reload(name)
-        with self.dirty:
-            points = {image: tuple(row) for image, row in self.folders[name].points.items()}
-            rows = set(self.folders[name].rows)
-            written = {target: point for target, point in self._pending.items() if target[0] == name}
-            self.journal.append([{"saving": name}])
-        kept, now = write_folder(self.project, name, points, rows)
-        self.trouble.pop(name, None)
-        with self.dirty:
-            self.folders[name].rows |= kept
-            self.folders[name].signature = now
-            for target, point in written.items():
-                if self._pending.get(target) == point:
-                    del self._pending[target]
-            self.journal.append([{"saved": name}])
 
     # Inside
 
@@ -346,11 +271,3 @@ class LabelStore:
         folder, image, _ = edit.target
         size = image_size(self.project.root / LABELED_DATA / folder / image)
         from_json(edit.point.as_json(), size)
-
-
-def _entry(identity: str, target: Target, point: Point) -> dict[str, Any]:
-    folder, image, keypoint = target
-    return {
-        "edit": identity, "folder": folder, "image": image, "keypoint": keypoint,
-        "point": {key: value for key, value in point.as_json().items() if key != "version"},
-    }  # fmt: skip

@@ -8,9 +8,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from training.labelling.edits import Edit
 from training.labelling.journal import JOURNAL_FILE, Journal
 from training.labelling.points import Point
-from training.labelling.store import Edit, LabelStore
+from training.labelling.store import LabelStore
 from training.project import LABELED_DATA, Project
 
 KEYPOINTS = ("nose", "tail", "left_ear", "right_ear")

@@ -15,8 +15,9 @@ import pytest
 from acquisition.errors import RigposeError
 from tests.training.labelling.desks import KEYPOINTS, edit, make_project, open_store
 from training.labelling import folder as folder_module
-from training.labelling import store as store_module
+from training.labelling import label_files
 from training.labelling.journal import JOURNAL_FILE, Journal
+from training.labelling.label_files import LabelFiles
 from training.labelling.points import NOTHING, Point, from_json
 from training.labelling.saver import Saver
 from training.labels import read_folder, write_labels
@@ -31,6 +32,11 @@ def project(tmp_path):
 @pytest.fixture
 def store(project):
     return open_store(project)
+
+
+@pytest.fixture
+def files(store):
+    return LabelFiles(store)
 
 
 def again(store):
@@ -49,10 +55,10 @@ def in_files(project, image="img0000.png"):
     }
 
 
-def test_a_click_ends_in_csv_h5_and_notes(store, project):
+def test_a_click_ends_in_csv_h5_and_notes(store, files, project):
     store.apply([edit(Point((10.0, 20.25), author="Bo"))], "page")
     store.apply([edit(Point((1.0, 2.0)), "tail")], "page")
-    store.save()
+    files.save()
     assert in_files(project) == {"nose": (10.0, 20.25), "tail": (1.0, 2.0)}
     # a click by the scorer needs no note
     assert read_notes(project, "clip") == {"img0000.png": {"nose": PointNote(Origin.CLICKED, "Bo")}}
@@ -61,12 +67,12 @@ def test_a_click_ends_in_csv_h5_and_notes(store, project):
 
 
 @pytest.mark.parametrize("origin", [Origin.MODEL, Origin.REPROJECTED])
-def test_a_confirmed_point_keeps_its_origin_until_it_is_moved(store, project, origin):
+def test_a_confirmed_point_keeps_its_origin_until_it_is_moved(store, files, project, origin):
     store.apply([edit(Point((10.0, 20.0), origin, "Bo"))], "page")
-    store.save()
+    files.save()
     assert read_notes(project, "clip")["img0000.png"]["nose"].origin is origin
     store.apply([edit(Point((11.0, 20.0), author="Bo"))], "page")
-    store.save()
+    files.save()
     assert read_notes(project, "clip")["img0000.png"]["nose"].origin is Origin.CLICKED
 
 
@@ -76,34 +82,35 @@ def test_unreviewed_points_never_reach_collected_data_until_they_are_confirmed(p
         {"img0001.png": {"tail": PointNote(Origin.UNREVIEWED, "net", at_px=(5.0, 6.0), confidence=0.7)}},
     )  # fmt: skip
     store = open_store(project)
+    files = LabelFiles(store)
     (tail,) = [point for point in store.points("clip", "img0001.png") if point.is_proposal]
     assert (tail.xy, tail.confidence) == ((5.0, 6.0), 0.7)
     store.apply([edit(Point((1.0, 2.0)), image="img0000.png")], "page")
-    store.save()
+    files.save()
     assert [name.rsplit("/")[-1] for name in read_folder(project, "clip").images] == ["img0000.png"]
     assert read_notes(project, "clip")["img0001.png"]["tail"].at_px == (5.0, 6.0)
 
     store.apply([edit(Point((5.0, 6.0), Origin.MODEL, "Bo"), "tail", "img0001.png")], "page")
-    store.save()
+    files.save()
     assert in_files(project, "img0001.png") == {"tail": (5.0, 6.0)}
     assert read_notes(project, "clip")["img0001.png"]["tail"] == PointNote(Origin.MODEL, "Bo")
 
 
-def test_occluded_with_and_without_a_place(store, project):
+def test_occluded_with_and_without_a_place(store, files, project):
     store.apply([edit(Point((3.0, 4.0), occluded=True)), edit(Point(occluded=True), "tail")], "page")
     assert store.counts([("clip", "img0000.png")]) == [("clip", "img0000.png", 2, 0)]
-    store.save()
+    files.save()
     assert in_files(project) == {"nose": (3.0, 4.0)}
     nose, tail, *_ = again(store).points("clip", "img0000.png")
     assert (nose.xy, nose.occluded, nose.is_label) == ((3.0, 4.0), True, True)
     assert (tail.xy, tail.occluded, tail.is_done) == (None, True, True)
 
 
-def test_a_deleted_label_leaves_the_files(store, project):
+def test_a_deleted_label_leaves_the_files(store, files, project):
     store.apply([edit(Point((3.0, 4.0), Origin.MODEL)), edit(Point((5.0, 6.0)), "tail")], "page")
-    store.save()
+    files.save()
     store.apply([edit(NOTHING)], "page")
-    store.save()
+    files.save()
     assert in_files(project) == {"tail": (5.0, 6.0)}
     assert read_notes(project, "clip") == {}
 
@@ -122,7 +129,7 @@ def test_what_was_acknowledged_survives_a_kill(store):
     assert (nose.xy, nose.origin, nose.author) == ((3.0, 4.0), Origin.MODEL, "Bo")
     assert tail.occluded
     assert ear.xy is None
-    after.save()
+    LabelFiles(after).save()
     assert in_files(after.project) == {"nose": (3.0, 4.0)}
     assert after.journal.path.stat().st_size == 0
 
@@ -137,15 +144,15 @@ def test_a_torn_last_line_is_the_edit_in_flight(store):
 
 
 @pytest.mark.parametrize("newer", ["h5", "csv"])
-def test_killed_between_the_two_label_files(store, project, newer):
+def test_killed_between_the_two_label_files(store, files, project, newer):
     store.apply([edit(Point((3.0, 4.0)))], "page")
-    store.save()
+    files.save()
     old = {path.suffix[1:]: path.read_bytes() for path in folder_module.label_files(project, "clip")}
     journal_before = [{"saving": "clip"}]
     store.apply([edit(Point((9.0, 9.0)))], "page")
     store.journal.append(journal_before)
     journal = store.journal.path.read_bytes()
-    store.save()
+    files.save()
     older = {"csv": "h5", "h5": "csv"}[newer]
     path = project.root / f"labeled-data/clip/CollectedData_Ada.{older}"
     path.write_bytes(old[older])
@@ -154,9 +161,9 @@ def test_killed_between_the_two_label_files(store, project, newer):
     assert again(store).points("clip", "img0000.png")[0].xy == (9.0, 9.0)
 
 
-def test_files_that_disagree_for_another_reason_are_refused(store, project):
+def test_files_that_disagree_for_another_reason_are_refused(store, files, project):
     store.apply([edit(Point((3.0, 4.0)))], "page")
-    store.save()
+    files.save()
     path = project.root / "labeled-data/clip/CollectedData_Ada.csv"
     path.write_text(path.read_text().replace("3.0", "3.5"))
     with pytest.raises(RigposeError, match="equal labels in its CSV and its h5"):
@@ -180,20 +187,20 @@ def test_a_full_disk_refuses_the_edit_and_keeps_the_old_point(store, monkeypatch
     assert store.journal.path.read_bytes() == written
 
 
-def test_a_full_disk_while_saving_leaves_the_edits_in_the_journal(store, project, monkeypatch):
+def test_a_full_disk_while_saving_leaves_the_edits_in_the_journal(store, files, project, monkeypatch):
     store.apply([edit(Point((3.0, 4.0)))], "page")
 
     def full(*_):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(store_module, "write_folder", full)
+    monkeypatch.setattr(label_files, "write_folder", full)
     with pytest.raises(OSError, match="No space"):
-        store.save()
-    assert "No space" in store.trouble["clip"]
+        files.save()
+    assert "No space" in files.trouble["clip"]
     monkeypatch.undo()
     assert again(store).points("clip", "img0000.png")[0].xy == (3.0, 4.0)
-    store.save()
-    assert not store.trouble
+    files.save()
+    assert not files.trouble
     assert in_files(project) == {"nose": (3.0, 4.0)}
 
 
@@ -239,7 +246,7 @@ def test_changes_since_a_version(store):
     assert store.changes(99) == (3, None)  # of an earlier server
 
 
-def test_two_threads_lose_no_label(store, project):
+def test_two_threads_lose_no_label(store, files, project):
     def label(column):
         for number in range(30):
             name = f"img{number % 3:04d}.png"
@@ -247,7 +254,7 @@ def test_two_threads_lose_no_label(store, project):
                 [edit(Point((float(number), column * 1.0)), KEYPOINTS[column], name)], f"page {column}"
             )
 
-    saver = Saver(store, quiet_s=0.01)
+    saver = Saver(store, files, quiet_s=0.01)
     saver.start()
     threads = [threading.Thread(target=label, args=(column,)) for column in range(4)]
     for thread in threads:
@@ -262,39 +269,39 @@ def test_two_threads_lose_no_label(store, project):
     assert store.journal.path.stat().st_size == 0
 
 
-def test_what_another_program_wrote_meanwhile_is_kept(store, project):
+def test_what_another_program_wrote_meanwhile_is_kept(store, files, project):
     store.apply([edit(Point((1.0, 1.0)))], "page")
-    store.save()
+    files.save()
     labels = read_folder(project, "clip")
     points = labels.points.copy()
     points[0, 3] = 40.0, 41.0
     points[0, 0] = 30.0, 31.0
     write_labels(project, "clip", ["img0000.png"], points)
     store.apply([edit(Point((5.0, 6.0)), "tail")], "page")
-    store.save()
+    files.save()
     assert in_files(project) == {"nose": (30.0, 31.0), "tail": (5.0, 6.0), "right_ear": (40.0, 41.0)}
     _, changed = store.changes(2)
     assert {target[2] for target, _ in changed} == {"nose", "right_ear"}
 
 
-def test_frames_and_labels_that_came_meanwhile_are_seen(store, project):
+def test_frames_and_labels_that_came_meanwhile_are_seen(store, files, project):
     folder = project.root / "labeled-data/clip"
     cv2.imwrite(str(folder / "img0009.png"), np.zeros((48, 64), np.uint8))
-    store.refresh()
+    files.refresh()
     assert list(store.folders["clip"].points)[-1] == "img0009.png"
     write_labels(project, "clip", ["img0009.png"], np.full((1, 4, 2), 7.0))
-    store.refresh()
+    files.refresh()
     assert store.counts([("clip", "img0009.png")]) == [("clip", "img0009.png", 4, 0)]
 
 
-def test_a_folder_that_cannot_be_read_any_more_is_not_overwritten(store, project):
+def test_a_folder_that_cannot_be_read_any_more_is_not_overwritten(store, files, project):
     store.apply([edit(Point((1.0, 1.0)))], "page")
-    store.save()
+    files.save()
     path = project.root / "labeled-data/clip/CollectedData_Ada.csv"
     path.write_text("no labels")
     store.apply([edit(Point((2.0, 2.0)))], "page")
     with pytest.raises(RigposeError, match="CollectedData"):
-        store.save()
+        files.save()
     assert path.read_text() == "no labels"
     assert json.loads(store.journal.path.read_text().splitlines()[0])["point"]["x"] == 2.0
 
@@ -335,8 +342,8 @@ def test_rows_without_images_are_named(project):
         open_store(project)
 
 
-def test_the_saver_waits_until_nobody_edits(store):
-    saver = Saver(store, quiet_s=0.15)
+def test_the_saver_waits_until_nobody_edits(store, files):
+    saver = Saver(store, files, quiet_s=0.15)
     saver.start()
     csv = store.project.root / "labeled-data/clip/CollectedData_Ada.csv"
     store.apply([edit(Point((1.0, 1.0)))], "page")
