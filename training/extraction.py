@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import resource
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -31,7 +30,7 @@ from training.video_frames import Numbers
 MODES = ("kmeans", "uniform", "motion", "list")
 # Pictures that k-means and motion look at, evenly spaced. It bounds memory whatever the length is; for some
 # hundreds of clusters more pictures of one video change nothing.
-LOOKED_AT_MOST = 10_000
+LOOKED_AT_MOST = 5_000
 CROP_OF_CONFIG = "config"
 
 
@@ -109,8 +108,7 @@ def extract_frames(
             "frames_per_s": round(looked / seconds, 1),
             "notes": list(footage.notes),
         })  # fmt: skip
-    peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    return {"mode": mode, "videos": videos, "left_out": left_out, "peak_memory_mb": round(peak_mb, 1)}
+    return {"mode": mode, "videos": videos, "left_out": left_out, "peak_memory_mb": peak_memory_mb()}
 
 
 def footage_of(
@@ -144,6 +142,16 @@ def footage_of(
     for footage in footages:
         _refuse_foreign_folder(project, footage)
     return footages, missing
+
+
+def peak_memory_mb() -> float | None:
+    """What this process held at most so far; None where the kernel does not say.
+
+    Not from getrusage, whose figure a process inherits from the one that started it.
+    """
+    status = Path("/proc/self/status")
+    lines = status.read_text().splitlines() if status.exists() else []
+    return next((round(int(line.split()[1]) / 1024, 1) for line in lines if line.startswith("VmHWM")), None)
 
 
 def number_of_frames(config: dict[str, Any], count: int | None) -> int:
@@ -202,11 +210,10 @@ def save_instants(project: Project, footage: Footage, instants: Numbers) -> list
 
 def read_numbers(text: str) -> list[int]:
     """'10,20,30', or the numbers in a file of that name. Raises `RigposeError`."""
-    path = Path(text)
     content = text
     try:
-        if path.is_file():
-            content = path.read_text(encoding="utf-8")
+        if not re.fullmatch(r"[-\d\s,;]+", text):
+            content = Path(text).read_text(encoding="utf-8")
         numbers = [int(part) for part in re.split(r"[\s,;]+", content.strip()) if part]
     except (ValueError, OSError):
         numbers = []

@@ -13,6 +13,7 @@ Places = npt.NDArray[np.int64]
 Features = npt.NDArray[np.float32]
 
 ROUNDS_AT_MOST = 50
+SETTLED = 0.001  # of the pictures change their cluster
 DRAWS = 4
 STILL_PERCENTILE = 10  # a tenth of the frames or more shows what the camera's noise alone changes
 
@@ -39,21 +40,23 @@ def different(pictures: npt.NDArray[np.uint8], count: int, seed: int = 0) -> Pla
     _check(len(pictures), count)
     features = pictures.reshape(len(pictures), -1).astype(np.float32)
     features -= features.mean(axis=0)
+    squares = np.einsum("ij,ij->i", features, features)
     rng = np.random.default_rng(seed)
-    centres = features[_far_apart(features, count, rng)]
+    centres = features[_far_apart(features, squares, count, rng)]
     nearest = np.full(len(features), -1)
     for _ in range(ROUNDS_AT_MOST):
-        distances = _squared_distances(features, centres)
+        distances = _squared_distances(features, squares, centres)
         before, nearest = nearest, distances.argmin(axis=1)
-        if np.array_equal(before, nearest):
+        if (before != nearest).sum() <= SETTLED * len(features):
             break
-        for cluster in np.unique(nearest):
-            centres[cluster] = features[nearest == cluster].mean(axis=0)
+        belongs = (nearest == np.arange(count)[:, None]).astype(np.float32)
+        sizes = belongs.sum(axis=1, keepdims=True)
+        centres = np.where(sizes > 0, (belongs @ features) / np.maximum(sizes, 1), centres)
     own = distances[np.arange(len(features)), nearest]
     members = (np.flatnonzero(nearest == cluster) for cluster in np.unique(nearest))
     chosen = [int(those[own[those].argmin()]) for those in members]
     while len(chosen) < count:
-        distance = _squared_distances(features, features[chosen]).min(axis=1)
+        distance = _squared_distances(features, squares, features[chosen]).min(axis=1)
         distance[chosen] = -1
         chosen.append(int(distance.argmax()))
     return np.sort(np.array(chosen, np.int64))
@@ -100,25 +103,26 @@ def _check(candidates: int, count: int) -> None:
         raise ValueError(f"{count} of {candidates} candidates")
 
 
-def _far_apart(features: Features, count: int, rng: np.random.Generator) -> Places:
+def _far_apart(features: Features, squares: Features, count: int, rng: np.random.Generator) -> Places:
     """Greedy k-means++: of a few pictures drawn in proportion to their squared distance, the best."""
     chosen = [int(rng.integers(len(features)))]
-    distance = _squared_distances(features, features[chosen])[:, 0]
+    distance = _squared_distances(features, squares, features[chosen])[:, 0]
     while len(chosen) < count:
         sums = np.cumsum(distance, dtype=np.float64)
         draws = np.searchsorted(sums, rng.uniform(size=DRAWS) * sums[-1]).clip(max=len(features) - 1)
-        left = np.minimum(distance[:, None], _squared_distances(features, features[draws]))
+        left = np.minimum(distance[:, None], _squared_distances(features, squares, features[draws]))
         best = int(left.sum(axis=0).argmin())
         chosen.append(int(draws[best]))
         distance = left[:, best]
     return np.array(chosen, np.int64)
 
 
-def _squared_distances(features: Features, centres: Features) -> Features:
-    """float32 (N, C), never negative."""
-    squares = np.einsum("ij,ij->i", features, features)[:, None] - 2 * (features @ centres.T)
-    distances: Features = np.maximum(squares + np.einsum("ij,ij->i", centres, centres), np.float32(0))
-    return distances
+def _squared_distances(features: Features, squares: Features, centres: Features) -> Features:
+    """float32 (N, C), never negative; `squares` (N,) are the features' own."""
+    distances: Features = features @ (-2 * centres.T)
+    distances += squares[:, None]
+    distances += np.einsum("ij,ij->i", centres, centres)
+    return np.maximum(distances, 0, out=distances)
 
 
 def _shares(weights: npt.NDArray[np.float64], count: int) -> npt.NDArray[np.float64]:

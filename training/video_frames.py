@@ -16,15 +16,22 @@ from typing import Any
 
 import av
 import av.error
+import cv2
 import numpy as np
 import numpy.typing as npt
-from av.video.reformatter import Interpolation, VideoReformatter
+from av.video.reformatter import VideoReformatter
 
 from acquisition.errors import RigposeError
 from acquisition.frame import Image
 from acquisition.video import VideoInfo, open_video
 
 SEEK_BEYOND_PACKETS = 300  # a shorter gap is read through sooner than sought
+
+ROWS_OF_A_PIXEL = (4, 8)  # seen for one of a small picture's: more would only cost memory traffic
+EXACT_FROM = 10  # times the small width: below, pictures are small enough to be averaged exactly
+_PLANAR = {f"yuv{j}{kind}p" for j in ("", "j") for kind in ("420", "422", "444")}
+_NEVER = 2**63  # later than any time
+_WITH_LUMA = _PLANAR | {"gray", "nv12"}
 
 Numbers = npt.NDArray[np.int64]
 
@@ -84,24 +91,35 @@ class VideoFrames:
         crop: tuple[int, int, int, int] | None = None,
         colour: bool = False,
     ) -> Iterator[Image | None]:
-        """Pictures `width_px` wide, a pixel the mean of its area: uint8 (h, w) or (h, w, 3); see `frames`.
+        """Pictures about `width_px` wide to compare frames by: uint8 (h, w) or (h, w, 3); see `frames`.
 
-        Of a part of the picture, x1, x2, y1, y2, if `crop` says so. Colours are converted after the size
-        is reduced, so that this costs little beside the decoding.
+        A pixel is the mean of its area, in a large picture of some of its rows. Colours are luma and both
+        chromas, as the codec has them: whole pictures converted would cost as much as decoding them.
+
+        Parameters
+        ----------
+        crop:
+            x1, x2, y1, y2 px: see only that part.
         """
         x1, x2, y1, y2 = crop or (0, self.info.width_px, 0, self.info.height_px)
-        kind = "rgb24" if colour and self.info.channels == 3 else "gray"
-        # The part itself is cut from a picture that is smaller already; rounding is of no account here.
-        scale = width_px / (x2 - x1)
-        width, height = (max(1, round(side * scale)) for side in (self.info.width_px, self.info.height_px))
-        columns = slice(round(x1 * scale), max(round(x2 * scale), round(x1 * scale) + 1))
-        rows = slice(round(y1 * scale), max(round(y2 * scale), round(y1 * scale) + 1))
+        width = (x2 - x1) // max(1, (x2 - x1) // width_px)  # whole pixels fit into it
+        width = width if x2 - x1 >= EXACT_FROM * width_px else min(width_px, x2 - x1)
+        size = width, max(1, round((y2 - y1) * width / (x2 - x1)))
+        colour = colour and self.info.channels == 3
+        readable, otherwise = (_PLANAR, "yuv444p") if colour else (_WITH_LUMA, "gray")
         for frame in self.frames(numbers):
             if frame is None:
                 yield None
                 continue
-            tiny = self._reformatter.reformat(frame, width, height, kind, interpolation=Interpolation.AREA)
-            yield np.asarray(tiny.to_ndarray()[rows, columns], np.uint8)
+            if frame.format.name not in readable:
+                frame = self._reformatter.reformat(frame, format=otherwise)
+            planes = []
+            for plane in frame.planes[: 3 if colour else 1]:
+                pixels = np.frombuffer(plane, np.uint8).reshape(plane.height, plane.line_size)
+                across, down = plane.width / self.info.width_px, plane.height / self.info.height_px
+                part = slice(int(y1 * down), int(y2 * down)), slice(int(x1 * across), int(x2 * across))
+                planes.append(_reduced(pixels[part], size))
+            yield planes[0] if len(planes) == 1 else np.stack(planes, axis=-1)
 
     def frames(self, numbers: Sequence[int] | Numbers) -> Iterator[Any]:
         """Decoded `av.VideoFrame`s by number, ascending: one item each, None where one does not decode."""
@@ -161,22 +179,23 @@ class VideoFrames:
 
     def _by_time(self, wanted: Numbers) -> Iterator[tuple[int, Any]]:
         """(place in `wanted`, frame): known by their times, whatever was left out before them."""
-        shown = np.sort(self._times)[wanted]
-        runs, asked = self._runs(shown)
-        place = 0
+        times = np.sort(self._times)[wanted]
+        runs, asked = self._runs(times)
+        shown = iter(enumerate(times.tolist()))
+        place, time = next(shown, (0, _NEVER))
         with _Packets(self.path, self._times) as packets:
-            context = packets.stream.codec_context
             for first, last in runs:
-                for frames in self._decoded_run(context, packets.between(first, last), asked):
+                for frames in self._decoded_run(packets, first, last, asked):
+                    self.decoded += len(frames)
                     for frame in frames:
-                        self.decoded += 1
-                        while place < len(shown) and shown[place] < frame.pts:
-                            place += 1
-                        if place < len(shown) and shown[place] == frame.pts and not frame.is_corrupt:
+                        at = frame.pts
+                        while time < at:
+                            place, time = next(shown, (0, _NEVER))
+                        if time == at and not frame.is_corrupt:
                             yield place, frame
 
-    def _runs(self, shown: Numbers) -> tuple[list[tuple[int, int]], npt.NDArray[np.bool_]]:
-        """Which packets the frames at these times need, as (first, last); and which packets hold them."""
+    def _runs(self, shown: Numbers) -> tuple[list[tuple[int, int]], bytes]:
+        """Which packets the frames at these times need, as (first, last); and 1 for those that hold them."""
         asked = np.isin(self._times, shown)
         ends = np.flatnonzero(asked)
         starts = np.zeros_like(ends)
@@ -189,18 +208,17 @@ class VideoFrames:
         np.add.at(steps, np.minimum(starts, ends), 1)
         np.add.at(steps, ends + 1, -1)
         edges = np.flatnonzero(np.diff(np.concatenate([[0], np.cumsum(steps) > 0, [0]])))
-        return [(int(first), int(end) - 1) for first, end in edges.reshape(-1, 2)], asked
+        return [(int(first), int(end) - 1) for first, end in edges.reshape(-1, 2)], asked.tobytes()
 
-    def _decoded_run(
-        self, context: Any, packets: Iterator[tuple[int, Any]], asked: npt.NDArray[np.bool_]
-    ) -> Iterator[list[Any]]:
-        for number, packet in packets:
+    def _decoded_run(self, packets: _Packets, first: int, last: int, asked: bytes) -> Iterator[list[Any]]:
+        context = packets.stream.codec_context
+        sparing = None
+        for number, packet in packets.between(first, last):
             # what no other picture refers to need not be decoded, unless it is asked for
-            context.skip_frame = "DEFAULT" if asked[number] else "NONREF"
-            try:
+            if sparing != (spare := not asked[number]):
+                context.skip_frame, sparing = ("NONREF" if spare else "DEFAULT"), spare
+            with contextlib.suppress(av.error.FFmpegError):
                 yield context.decode(packet)
-            except av.error.FFmpegError:
-                continue
         with contextlib.suppress(av.error.FFmpegError):
             yield context.decode(None)
         context.flush_buffers()
@@ -262,3 +280,18 @@ class _Packets:
 
 def _holds_a_frame(packet: Any) -> bool:
     return packet.size > 0 and not packet.is_discard
+
+
+def _reduced(plane: Image, size: tuple[int, int]) -> Image:
+    """uint8 (h, w) of `size` (w, h)."""
+    (height, width), (w, h) = plane.shape, size
+    across, down = width // w, height // h
+    if across >= EXACT_FROM // 2 and down >= min(ROWS_OF_A_PIXEL):
+        # Means over whole pixels are several times as fast, and rows passed over need not be fetched. What
+        # is left over goes half to each side.
+        steps = range(max(1, down // max(ROWS_OF_A_PIXEL)), down // min(ROWS_OF_A_PIXEL) + 1)
+        step = max(steps, key=lambda step: height // step // h * step)
+        tall, wide = height // step // h * h * step, across * w
+        top, left = (height - tall) // 2, (width - wide) // 2
+        plane = plane[top : top + tall : step, left : left + wide]
+    return np.asarray(cv2.resize(plane, size, interpolation=cv2.INTER_AREA), np.uint8)

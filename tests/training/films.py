@@ -16,6 +16,7 @@ KINDS = {
     "open groups": ("libx264", "yuv420p", {"bf": "3", "g": "12", "x264-params": "open-gop=1"}),
     "intra": ("mjpeg", "yuvj420p", {}),
     "lossless": ("ffv1", "gray", {}),
+    "rgb": ("ffv1", "bgr0", {}),
     "mpeg4": ("mpeg4", "yuv420p", {"bf": "2", "g": "15"}),
 }
 
