@@ -49,7 +49,7 @@ class Person:
         self.page.on("pageerror", lambda error: self.errors.append(str(error)))
         self.page.on("console", self._said)
         self.page.goto(server.address)
-        self.until("Boolean(window.rigpose?.model.bitmap && window.rigpose.model.frame_now)", page=True)
+        self.until("Boolean(window.rigpose?.model.bitmap && window.rigpose.model.frameNow)", page=True)
 
     def _said(self, message) -> None:
         # a request that was refused is told in the page; the browser's own line about it is no error of ours
@@ -112,11 +112,11 @@ class Person:
 
     def saved(self) -> None:
         """Until every edit is acknowledged."""
-        self.until("model.outbox.size === 0")
+        self.until("model.following.outbox.size === 0")
 
     def shows(self, image: str) -> None:
         """Until this frame is on the screen."""
-        self.until(f"model.frame_now?.image === '{image}' && Boolean(model.bitmap ?? model.failure)")
+        self.until(f"model.frameNow?.image === '{image}' && Boolean(model.bitmap ?? model.failure)")
 
     def until(self, expression: str, *, page: bool = False) -> None:
         """Until an expression is true. (The page's policy forbids the driver's own way, which evaluates.)"""

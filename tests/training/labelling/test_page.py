@@ -328,7 +328,7 @@ def test_other_views_draw_their_lines_and_propose_the_point(browser, rig_project
             ada.click(*seen[view])
             ada.saved()
             ada.key("v")
-            ada.until(f"model.frame_now?.folder === 'day_cam_{view + 1}'")
+            ada.until(f"model.frameNow?.folder === 'day_cam_{view + 1}'")
             ada.key("1")
         ada.until("Boolean(model.reprojected(0))")
         lines = ada.ask("model.geometry.nose.lines.map(({ line }) => line)")
@@ -485,7 +485,7 @@ def test_a_4k_frame_is_decoded_once_and_neighbours_beforehand(browser, tmp_path)
         start_ns = time.monotonic_ns()
         ada.click(1900, 1000)
         ada.saved()
-        print(f"click to acknowledgement {ada.ask('model.outbox.lastMs'):.1f} ms, "
+        print(f"click to acknowledgement {ada.ask('model.following.outbox.lastMs'):.1f} ms, "
               f"by the clock {(time.monotonic_ns() - start_ns) / 1e6:.0f} ms, "
-              f"picture drawn in {ada.ask('stage.drawMs'):.1f} ms")  # fmt: skip
+              f"picture drawn in {ada.ask('stage.drawing.ms'):.1f} ms")  # fmt: skip
         assert xy_of(server, "nose") == (1900, 1000)

@@ -11,7 +11,7 @@ export function table({ model, stage, openGrab, refreshSettings }) {
     refreshSettings();
   };
   const withPoint = (act) => () => {
-    if (model.chosen !== null && model.frame_now) act(model.chosen);
+    if (model.chosen !== null && model.frameNow) act(model.chosen);
   };
   const nudge = (dx, dy) => () => stage.nudge(dx, dy);
   return {
@@ -36,8 +36,8 @@ export function table({ model, stage, openGrab, refreshSettings }) {
         "Alt+Shift+ArrowLeft": nudge(-0.1, 0), "Alt+Shift+ArrowRight": nudge(0.1, 0),
         "Alt+Shift+ArrowUp": nudge(0, -0.1), "Alt+Shift+ArrowDown": nudge(0, 0.1),
       }],
-      ["Z, Ctrl Z", "undo", each(["z", "Ctrl+z"], () => model.undo())],
-      ["Y, Ctrl Shift Z", "redo", each(["y", "Ctrl+y", "Ctrl+Shift+Z"], () => model.redo())],
+      ["Z, Ctrl Z", "undo", each(["z", "Ctrl+z"], () => model.history.undo())],
+      ["Y, Ctrl Shift Z", "redo", each(["y", "Ctrl+y", "Ctrl+Shift+Z"], () => model.history.redo())],
     ],
     Proposals: [
       ["M", "ask the network about this frame", { m: () => model.askNetwork() }],
@@ -69,7 +69,7 @@ const numbers = (model) =>
   }]));
 
 function acceptChosen(model) {
-  if (!model.frame_now) return;
+  if (!model.frameNow) return;
   let { chosen } = model;
   if (chosen === null || !(model.proposal(chosen) ?? model.reprojected(chosen))) {
     chosen = model.points.findIndex((_, index) => model.proposal(index));

@@ -18,7 +18,7 @@ const grab = new Grab(model);
 useKeys(table({ model, stage, openGrab: () => grab.open(), refreshSettings: () => panels.settings() }), stage);
 
 addEventListener("beforeunload", (event) => {
-  if (model.outbox.size) event.preventDefault(); // edits are on their way
+  if (model.following.outbox.size) event.preventDefault(); // edits are on their way
 });
 
 async function start() {
@@ -31,7 +31,7 @@ async function start() {
   if (!settings.author) settings.author = model.project.author;
   panels.settings();
   if (model.project.replayed) toast(`${model.project.replayed} edits of an interrupted session were brought back`);
-  model.poll();
+  model.following.poll();
   const { order } = model;
   const first = order.find((row) => !model.isWhole(row)) ?? order[0];
   if (first) await model.open(first.folder, first.image);

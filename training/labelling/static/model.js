@@ -1,43 +1,28 @@
 // What the page knows: the project, the frames, the points, and what is chosen.
-//
-// A point is what the server sends: {x, y, origin, author, occluded, confidence, version}. Edits are done
-// here at once and sent to the server; what others do comes back with `poll`.
+// Edits are done here at once and sent to the server; what others do comes back with `following`.
 
-import { banner, toast } from "./dom.js";
+import { toast } from "./dom.js";
+import { Following } from "./following.js";
+import { History } from "./history.js";
 import { Pictures } from "./pictures.js";
-import { Outbox, changesSince, client, frameOf, geometryOf, projectOf, proposalsOf } from "./server.js";
+import { NOTHING, isDone, isLabel, isProposal } from "./points.js";
+import { client, frameOf, geometryOf, projectOf, proposalsOf } from "./server.js";
 import { settings } from "./settings.js";
 
-const UNDO_AT_MOST = 1000;
-const POLL_MS = 700;
 const AHEAD = 2; // frames fetched on either side
-
-export const isLabel = (point) => point.x !== null && point.origin !== "unreviewed";
-export const isProposal = (point) => point.x !== null && point.origin === "unreviewed";
-export const isDone = (point) => isLabel(point) || (point.x === null && point.occluded);
-const NOTHING = { x: null, y: null, origin: "clicked", author: "", occluded: false, confidence: null, version: 0 };
-const same = (a, b) => ["x", "y", "origin", "occluded", "author"].every((key) => a[key] === b[key]);
 
 export class Model {
   constructor() {
     this.pictures = new Pictures();
-    this.outbox = new Outbox(
-      (edit, answer) => this.answered(edit, answer),
-      (edit, text) => this.lost(edit, text),
-      () => this.tell("saving"),
-    );
+    this.following = new Following(this);
     this.frames = new Map(); // "folder/image" -> frame as the server sends it
     this.network = new Map(); // "folder/image" -> {keypoint: {x, y, confidence}}
-    this.put_aside = new Set(); // "folder/image/keypoint": proposals that were deleted
+    this.putAside = new Set(); // "folder/image/keypoint": proposals that were deleted
     this.geometry = {}; // of the frame that is shown
     this.here = null; // {folder, image}
     this.chosen = null; // index of a keypoint
     this.bitmap = null;
-    this.undone = [];
-    this.done = [];
-    this.version = 0;
-    this.others = [];
-    this.unsaved = 0;
+    this.history = new History(this);
     this.editNumber = 0;
     this.listeners = [];
   }
@@ -51,7 +36,7 @@ export class Model {
 
   async load() {
     this.project = await projectOf();
-    this.version = this.project.version;
+    this.following.version = this.project.version;
     this.folders = this.project.folders.map((folder) => ({
       name: folder.name,
       images: folder.images.map(([image, done, waiting]) => ({ image, done, waiting })),
@@ -87,7 +72,7 @@ export class Model {
 
   async open(folder, image) {
     this.here = { folder, image };
-    this.frame_now = null;
+    this.frameNow = null;
     this.bitmap = this.pictures.peek(folder, image);
     this.geometry = {};
     this.failure = null;
@@ -95,14 +80,14 @@ export class Model {
     try {
       const [frame, bitmap] = await Promise.all([this.frame(folder, image), this.pictures.get(folder, image)]);
       if (!this.isHere(folder, image)) return; // somebody was faster with the keys
-      this.frame_now = frame;
+      this.frameNow = frame;
       this.bitmap = bitmap;
     } catch (error) {
       if (!this.isHere(folder, image)) return;
       this.failure = error.message;
       this.bitmap = null;
     }
-    this.chosen = this.frame_now && !this.failure ? this.nextUndone(-1) : null;
+    this.chosen = this.frameNow && !this.failure ? this.nextUndone(-1) : null;
     this.tell("frame");
     if (!this.failure) {
       this.measure();
@@ -148,7 +133,7 @@ export class Model {
   }
 
   async goToView(step = 1) {
-    const views = this.frame_now?.views ?? [];
+    const views = this.frameNow?.views ?? [];
     if (views.length < 2) return;
     const place = views.findIndex((view) => this.isHere(view.folder, view.image));
     const chosen = this.chosen;
@@ -160,7 +145,7 @@ export class Model {
   // --- Points
 
   get points() {
-    return this.frame_now?.points ?? [];
+    return this.frameNow?.points ?? [];
   }
 
   choose(index) {
@@ -192,7 +177,7 @@ export class Model {
     const name = this.project.keypoints[index];
     const { folder, image } = this.here;
     const found = this.network.get(`${folder}/${image}`)?.[name];
-    if (!found || this.put_aside.has(`${folder}/${image}/${name}`)) return null;
+    if (!found || this.putAside.has(`${folder}/${image}/${name}`)) return null;
     return found.confidence >= settings.leastConfidence ? { ...found, becomes: "model" } : null;
   }
 
@@ -208,9 +193,7 @@ export class Model {
       folder, image, index, before: this.points[index],
       after: point ? { ...NOTHING, author: settings.author, ...point } : { ...NOTHING },
     }));
-    this.done.push(items);
-    if (this.done.length > UNDO_AT_MOST) this.done.shift();
-    this.undone = [];
+    this.history.add(items);
     this.send(items.map((item) => ({ ...item, point: item.after, seen: item.before.version, careful: false })));
   }
 
@@ -218,7 +201,7 @@ export class Model {
     const edits = items.map(({ folder, image, index, point, seen, careful }) => {
       const frame = this.frames.get(`${folder}/${image}`);
       if (frame?.points) frame.points[index] = { ...point, version: frame.points[index].version };
-      this.recount(folder, image);
+      this.following.recount(folder, image);
       const { version, ...content } = point;
       const empty = point.x === null && !point.occluded;
       this.editNumber += 1;
@@ -227,7 +210,7 @@ export class Model {
         version: seen, careful, point: empty ? null : content,
       };
     });
-    this.outbox.put(edits);
+    this.following.outbox.put(edits);
     this.tell("points");
   }
 
@@ -268,7 +251,7 @@ export class Model {
     const name = this.project.keypoints[index];
     const { folder, image } = this.here;
     const point = this.points[index];
-    this.put_aside.add(`${folder}/${image}/${name}`);
+    this.putAside.add(`${folder}/${image}/${name}`);
     if (point.x !== null || point.occluded) this.change([[index, null]]);
     else this.tell("points");
   }
@@ -292,100 +275,6 @@ export class Model {
     else toast("All points are done: → for the next frame");
   }
 
-  // --- Undo
-
-  async undo() {
-    const items = this.done.pop();
-    if (!items) return toast("Nothing to undo");
-    if (await this.restore(items, "after", "before")) this.undone.push(items);
-  }
-
-  async redo() {
-    const items = this.undone.pop();
-    if (!items) return toast("Nothing to redo");
-    if (await this.restore(items, "before", "after")) this.done.push(items);
-  }
-
-  async restore(items, from, to) {
-    const { folder, image } = items[0];
-    if (!this.isHere(folder, image)) await this.open(folder, image);
-    const edits = [];
-    for (const item of items) {
-      const now = this.points[item.index];
-      if (now && same(now, item[from])) edits.push({ ...item, point: item[to], seen: now.version, careful: true });
-      else toast(`${this.project.keypoints[item.index]} was changed by ${now?.author || "somebody else"} since`);
-    }
-    if (!edits.length) return false;
-    this.send(edits);
-    this.choose(items.length === 1 ? items[0].index : this.nextUndone(-1));
-    return true;
-  }
-
-  // --- What the server says
-
-  answered(edit, answer) {
-    if (this.outbox.has(edit.folder, edit.image, edit.keypoint)) return; // a newer edit is on its way
-    this.take(edit.folder, edit.image, edit.keypoint, answer.point);
-    if (answer.refused) toast(`${edit.keypoint} was changed by ${answer.point.author || "somebody else"} since`);
-    else if (answer.overwrote) toast(`${edit.keypoint}: this replaces what ${answer.overwrote} did meanwhile`);
-  }
-
-  lost(edit, text) {
-    toast(`${edit.keypoint} of ${edit.image} was refused: ${text}`);
-    this.frames.delete(`${edit.folder}/${edit.image}`);
-    if (this.isHere(edit.folder, edit.image)) this.open(edit.folder, edit.image);
-  }
-
-  take(folder, image, keypoint, point) {
-    const frame = this.frames.get(`${folder}/${image}`);
-    const index = this.project.keypoints.indexOf(keypoint);
-    if (!frame?.points) return;
-    frame.points[index] = point;
-    this.recount(folder, image);
-    if (this.isHere(folder, image)) this.tell("points");
-  }
-
-  recount(folder, image) {
-    const points = this.frames.get(`${folder}/${image}`)?.points;
-    const row = this.row(folder, image);
-    if (!points || !row) return;
-    row.done = points.filter(isDone).length;
-    row.waiting = points.filter(isProposal).length;
-    this.tell("list");
-  }
-
-  async poll() {
-    try {
-      const { folder = "", image = "" } = this.here ?? {};
-      const said = await changesSince(this.version, settings.author, folder, image);
-      banner("poll", "");
-      banner("trouble", said.trouble.join("  ·  "));
-      if (said.changes === null) {
-        await this.load();
-        if (this.here) await this.open(folder, image);
-      }
-      this.version = said.version;
-      for (const [where, file, keypoint, point] of said.changes ?? []) {
-        if (!this.outbox.has(where, file, keypoint)) this.take(where, file, keypoint, point);
-        if (this.frame_now?.views.some((view) => view.folder === where && view.image === file)) this.measureSoon = true;
-      }
-      for (const [where, file, done, waiting] of said.counts ?? []) {
-        const row = this.row(where, file); // frames that are loaded here are counted here
-        if (row && !this.frames.get(`${where}/${file}`)?.points) Object.assign(row, { done, waiting });
-      }
-      if (said.counts?.length) this.tell("list");
-      if (this.measureSoon) this.measure();
-      if (said.unsaved !== this.unsaved || JSON.stringify(said.others) !== JSON.stringify(this.others)) {
-        this.unsaved = said.unsaved;
-        this.others = said.others;
-        this.tell("people");
-      }
-    } catch (error) {
-      banner("poll", error.status === 403 ? error.message : "the server does not answer");
-    }
-    setTimeout(() => this.poll(), POLL_MS);
-  }
-
   // --- The network and the other views
 
   async askNetwork(quiet = false) {
@@ -394,7 +283,7 @@ export class Model {
     const key = `${folder}/${image}`;
     try {
       if (!this.network.has(key)) this.network.set(key, await proposalsOf(folder, image));
-      if (!quiet) for (const name of this.project.keypoints) this.put_aside.delete(`${key}/${name}`);
+      if (!quiet) for (const name of this.project.keypoints) this.putAside.delete(`${key}/${name}`);
     } catch (error) {
       toast(error.message);
     }
@@ -402,9 +291,8 @@ export class Model {
   }
 
   async measure() {
-    this.measureSoon = false;
     const { folder, image } = this.here ?? {};
-    if (!this.project.cameras[folder] || (this.frame_now?.views.length ?? 0) < 2) return;
+    if (!this.project.cameras[folder] || (this.frameNow?.views.length ?? 0) < 2) return;
     try {
       const found = await geometryOf(folder, image);
       if (!this.isHere(folder, image)) return;

@@ -1,19 +1,18 @@
-// The frame: the picture below, the points above it, and what the pointer does.
+// The frame on the screen, and what the pointer does to it.
 
 import { $ } from "./dom.js";
-import { colour, viewColour } from "./colours.js";
-import { isDone, isLabel } from "./model.js";
+import { Drawing } from "./drawing.js";
+import { isLabel } from "./points.js";
 import { settings } from "./settings.js";
 import { Viewport, onCanvas } from "./viewport.js";
 
 const MOVED = 4; // CSS px: less is a click with an unsteady hand
-const SMOOTH_BELOW = 2; // device px per image px; from here on single pixels are seen
-const LOUPE = 8;
 
 export class Stage {
   constructor(model) {
     this.model = model;
     this.view = new Viewport();
+    this.drawing = new Drawing(this);
     this.picture = $("picture");
     this.overlay = $("overlay");
     this.loupe = $("loupe");
@@ -22,7 +21,6 @@ export class Stage {
     this.drag = null; // {index, x, y}
     this.spaceHeld = false;
     this.stale = { picture: false, overlay: false };
-    this.drawMs = 0;
     new ResizeObserver(() => this.resize()).observe($("stage"));
     new ResizeObserver(() => this.resize()).observe(this.loupe);
     this.listen();
@@ -52,8 +50,7 @@ export class Stage {
     this.redraw();
   }
 
-  // --- Drawing: at most once a screen refresh
-
+  // At most once a screen refresh.
   redraw(pictureToo = true) {
     const waiting = this.stale.picture || this.stale.overlay;
     this.stale.picture ||= pictureToo;
@@ -62,194 +59,11 @@ export class Stage {
   }
 
   draw() {
-    if (this.stale.picture) this.drawPicture();
-    this.drawOverlay();
-    this.drawLoupe();
+    if (this.stale.picture) this.drawing.picture();
+    this.drawing.overlay();
+    this.drawing.loupe();
     this.stale = { picture: false, overlay: false };
     this.drawn?.();
-  }
-
-  drawPicture() {
-    const started = performance.now();
-    const { view } = this;
-    const { bitmap } = this.model;
-    const context = this.picture.getContext("2d", { alpha: false });
-    context.fillStyle = "#0c0d0f";
-    context.fillRect(0, 0, view.width, view.height);
-    this.picture.style.filter = `brightness(${settings.brightness}) contrast(${settings.contrast})`;
-    if (!bitmap) return;
-    // Only what is seen: at 32x that is a hundredth of the picture.
-    const left = Math.max(0, Math.floor(-view.x / view.scale));
-    const top = Math.max(0, Math.floor(-view.y / view.scale));
-    const right = Math.min(bitmap.width, Math.ceil((view.width - view.x) / view.scale));
-    const bottom = Math.min(bitmap.height, Math.ceil((view.height - view.y) / view.scale));
-    if (right <= left || bottom <= top) return;
-    context.imageSmoothingEnabled = view.scale < SMOOTH_BELOW;
-    context.imageSmoothingQuality = "medium";
-    context.drawImage(
-      bitmap, left, top, right - left, bottom - top,
-      view.x + left * view.scale, view.y + top * view.scale, (right - left) * view.scale, (bottom - top) * view.scale,
-    );
-    this.drawMs = performance.now() - started;
-  }
-
-  drawOverlay() {
-    const context = this.overlay.getContext("2d");
-    context.setTransform(1, 0, 0, 1, 0, 0);
-    context.clearRect(0, 0, this.view.width, this.view.height);
-    if (!this.model.frame_now || !this.model.bitmap) return;
-    this.marks = this.places();
-    if (settings.showLines) this.drawLines(context);
-    if (settings.showSkeleton) this.drawSkeleton(context);
-    this.marks.forEach((mark, index) => {
-      if (index !== this.model.chosen) this.drawMark(context, mark, index);
-    });
-    this.drawReprojected(context);
-    const chosen = this.marks[this.model.chosen];
-    if (chosen) this.drawMark(context, chosen, this.model.chosen);
-    if (settings.showNames) this.drawNames(context);
-    this.drawNameAtPointer(context);
-  }
-
-  drawNames(context) {
-    this.marks.forEach((mark, index) => {
-      if (!mark) return;
-      const [x, y] = this.view.toCanvas(mark.x, mark.y);
-      const away = (settings.markerSize + 6) * this.ratio;
-      this.write(context, this.model.project.keypoints[index], x + away, y - away, colour(index));
-    });
-  }
-
-  // Where each keypoint is drawn, or null: {x, y (image px), solid, occluded, confidence}.
-  places() {
-    return this.model.points.map((point, index) => {
-      if (this.drag?.index === index) return { x: this.drag.x, y: this.drag.y, solid: true, occluded: point.occluded };
-      if (isLabel(point)) return { x: point.x, y: point.y, solid: true, occluded: point.occluded };
-      const found = this.model.proposal(index);
-      return found && { x: found.x, y: found.y, solid: false, occluded: false, confidence: found.confidence };
-    });
-  }
-
-  drawMark(context, mark, index) {
-    if (!mark) return;
-    const { ratio } = this;
-    const [x, y] = this.view.toCanvas(mark.x, mark.y);
-    const radius = settings.markerSize * ratio;
-    const chosen = index === this.model.chosen;
-    const hue = colour(index);
-    if (chosen) {
-      ring(context, x, y, radius + 4.5 * ratio, "#000a", 4 * ratio);
-      ring(context, x, y, radius + 4.5 * ratio, "#fff", 1.8 * ratio);
-    }
-    context.setLineDash(mark.solid ? [] : [3 * ratio, 2.5 * ratio]);
-    ring(context, x, y, radius, "#000c", 4 * ratio);
-    if (mark.solid && !mark.occluded) {
-      context.globalAlpha = 0.45;
-      context.fillStyle = hue;
-      context.fill();
-      context.globalAlpha = 1;
-    }
-    ring(context, x, y, radius, hue, 2 * ratio);
-    context.setLineDash([]);
-    if (mark.occluded) {
-      const reach = radius * 0.72;
-      line(context, [[x - reach, y + reach], [x + reach, y - reach]], hue, 2 * ratio);
-    }
-    context.fillStyle = mark.solid ? "#fff" : hue;
-    context.fillRect(Math.round(x - ratio / 2), Math.round(y - ratio / 2), Math.ceil(ratio), Math.ceil(ratio));
-  }
-
-  drawSkeleton(context) {
-    const names = this.model.project.keypoints;
-    for (const bone of this.model.project.skeleton) {
-      const [a, b] = bone.map((name) => this.marks[names.indexOf(name)]);
-      if (!a || !b) continue;
-      const path = [this.view.toCanvas(a.x, a.y), this.view.toCanvas(b.x, b.y)];
-      context.setLineDash(a.solid && b.solid ? [] : [5 * this.ratio, 5 * this.ratio]);
-      line(context, path, "#0008", 3.5 * this.ratio);
-      line(context, path, "#ffffffb0", 1.5 * this.ratio);
-    }
-    context.setLineDash([]);
-  }
-
-  // The other views' rays, of the chosen keypoint alone: all at once would cover the animal.
-  drawLines(context) {
-    const name = this.model.project.keypoints[this.model.chosen];
-    for (const { folder, line: places } of this.model.geometry[name]?.lines ?? []) {
-      const path = places.map(([x, y]) => this.view.toCanvas(x, y));
-      const hue = viewColour(this.model.frame_now.views.findIndex((view) => view.folder === folder));
-      line(context, path, "#000a", 3.5 * this.ratio);
-      line(context, path, hue, 1.5 * this.ratio);
-    }
-  }
-
-  drawReprojected(context) {
-    this.model.points.forEach((point, index) => {
-      const found = this.model.reprojected(index);
-      // beside a label or a proposal only where it is looked at: two marks on one place are one too many
-      if (!found || ((this.marks[index] || isDone(point)) && index !== this.model.chosen)) return;
-      const [x, y] = this.view.toCanvas(found.x, found.y);
-      const reach = (settings.markerSize + 3) * this.ratio;
-      const diamond = [[x, y - reach], [x + reach, y], [x, y + reach], [x - reach, y], [x, y - reach]];
-      context.setLineDash([3 * this.ratio, 2.5 * this.ratio]);
-      line(context, diamond, "#000c", 3.5 * this.ratio);
-      line(context, diamond, colour(index), 1.6 * this.ratio);
-      context.setLineDash([]);
-    });
-  }
-
-  // Which keypoint the next click places.
-  drawNameAtPointer(context) {
-    const { model, ratio } = this;
-    if (!this.pointer || this.drag || this.panning || model.chosen === null) return;
-    if (isLabel(model.points[model.chosen])) return;
-    const [x, y] = this.pointer;
-    this.write(context, model.project.keypoints[model.chosen], x + 14 * ratio, y + 18 * ratio, colour(model.chosen));
-  }
-
-  write(context, text, x, y, hue) {
-    const { ratio } = this;
-    context.font = `600 ${12 * ratio}px system-ui, sans-serif`;
-    context.textBaseline = "middle";
-    context.lineJoin = "round";
-    context.lineWidth = 3.5 * ratio;
-    context.strokeStyle = "#000d";
-    context.strokeText(text, x, y);
-    context.fillStyle = hue;
-    context.fillText(text, x, y);
-  }
-
-  drawLoupe() {
-    const { width, height } = this.loupe;
-    const context = this.loupe.getContext("2d", { alpha: false });
-    context.fillStyle = "#0c0d0f";
-    context.fillRect(0, 0, width, height);
-    this.loupe.style.filter = this.picture.style.filter;
-    const { bitmap } = this.model;
-    const at = this.drag ? [this.drag.x, this.drag.y] : this.pointer && this.view.toImage(...this.pointer);
-    if (!bitmap || !at) return;
-    const scale = LOUPE * this.ratio;
-    const [ix, iy] = [Math.floor(at[0] + 0.5), Math.floor(at[1] + 0.5)];
-    context.imageSmoothingEnabled = false;
-    // the pixel that the pointer is on stands in the middle
-    const x = Math.round(width / 2 - (ix + 0.5) * scale);
-    const y = Math.round(height / 2 - (iy + 0.5) * scale);
-    const left = Math.max(0, Math.floor(-x / scale));
-    const top = Math.max(0, Math.floor(-y / scale));
-    const right = Math.min(bitmap.width, Math.ceil((width - x) / scale));
-    const bottom = Math.min(bitmap.height, Math.ceil((height - y) / scale));
-    if (right > left && bottom > top) {
-      context.drawImage(
-        bitmap, left, top, right - left, bottom - top,
-        x + left * scale, y + top * scale, (right - left) * scale, (bottom - top) * scale,
-      );
-    }
-    context.strokeStyle = "#000";
-    context.lineWidth = 3 * this.ratio;
-    context.strokeRect(x + ix * scale, y + iy * scale, scale, scale);
-    context.strokeStyle = this.model.chosen === null ? "#fff" : colour(this.model.chosen);
-    context.lineWidth = 1.5 * this.ratio;
-    context.strokeRect(x + ix * scale, y + iy * scale, scale, scale);
   }
 
   // --- The pointer
@@ -283,7 +97,7 @@ export class Stage {
 
   down(event) {
     this.overlay.focus({ preventScroll: true });
-    if (!this.model.frame_now || this.press) return;
+    if (!this.model.frameNow || this.press) return;
     const at = onCanvas(event, this.origin, this.ratio);
     this.overlay.setPointerCapture(event.pointerId);
     const pan = event.button !== 0 || this.spaceHeld;
@@ -310,7 +124,7 @@ export class Stage {
 
   dragTo(at, alt) {
     const { hit } = this.press;
-    this.press.mark ??= { ...this.marks[hit] };
+    this.press.mark ??= { ...this.drawing.marks[hit] };
     const [startX, startY] = this.view.toCanvas(this.press.mark.x, this.press.mark.y);
     // the point keeps its distance from the pointer: it does not jump when it is gripped at its rim
     const place = this.view.toImage(startX + at[0] - this.press.at[0], startY + at[1] - this.press.at[1]);
@@ -352,7 +166,7 @@ export class Stage {
     const reach = (Math.max(settings.markerSize, 6) + 3) * this.ratio;
     let best = null;
     let nearest = reach;
-    (this.marks ?? []).forEach((mark, index) => {
+    this.drawing.marks.forEach((mark, index) => {
       if (!mark) return;
       const [mx, my] = this.view.toCanvas(mark.x, mark.y);
       // of two that lie on each other, the chosen one
@@ -404,24 +218,8 @@ export class Stage {
   }
 
   nudge(dx, dy) {
-    const mark = this.model.chosen === null ? null : this.places()[this.model.chosen];
+    const mark = this.model.chosen === null ? null : this.drawing.places()[this.model.chosen];
     if (!mark) return;
     this.model.put(this.model.chosen, ...this.view.stored(mark.x + dx, mark.y + dy));
   }
-}
-
-function ring(context, x, y, radius, style, width) {
-  context.beginPath();
-  context.arc(x, y, radius, 0, 2 * Math.PI);
-  context.strokeStyle = style;
-  context.lineWidth = width;
-  context.stroke();
-}
-
-function line(context, path, style, width) {
-  context.beginPath();
-  path.forEach(([x, y], index) => (index ? context.lineTo(x, y) : context.moveTo(x, y)));
-  context.strokeStyle = style;
-  context.lineWidth = width;
-  context.stroke();
 }
