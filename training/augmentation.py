@@ -158,7 +158,7 @@ def alter_levels(random: Random, image: Image, augmentation: Augmentation) -> Im
     if random.random() < augmentation.compressed:
         quality = int(random.integers(augmentation.quality[0], augmentation.quality[1] + 1))
         _, content = cv2.imencode(".jpg", altered, [cv2.IMWRITE_JPEG_QUALITY, quality])
-        altered = cv2.imdecode(content, cv2.IMREAD_UNCHANGED)
+        altered = np.asarray(cv2.imdecode(content, cv2.IMREAD_UNCHANGED))
     return np.asarray(altered, np.uint8)
 
 

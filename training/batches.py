@@ -7,6 +7,7 @@ import threading
 from collections.abc import Generator
 
 from training.dataset import Batch, TrainingSet, joined
+from training.team import ALONE, Team
 
 PREFETCHED_BATCHES = 3
 
@@ -18,21 +19,25 @@ class Mixture:
     ----------
     sets:
         The first says how long an epoch is.
+    team:
+        Processes that train together: each is fed batches of its own.
     """
 
-    def __init__(self, *sets: TrainingSet) -> None:
+    def __init__(self, *sets: TrainingSet, team: Team = ALONE) -> None:
         self._sets = sets
+        self._team = team
 
     @property
     def steps_per_epoch(self) -> int:
-        """Batches in which every image of the first set comes once."""
-        return self._sets[0].steps_per_epoch
+        """Steps in which every image of the first set comes once, to one process or another."""
+        return -(-self._sets[0].steps_per_epoch // self._team.size)
 
     def batch(self, step: int) -> Batch:
         """The samples of step `step`, spread evenly: a batch is cut into parts that should look like it."""
+        number = step * self._team.size + self._team.rank
         placed = []
         for which, part in enumerate(self._sets):
-            samples = part.samples(step)
+            samples = part.samples(number)
             placed += [(i / len(samples), which, sample) for i, sample in enumerate(samples)]
         placed.sort(key=lambda item: item[:2])
         return joined([sample for *_, sample in placed])

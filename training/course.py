@@ -17,6 +17,7 @@ from training.networks.table import PoseNetwork
 from training.quantization_aware import Ranges, save_ranges, seen_ranges, with_rounding, without_rounding
 from training.run import WEIGHTS_FILE, RunSettings, load_network, load_settings, save_run
 from training.splits import Split
+from training.team import ALONE, Team
 
 # A run that learns to round keeps the run in float that it began from in this folder.
 FLOAT_FOLDER = "float"
@@ -77,6 +78,8 @@ class Course:
         What an interrupted course must agree with to be gone on with, besides the run's settings.
     split, device:
         Of the run.
+    team:
+        Processes that train together.
     """
 
     samples: Mixture
@@ -85,6 +88,7 @@ class Course:
     recorded: dict[str, Any]
     split: Split
     device: torch.device
+    team: Team = ALONE
 
     def learn(
         self, network: PoseNetwork, settings: RunSettings, budget: Budget, output: Path,
@@ -98,8 +102,11 @@ class Course:
         }  # fmt: skip
         resumed = read_checkpoint(output, recorded)
         output.mkdir(parents=True, exist_ok=True)
-        self.split.save(output / "split.json")
-        learner = Learner(network, recipe, budget, self.device, pretrained=settings.initialisation != NONE)
+        if self.team.leads:
+            self.split.save(output / "split.json")
+        learner = Learner(
+            network, recipe, budget, self.device, pretrained=settings.initialisation != NONE, team=self.team
+        )
         measured = learner.run(self.samples, self.watched, output, recorded, resumed)
         return Learned(
             learner.average, learner.averaged_network(), None, settings, self.split, None, measured
@@ -126,7 +133,9 @@ def learn_to_round(
             )  # fmt: skip
     else:
         in_float = course.learn(network, settings, budget.part(1 - ROUNDING_SHARE), first)
-        in_float.save(first)
+        if course.team.leads:
+            in_float.save(first)
+        course.team.wait()
         seconds, steps = in_float.measured["seconds"], in_float.measured["steps"]
     plain, _ = load_network(first)
     plain = plain.to(course.device)

@@ -129,7 +129,9 @@ class TrainingSet:
         labelled = np.isfinite(points).all(axis=1)
 
         mirrored = self._mirror is not None and random.random() < self._augmentation.flip
-        centre = (points[labelled].min(axis=0) + points[labelled].max(axis=0)) / 2
+        centre = (size_px - 1) / 2
+        if labelled.any():
+            centre = (points[labelled].min(axis=0) + points[labelled].max(axis=0)) / 2
         if random.random() < self._augmentation.elsewhere:
             centre = random.uniform(0.0, 1.0, 2) * size_px
         transform = draw_transform(

@@ -29,6 +29,7 @@ from training.losses import LossSettings
 from training.networks.table import PoseNetwork, fold_batch_norm
 from training.replicas import Replicas
 from training.run import RunSettings
+from training.team import ALONE, Team
 
 CHECKPOINT_EVERY_S = 30.0
 # Held-out images looked at while training, and how often: a picture for people, not a stopping rule.
@@ -86,12 +87,15 @@ class Learner:
     """The optimiser's loop: one network, its average, and the record of its learning."""
 
     def __init__(
-        self, network: PoseNetwork, recipe: Recipe, budget: Budget, device: torch.device, *, pretrained: bool
-    ) -> None:
+        self, network: PoseNetwork, recipe: Recipe, budget: Budget, device: torch.device, *, pretrained: bool,
+        team: Team = ALONE,
+    ) -> None:  # fmt: skip
         self.device = device
+        self._team = team
         self._recipe = recipe
         self._budget = budget
         self._network = network.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        team.begin_alike(self._network)
         self.average = copy.deepcopy(self._network).requires_grad_(False).eval()
         trunk_rate = recipe.trunk_learning_rate if pretrained else recipe.learning_rate
         groups = []
@@ -125,13 +129,15 @@ class Learner:
         with replicas, Progress("training", total=1.0) as bar:
             bar.advance(self._budget.spent(step, before_s))
             try:
-                while (spent := self._budget.spent(step, before_s + time.monotonic() - started)) < 1.0:
+                while (spent := self._spent(step, before_s + time.monotonic() - started)) < 1.0:
                     asked = time.monotonic()
                     batch = next(stream)
                     waited_s += time.monotonic() - asked
                     losses.append(self._step(replicas, batch, spent, step))
                     step += 1
                     now_s = before_s + time.monotonic() - started
+                    if not self._team.leads:
+                        continue
                     if spent * WATCHES >= len(curve) + 1:
                         began = time.monotonic()
                         row = {"step": step, "seconds": round(now_s, 1), "loss": float(np.mean(losses))}
@@ -157,6 +163,9 @@ class Learner:
             "learning_curve": curve,
         }  # fmt: skip
 
+    def _spent(self, steps: int, seconds: float) -> float:
+        return self._team.agreed(self._budget.spent(steps, seconds), self.device)
+
     def _step(self, replicas: Replicas, batch: Batch, spent: float, step: int) -> float:
         recipe = self._recipe
         rising = min(1.0, (spent + 1e-3) / recipe.warmup)
@@ -171,6 +180,7 @@ class Learner:
                 f"step {step} of the training", expected="a finite loss", found=str(loss),
                 remedy="Train again with another --seed; the labels may hold a gross error",
             )  # fmt: skip
+        self._team.average_gradients(self._network)
         nn.utils.clip_grad_norm_(self._network.parameters(), recipe.clip_norm)
         self._optimiser.step()
         keep = 1 - 1 / (1 + recipe.ema * step)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,9 +28,12 @@ from training.networks.table import DEFAULT_NETWORK, build_network
 from training.project import Project
 from training.run import WEIGHTS_FILE, RunSettings
 from training.splits import Split, k_fold
+from training.team import device_of_process, team_of_environment
 
 DEFAULT_MINUTES = 10.0
 DEFAULT_FOLDS = 5
+# A label so little outside its image, as a share of the longer side, was meant for its edge.
+OUTSIDE_SHARE = 0.02
 # Of every batch, what a teacher labelled. The rest is of people's labels.
 TAUGHT_SHARE = 0.5
 
@@ -84,7 +88,8 @@ def train(
     Returns
     -------
     dict
-        What `training.json` holds: seconds, steps, images, held-out error, ...
+        What `training.json` holds: seconds, steps, images, held-out error, ... In a process that follows
+        another (`training.team`), only `follows` and `rank`: the first one measures and writes.
 
     Raises
     ------
@@ -99,8 +104,12 @@ def train(
     labels = read_labels(opened)
     divided = _split(opened, labels, split)
     store = ImageStore(opened.root, labels.images)
-    _check_points(labels, store)
-    where = _device(device)
+    digest = dataset_hash(opened, labels)
+    placed = np.isfinite(labels.points).all(axis=2).sum()
+    labels = _inside(labels, store)
+    outside = int(placed - np.isfinite(labels.points).all(axis=2).sum())
+    team = team_of_environment()
+    where = device_of_process(_device(device))
     training, held_out = labels.select(divided.train), labels.select(divided.test)
     sizes = [store.sizes_px[name] for name in training.images]
     input_wh = input_size or choose_input_size(list(training.points), sizes)
@@ -116,7 +125,7 @@ def train(
         network=network, stride=stride, head_channels=built.head.channels, batch_norm=batch_norm,
         input_size_px=input_wh, keypoints=labels.keypoints, skeleton=opened.skeleton,
         symmetric_pairs=opened.symmetric_pairs, project=str(opened.root),
-        dataset_sha256=dataset_hash(opened, labels), split=divided.name, seed=seed,
+        dataset_sha256=digest, split=divided.name, seed=seed,
         initialisation=init or NONE, teacher=tuple(str(path) for path in teacher),
     )  # fmt: skip
     common: dict[str, Any] = {
@@ -133,7 +142,7 @@ def train(
             **common,
         )
     ]
-    taught_images = 0
+    taught_images, began = 0, time.monotonic()
     if teacher:
         taught = teach(opened, labels, divided, teacher, store.sizes_px, input_wh)
         taught_images = len(taught.labels)
@@ -143,7 +152,8 @@ def train(
                 weight=taught.weight, **common,
             )
         )  # fmt: skip
-    samples = Mixture(*sets)
+    teaching_s = time.monotonic() - began
+    samples = Mixture(*sets, team=team)
     budget = Budget(
         steps=None if epochs is None else epochs * samples.steps_per_epoch,
         seconds=None if epochs is not None else 60 * (minutes or DEFAULT_MINUTES),
@@ -151,20 +161,24 @@ def train(
     recorded = {
         "recipe": asdict(recipe), "crop_px": crop_px, "augmentation": asdict(augmentation),
         "missing": missing, "taught_images": taught_images,
+        "teaching_s": round(teaching_s, 1),
     }  # fmt: skip
-    course = Course(samples, Watched(held_out, store, settings), recipe, recorded, divided, where)
-    with few_threads():
+    course = Course(samples, Watched(held_out, store, settings), recipe, recorded, divided, where, team)
+    with few_threads(), team:
         learned = (learn_to_round if qat else Course.learn)(course, built, settings, budget, output)
+    if not team.leads:
+        return {"follows": 0, "rank": team.rank}
     result = {
         **learned.measured,
         "network": network, "parameters": sum(p.numel() for p in learned.network.parameters()),
         "images": len(training), "held_out_images": len(held_out), "taught_images": taught_images,
-        "split": divided.name,
+        "labels_outside_their_image": outside, "split": divided.name,
         "input_size_px": list(input_wh), "stride": stride, "crop_px": crop_px,
         "rotation_deg": round(augmentation.rotation_deg, 1), "seed": seed, "initialisation": init or NONE,
         "missing": missing, "teacher": list(settings.teacher), "qat": qat,
         "dataset_sha256": settings.dataset_sha256,
         "torch": torch.__version__, "threads": torch.get_num_threads(), "device": str(where),
+        "processes": team.size,
         "run": str(output),
     }  # fmt: skip
     for name, predicts in (("held_out", learned.used), ("held_out_rounded", learned.rounded)):
@@ -213,18 +227,24 @@ def _check_options(
         check_input_size((crop, crop))
 
 
-def _check_points(labels: Labels, store: ImageStore) -> None:
-    """A label outside its image is a slip of the hand, or belongs to another image's size."""
-    for name, points in zip(labels.images, labels.points, strict=True):
-        width, height = store.sizes_px[name]
-        outside = (points < -0.5).any(axis=1) | (points[:, 0] > width - 0.5) | (points[:, 1] > height - 0.5)
-        if outside.any():
-            k = int(np.flatnonzero(outside)[0])
+def _inside(labels: Labels, store: ImageStore) -> Labels:
+    """The labels, without those a little outside their image, which a network could not point at.
+
+    Further outside, it is a slip of the hand, or the label belongs to an image of another size: refused.
+    """
+    points = labels.points.copy()
+    for row, name in enumerate(labels.images):
+        size = np.array(store.sizes_px[name])
+        beyond = np.maximum(-0.5 - points[row], points[row] - (size - 0.5)).max(axis=1)  # NaN stays NaN
+        if (beyond > OUTSIDE_SHARE * size.max()).any():
+            k = int(np.nanargmax(beyond))
             raise RigposeError(
-                name, expected=f"labels within its {width}x{height} px",
-                found=f"{labels.keypoints[k]} at ({points[k, 0]:.1f}, {points[k, 1]:.1f})",
+                name, expected=f"labels within its {size[0]}x{size[1]} px",
+                found=f"{labels.keypoints[k]} at ({points[row, k, 0]:.1f}, {points[row, k, 1]:.1f})",
                 remedy="Mend the label, or put back the image it was made on",
             )  # fmt: skip
+        points[row, beyond > 0] = np.nan
+    return replace(labels, points=points)
 
 
 def _device(name: str) -> torch.device:

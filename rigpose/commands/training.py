@@ -35,7 +35,8 @@ def train(
 ) -> Measured:  # fmt: skip
     """Train a network on a project's labels.
 
-    An interrupted training goes on where it was when the same command is given again.
+    An interrupted training goes on where it was when the same command is given again. With several GPUs:
+    torchrun --nproc-per-node N -m rigpose train ...
 
     Parameters
     ----------
@@ -83,10 +84,14 @@ def train(
     measured = train_run(
         project, output, network=network, init=None if init == "none" else init, minutes=minutes,
         epochs=epochs, input_size=input_size_of(input_size), stride=stride, split=chosen, missing=missing,
-        seed=seed, device=device,
+        seed=seed, device=device, teacher=teacher or (), qat=qat,
     )  # fmt: skip
+    if "follows" in measured:
+        raise SystemExit(0)  # of several processes the first one reports
     steps, seconds, images = measured["steps"], measured["seconds"], measured["images"]
     print(f"{steps} steps of {network} in {seconds:.0f} s on {images} images")
+    if outside := measured["labels_outside_their_image"]:
+        print(f"{outside} labels just outside their images were left out: rigpose check-labels shows them")
     if "held_out" in measured:
         rows = {"held out": measured["held_out"]}
         if "held_out_rounded" in measured:

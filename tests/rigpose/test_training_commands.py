@@ -57,6 +57,7 @@ def test_train_then_evaluate(project: Path, tmp_path: Path, capsys) -> None:
         (["train", "{project}", "-o", "run", "--input-size", "large"], "WIDTHxHEIGHT"),
         (["train", "{project}", "-o", "run", "--init", "no.tflite"], "no such file"),
         (["train", "{project}", "-o", "run", "--split", "no.json"], "readable JSON"),
+        (["train", "{project}", "-o", "run", "--teacher", "no.csv"], "no.csv"),
         (["evaluate", "nowhere"], "rigpose train"),
         (["new", "../x", "--keypoints", "a"], "letters"),
         (["new", "x", "--keypoints", ","], "at least one name"),

@@ -14,6 +14,7 @@ from tests.training.dots import dot_project
 from training import learner
 from training.evaluation import evaluate
 from training.initialisation import initialise
+from training.labels import read_labels, write_labels
 from training.networks.table import build_network
 from training.project import Project
 from training.run import load_network
@@ -197,3 +198,19 @@ def test_a_few_hundred_steps_find_the_blobs_without_bias(tmp_path, network):
     assert result["held_out"]["mean_px"] < 1.5
     assert abs(result["held_out"]["bias_x_px"]) < 0.15
     assert abs(result["held_out"]["bias_y_px"]) < 0.15
+
+
+@pytest.mark.parametrize(("x", "taken"), [(95.4, True), (96.2, True), (110.0, False)])
+def test_a_label_just_outside_its_image_is_left_out_and_one_far_outside_refused(tmp_path, x, taken):
+    project = dot_project(tmp_path)
+    labels = read_labels(project)
+    points = labels.points.copy()
+    points[0, 0, 0] = x
+    write_labels(project, "a", [name.split("/")[2] for name in labels.images], points)
+    if taken:
+        measured = train(project.root, tmp_path / "run", epochs=1, **SMALL)
+        assert measured["labels_outside_their_image"] == (x > 95.5)
+    else:
+        with pytest.raises(RigposeError, match=r"labels within its 96x64 px.*110\.0"):
+            train(project.root, tmp_path / "run", epochs=1, **SMALL)
+        assert not (tmp_path / "run").exists()
