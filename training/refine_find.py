@@ -42,6 +42,7 @@ from training.video_frames import Numbers
 RULES = ("jump", "uncertain", "fitting", "reprojection", "list")
 EPSILON_PX = 20.0
 CUTOFF = 0.6
+LEAST_SURE = 0.5
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -195,8 +196,21 @@ def _take(project: Project, footage: Footage, poses: MachinePoses, search: Searc
         "there_already": int((found & complete & ~free).sum()),
         "frames": [int(index) for index in footage.index[instants]],
         "images": images,
-        "notes": [*footage.notes, *poses.notes],
+        "notes": [*footage.notes, *poses.notes, *_unsure(poses, search)],
     }
+
+
+def _unsure(poses: MachinePoses, search: Search) -> list[str]:
+    """Says so where a rule had little to look at."""
+    confidence = poses.values[..., 2]
+    there = np.isfinite(confidence)
+    sure = float((confidence[there] >= search.cutoff).mean()) if there.any() else 0.0
+    if search.by in ("uncertain", "list") or sure >= LEAST_SURE:
+        return []
+    return [
+        f"only {sure:.0%} of the points reach the confidence {search.cutoff:g} and were looked at: try --by "
+        f"uncertain, or a smaller --cutoff"
+    ]
 
 
 def _write(

@@ -155,7 +155,8 @@ def refine_find(
             print(f"  {note}")
     if measured["left_out"]:
         print(f"Not found, left out: {', '.join(measured['left_out'])}")
-    print(f"Next: rigpose label {project}, then rigpose refine merge {project}")
+    if any(video["images"] for video in measured["videos"]):
+        print(f"Next: rigpose label {project}, then rigpose refine merge {project}")
     return measured
 
 

@@ -126,6 +126,17 @@ def test_many_found_frames_are_thinned_by_what_they_look_like(project, film, tmp
     assert inside["found"] == 8
 
 
+def test_a_network_that_is_sure_of_little_is_said_to_be(project, film, tmp_path):
+    values = calm()
+    values[:, :, 2] = 0.2
+    path = poses_file(tmp_path, values)
+    (video,) = find(project, [film], poses=[path], by="fitting")["videos"]
+    assert video["found"] == 0
+    assert "only 0% of the points reach the confidence 0.6" in video["notes"][0]
+    (video,) = find(project, [film], poses=[path], by="fitting", cutoff=0.1)["videos"]
+    assert video["notes"] == []
+
+
 def test_nothing_found_writes_nothing(project, film, tmp_path):
     before = files(project)
     measured = find(project, [film], poses=[poses_file(tmp_path, calm())])
