@@ -1,6 +1,6 @@
 """`rigpose frames --mode kmeans` beside bare decoding, on videos of two lengths: time and memory.
 
-    python -m benchmarks.frames [--minutes 5 20] [--hour] [--rounds 3] [--json FILE]
+    python -m benchmarks.frames [--minutes 5 20] [--hour] [--rounds 2] [--json FILE]
 
 The video is 640x480 at 30 Hz, H.264 with B-frames: something bright wanders over camera noise. Half a minute
 is encoded, its packets are repeated for the rest. "bare" decodes every frame in FFmpeg's own threads and does
@@ -91,7 +91,7 @@ WORK = {"bare": bare, "kmeans": kmeans}
 
 def in_a_process(work: str, path: Path) -> dict[str, float]:
     run = subprocess.run(
-        [sys.executable, "-m", "benchmarks.frames", "--one", work, str(path)],
+        [sys.executable, __file__, "--one", work, str(path)],
         capture_output=True, text=True, check=True,
     )  # fmt: skip
     measured: dict[str, float] = json.loads(run.stdout)
@@ -124,7 +124,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--minutes", type=float, nargs="+", default=[5, 20])
     parser.add_argument("--hour", action="store_true", help="an hour as well (some minutes, a file of 2 GB)")
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--json", type=Path)
     parser.add_argument("--one", nargs=2, help=argparse.SUPPRESS)
     options = parser.parse_args()
