@@ -68,8 +68,8 @@ def test_a_click_on_a_one_pixel_target_is_that_pixel_at_every_zoom(browser, tmp_
     places = targets(project, "clip", *size)
     with serving(project.root, port=0) as server, Person(browser, server, ratio) as ada:
         fit = ada.ask("stage.view.fitScale")
-        for scale in sorted({fit, 0.5, 1, 1.37, 2, 3, 5.3, 8, 16, 32}):
-            for whole_pixels in (True, False):
+        for whole_pixels, scales in ((True, {fit, 0.5, 1, 1.37, 2, 3, 8, 32}), (False, {fit, 1, 2, 5.3, 16})):
+            for scale in sorted(scales):
                 ada.ask(f"settings.wholePixels = {str(whole_pixels).lower()}")
                 for x, y in places if scale != fit else places[:4]:
                     ada.key("1")
