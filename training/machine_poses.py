@@ -61,7 +61,8 @@ def by_network(
         result = analyze(
             bundle, [footage.source], folder, runtime=runtime, precision=precision, threads=threads
         )
-        files = [Path(name) for video in result["videos"] for name in video["files"] if name.endswith(COLUMNS)]
+        written = [Path(name) for video in result["videos"] for name in video["files"]]
+        files = [path for path in written if path.name.endswith(COLUMNS)]
         found = from_files(files, footage, keypoints)
     split = bundle.manifest.provenance.split
     held_out = set(split.removeprefix(HELD_OUT).split(", ")) if split.startswith(HELD_OUT) else set()
