@@ -185,6 +185,8 @@ def _views(store: LabelStore, calibration: Path | None) -> Views:
 
 def _bound(host: str, port: int | None) -> socket.socket:
     """A listening socket; raises `RigposeError`."""
+    if port is not None and not 0 <= port <= 65535:
+        raise RigposeError("--port", expected="0 to 65535", found=str(port), remedy="Choose another port")
     try:
         return _bind(host, USUAL_PORT if port is None else port)
     except OSError as error:

@@ -285,6 +285,12 @@ def test_a_port_that_is_taken(project):
             pass
 
 
+@pytest.mark.parametrize("options", [{"port": 99999}, {"host": "203.0.113.9"}, {"host": "no such host"}])
+def test_an_address_that_cannot_be(project, options):
+    with pytest.raises(RigposeError, match="--port|--host"), serving(project.root, **options):
+        pass
+
+
 def test_no_project_and_no_frames(project, tmp_path):
     with pytest.raises(RigposeError, match=r"config\.yaml"), serving(tmp_path / "gone"):
         pass
