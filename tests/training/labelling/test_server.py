@@ -285,9 +285,9 @@ def test_a_port_that_is_taken(project):
             pass
 
 
-@pytest.mark.parametrize("options", [{"port": 99999}, {"host": "203.0.113.9"}, {"host": "no such host"}])
+@pytest.mark.parametrize("options", [{"port": 99999}, {"host": "203.0.113.9"}])
 def test_an_address_that_cannot_be(project, options):
-    with pytest.raises(RigposeError, match="--port|--host"), serving(project.root, **options):
+    with pytest.raises(RigposeError, match=r"--port|--host"), serving(project.root, **options):
         pass
 
 
