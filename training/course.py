@@ -11,6 +11,7 @@ import torch
 from acquisition.errors import RigposeError
 from training.batches import Mixture
 from training.checkpoint import CHECKPOINT_FILE, read_checkpoint
+from training.early_stopping import EarlyStopping
 from training.initialisation import NONE
 from training.learner import Budget, Learner, Recipe, Watched
 from training.networks.table import PoseNetwork
@@ -80,6 +81,8 @@ class Course:
         Of the run.
     team:
         Processes that train together.
+    inner:
+        Images kept aside to say when to stop; None: the budget is spent.
     """
 
     samples: Mixture
@@ -89,6 +92,7 @@ class Course:
     split: Split
     device: torch.device
     team: Team = ALONE
+    inner: Watched | None = None
 
     def learn(
         self, network: PoseNetwork, settings: RunSettings, budget: Budget, output: Path,
@@ -107,7 +111,8 @@ class Course:
         learner = Learner(
             network, recipe, budget, self.device, pretrained=settings.initialisation != NONE, team=self.team
         )
-        measured = learner.run(self.samples, self.watched, output, recorded, resumed)
+        stopping = None if self.inner is None else EarlyStopping(self.inner, output)
+        measured = learner.run(self.samples, self.watched, output, recorded, resumed, stopping)
         return Learned(
             learner.average, learner.averaged_network(), None, settings, self.split, None, measured
         )

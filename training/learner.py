@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import cv2
 import numpy as np
@@ -83,6 +83,19 @@ class Budget:
         )
 
 
+class Stopping(Protocol):
+    """What may end a training before its budget (`training.early_stopping`)."""
+
+    def look(self, learner: Learner) -> dict[str, Any]:
+        """Further columns of the learning curve."""
+
+    def judge(self, learner: Learner, curve: list[dict[str, Any]]) -> bool:
+        """Whether that is enough."""
+
+    def finish(self, learner: Learner, curve: list[dict[str, Any]]) -> None:
+        """Choose the weights to keep."""
+
+
 class Learner:
     """The optimiser's loop: one network, its average, and the record of its learning."""
 
@@ -114,9 +127,9 @@ class Learner:
 
     def run(
         self, samples: Mixture, watched: Watched, output: Path, recorded: dict[str, Any],
-        resumed: Checkpoint | None,
+        resumed: Checkpoint | None, stopping: Stopping | None = None,
     ) -> dict[str, Any]:  # fmt: skip
-        """Spend the budget; returns what was measured on the way."""
+        """Spend the budget, or less where `stopping` says so; returns what was measured on the way."""
         done = (
             resumed.restore(self._network, self.average, self._optimiser) if resumed else Checkpoint.fresh()
         )
@@ -125,11 +138,12 @@ class Learner:
         watched_s = 0.0
         stream = batches(samples, step)
         losses: list[float] = []
+        enough = False
         replicas = Replicas(self._network, self._recipe.batch, self._recipe.loss)
         with replicas, Progress("training", total=1.0) as bar:
             bar.advance(self._budget.spent(step, before_s))
             try:
-                while (spent := self._spent(step, before_s + time.monotonic() - started)) < 1.0:
+                while (spent := self._spent(step, before_s + time.monotonic() - started, enough)) < 1.0:
                     asked = time.monotonic()
                     batch = next(stream)
                     waited_s += time.monotonic() - asked
@@ -143,6 +157,9 @@ class Learner:
                         row = {"step": step, "seconds": round(now_s, 1), "loss": float(np.mean(losses))}
                         rate = self._optimiser.param_groups[-1]["lr"]
                         curve.append(row | {"learning_rate": rate} | watched.look(self))
+                        if stopping is not None:
+                            curve[-1] |= stopping.look(self)
+                            enough = stopping.judge(self, curve)
                         losses.clear()
                         _write_curve(output, curve)
                         watched_s += time.monotonic() - began
@@ -155,16 +172,18 @@ class Learner:
                         )
             finally:
                 stream.close()
+        if stopping is not None and self._team.leads:
+            stopping.finish(self, curve)
         seconds = before_s + time.monotonic() - started
         return {
             "seconds": round(seconds, 2), "steps": step, "samples": step * self._recipe.batch,
             "watching_s": round(watched_s, 2),
             "waiting_for_samples_share": round(waited_s / max(seconds, 1e-9), 4),
-            "learning_curve": curve,
+            "stopped_early": enough, "learning_curve": curve,
         }  # fmt: skip
 
-    def _spent(self, steps: int, seconds: float) -> float:
-        return self._team.agreed(self._budget.spent(steps, seconds), self.device)
+    def _spent(self, steps: int, seconds: float, enough: bool) -> float:
+        return self._team.agreed(1.0 if enough else self._budget.spent(steps, seconds), self.device)
 
     def _step(self, replicas: Replicas, batch: Batch, spent: float, step: int) -> float:
         recipe = self._recipe

@@ -32,6 +32,7 @@ from training.team import device_of_process, team_of_environment
 
 DEFAULT_MINUTES = 10.0
 DEFAULT_FOLDS = 5
+INNER_FOLDS = 10
 # A label so little outside its image, as a share of the longer side, was meant for its edge.
 OUTSIDE_SHARE = 0.02
 # Of every batch, what a teacher labelled. The rest is of people's labels.
@@ -44,6 +45,7 @@ def train(
     stride: int = 4, split: Split | Path | None = None, missing: str = "ignore", seed: int = 0,
     device: str = "auto", crop: int | None = None, augmentation: Augmentation | None = None,
     recipe: Recipe | None = None, teacher: Sequence[Path] = (), qat: bool = False,
+    early_stopping: bool = False,
 ) -> dict[str, Any]:  # fmt: skip
     """Train a network on a project's labels and write a run directory.
 
@@ -84,6 +86,9 @@ def train(
     qat:
         Learn with int8's rounding in the last part of the budget (`training.quantization_aware`). The run
         in float from which that began is kept in the folder `float`.
+    early_stopping:
+        Keep a tenth of the training part aside, and stop when its error no longer falls
+        (`training.early_stopping`); the weights with the least error are kept.
 
     Returns
     -------
@@ -111,6 +116,10 @@ def train(
     team = team_of_environment()
     where = device_of_process(_device(device))
     training, held_out = labels.select(divided.train), labels.select(divided.test)
+    inner = None
+    if early_stopping:
+        aside = k_fold(opened, training, folds=INNER_FOLDS, fold=0, seed=seed)
+        training, inner = labels.select(aside.train), labels.select(aside.test)
     sizes = [store.sizes_px[name] for name in training.images]
     input_wh = input_size or choose_input_size(list(training.points), sizes)
     crop_px = crop or choose_crop(list(training.points), sizes, input_wh)
@@ -161,9 +170,12 @@ def train(
     recorded = {
         "recipe": asdict(recipe), "crop_px": crop_px, "augmentation": asdict(augmentation),
         "missing": missing, "taught_images": taught_images,
-        "teaching_s": round(teaching_s, 1),
+        "inner_images": 0 if inner is None else len(inner),
     }  # fmt: skip
-    course = Course(samples, Watched(held_out, store, settings), recipe, recorded, divided, where, team)
+    course = Course(
+        samples, Watched(held_out, store, settings), recipe, recorded, divided, where, team,
+        None if inner is None else Watched(inner, store, settings),
+    )  # fmt: skip
     with few_threads(), team:
         learned = (learn_to_round if qat else Course.learn)(course, built, settings, budget, output)
     if not team.leads:
@@ -171,7 +183,9 @@ def train(
     result = {
         **learned.measured,
         "network": network, "parameters": sum(p.numel() for p in learned.network.parameters()),
-        "images": len(training), "held_out_images": len(held_out), "taught_images": taught_images,
+        "images": len(training), "inner_images": recorded["inner_images"],
+        "held_out_images": len(held_out), "taught_images": taught_images,
+        "teaching_s": round(teaching_s, 1),
         "labels_outside_their_image": outside, "split": divided.name,
         "input_size_px": list(input_wh), "stride": stride, "crop_px": crop_px,
         "rotation_deg": round(augmentation.rotation_deg, 1), "seed": seed, "initialisation": init or NONE,

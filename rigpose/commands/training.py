@@ -31,7 +31,7 @@ def train(
     split: SplitFile = None, shuffle: int | None = None, fold: str | None = None,
     hold_out: list[str] | None = None,
     missing: Literal["ignore", "absent"] = "ignore", teacher: list[Path] | None = None, qat: bool = False,
-    seed: Seed = 0, device: Device = "auto",
+    early_stopping: bool = False, seed: Seed = 0, device: Device = "auto",
 ) -> Measured:  # fmt: skip
     """Train a network on a project's labels.
 
@@ -62,6 +62,8 @@ def train(
     qat:
         Learn, in the last fifth of the budget, with the rounding that int8 will do. The run in float from
         which that begins is kept in the folder `float` of the run.
+    early_stopping:
+        Keep a tenth of the training images aside, and stop when their error no longer falls.
 
     Returns
     -------
@@ -84,7 +86,7 @@ def train(
     measured = train_run(
         project, output, network=network, init=None if init == "none" else init, minutes=minutes,
         epochs=epochs, input_size=input_size_of(input_size), stride=stride, split=chosen, missing=missing,
-        seed=seed, device=device, teacher=teacher or (), qat=qat,
+        seed=seed, device=device, teacher=teacher or (), qat=qat, early_stopping=early_stopping,
     )  # fmt: skip
     if "follows" in measured:
         raise SystemExit(0)  # of several processes the first one reports
