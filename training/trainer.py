@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from acquisition.errors import RigposeError
@@ -16,25 +15,19 @@ from training.augmentation import Augmentation, rotation_found_in
 from training.batches import Mixture
 from training.course import Course, learn_to_round
 from training.dataset import TrainingSet, mirror_indices
-from training.distillation import teach
+from training.distillation import Taught, teach
 from training.evaluation import measure, network_predictor, predict_images
 from training.files import write_json
-from training.images import ImageStore
 from training.initialisation import NONE, carries_batch_norm, initialise
-from training.input_size import check_input_size, choose_crop, choose_input_size
-from training.labels import Labels, dataset_hash, read_labels
+from training.input_size import check_input_size
 from training.learner import Budget, Recipe, Watched, few_threads
+from training.material import Material, gather
 from training.networks.table import DEFAULT_NETWORK, build_network
-from training.project import Project
 from training.run import WEIGHTS_FILE, RunSettings
-from training.splits import Split, k_fold
-from training.team import device_of_process, team_of_environment
+from training.splits import Split
+from training.team import Team, device_of_process, team_of_environment
 
 DEFAULT_MINUTES = 10.0
-DEFAULT_FOLDS = 5
-INNER_FOLDS = 10
-# A label so little outside its image, as a share of the longer side, was meant for its edge.
-OUTSIDE_SHARE = 0.02
 # Of every batch, what a teacher labelled. The rest is of people's labels.
 TAUGHT_SHARE = 0.5
 
@@ -105,76 +98,45 @@ def train(
     recipe = recipe or Recipe()
     output = Path(output)
     _check_options(output, minutes, epochs, missing, input_size, crop)
-    opened = Project.open(project)
-    labels = read_labels(opened)
-    divided = _split(opened, labels, split)
-    store = ImageStore(opened.root, labels.images)
-    digest = dataset_hash(opened, labels)
-    placed = np.isfinite(labels.points).all(axis=2).sum()
-    labels = _inside(labels, store)
-    outside = int(placed - np.isfinite(labels.points).all(axis=2).sum())
     team = team_of_environment()
     where = device_of_process(_device(device))
-    training, held_out = labels.select(divided.train), labels.select(divided.test)
-    inner = None
-    if early_stopping:
-        aside = k_fold(opened, training, folds=INNER_FOLDS, fold=0, seed=seed)
-        training, inner = labels.select(aside.train), labels.select(aside.test)
-    sizes = [store.sizes_px[name] for name in training.images]
-    input_wh = input_size or choose_input_size(list(training.points), sizes)
-    crop_px = crop or choose_crop(list(training.points), sizes, input_wh)
+    material = gather(project, split, input_size=input_size, crop=crop, aside=early_stopping, seed=seed)
+    training, held_out, keypoints = material.training, material.held_out, material.training.keypoints
     if augmentation is None:
         augmentation = Augmentation(rotation_deg=rotation_found_in(training.points))
 
     torch.manual_seed(seed)
     batch_norm = carries_batch_norm(init, network)
-    built = build_network(network, len(labels.keypoints), stride=stride, batch_norm=batch_norm)
+    built = build_network(network, len(keypoints), stride=stride, batch_norm=batch_norm)
     initialise(built, init, network)
+    opened = material.project
     settings = RunSettings(
         network=network, stride=stride, head_channels=built.head.channels, batch_norm=batch_norm,
-        input_size_px=input_wh, keypoints=labels.keypoints, skeleton=opened.skeleton,
+        input_size_px=material.input_wh, keypoints=keypoints, skeleton=opened.skeleton,
         symmetric_pairs=opened.symmetric_pairs, project=str(opened.root),
-        dataset_sha256=digest, split=divided.name, seed=seed,
+        dataset_sha256=material.dataset_sha256, split=material.split.name, seed=seed,
         initialisation=init or NONE, teacher=tuple(str(path) for path in teacher),
     )  # fmt: skip
-    common: dict[str, Any] = {
-        "input_wh": input_wh, "crop_px": crop_px, "augmentation": augmentation,
-        "mirror": mirror_indices(labels.keypoints, opened.symmetric_pairs), "seed": seed,
-    }  # fmt: skip
-    batch_taught = round(TAUGHT_SHARE * recipe.batch) if teacher else 0
-    sets = [
-        TrainingSet(
-            training,
-            store,
-            batch=recipe.batch - batch_taught,
-            missing_is_absent=missing == "absent",
-            **common,
-        )
-    ]
-    taught_images, began = 0, time.monotonic()
+    began = time.monotonic()
+    taught = None
     if teacher:
-        taught = teach(opened, labels, divided, teacher, store.sizes_px, input_wh)
-        taught_images = len(taught.labels)
-        sets.append(
-            TrainingSet(
-                taught.labels, taught.frames, batch=batch_taught, missing_is_absent=False,
-                weight=taught.weight, **common,
-            )
-        )  # fmt: skip
+        taught = teach(
+            opened, material.labels, material.split, teacher, material.store.sizes_px, material.input_wh
+        )
     teaching_s = time.monotonic() - began
-    samples = Mixture(*sets, team=team)
+    taught_images = 0 if taught is None else len(taught.labels)
+    samples = _samples(material, taught, recipe, augmentation, missing, seed, team)
     budget = Budget(
         steps=None if epochs is None else epochs * samples.steps_per_epoch,
         seconds=None if epochs is not None else 60 * (minutes or DEFAULT_MINUTES),
     )
     recorded = {
-        "recipe": asdict(recipe), "crop_px": crop_px, "augmentation": asdict(augmentation),
-        "missing": missing, "taught_images": taught_images,
-        "inner_images": 0 if inner is None else len(inner),
+        "recipe": asdict(recipe), "crop_px": material.crop_px, "augmentation": asdict(augmentation),
+        "missing": missing, "taught_images": taught_images, "inner_images": len(material.inner),
     }  # fmt: skip
     course = Course(
-        samples, Watched(held_out, store, settings), recipe, recorded, divided, where, team,
-        None if inner is None else Watched(inner, store, settings),
+        samples, Watched(held_out, material.store, settings), recipe, recorded, material.split, where, team,
+        Watched(material.inner, material.store, settings) if early_stopping else None,
     )  # fmt: skip
     with few_threads(), team:
         learned = (learn_to_round if qat else Course.learn)(course, built, settings, budget, output)
@@ -183,11 +145,11 @@ def train(
     result = {
         **learned.measured,
         "network": network, "parameters": sum(p.numel() for p in learned.network.parameters()),
-        "images": len(training), "inner_images": recorded["inner_images"],
+        "images": len(training), "inner_images": len(material.inner),
         "held_out_images": len(held_out), "taught_images": taught_images,
         "teaching_s": round(teaching_s, 1),
-        "labels_outside_their_image": outside, "split": divided.name,
-        "input_size_px": list(input_wh), "stride": stride, "crop_px": crop_px,
+        "labels_outside_their_image": material.outside, "split": material.split.name,
+        "input_size_px": list(material.input_wh), "stride": stride, "crop_px": material.crop_px,
         "rotation_deg": round(augmentation.rotation_deg, 1), "seed": seed, "initialisation": init or NONE,
         "missing": missing, "teacher": list(settings.teacher), "qat": qat,
         "dataset_sha256": settings.dataset_sha256,
@@ -199,18 +161,33 @@ def train(
         if predicts is not None and len(held_out):
             images = [opened.root / image for image in held_out.images]
             found = predict_images(network_predictor(predicts, settings), images, "evaluating")
-            result[name] = measure(found, held_out.seen, labels.keypoints)["all"]
+            result[name] = measure(found, held_out.seen, keypoints)["all"]
     write_json(output / "training.json", result)
     learned.save(output)
     return result
 
 
-def _split(project: Project, labels: Labels, split: Split | Path | None) -> Split:
-    if split is None:
-        return k_fold(project, labels, folds=DEFAULT_FOLDS, fold=0)
-    divided = split if isinstance(split, Split) else Split.load(split)
-    divided.check(labels, "the split" if isinstance(split, Split) else split, "train")
-    return divided
+def _samples(
+    material: Material, taught: Taught | None, recipe: Recipe, augmentation: Augmentation, missing: str,
+    seed: int, team: Team,
+) -> Mixture:  # fmt: skip
+    """What people labelled, and beside it what a teacher did."""
+    common: dict[str, Any] = {
+        "input_wh": material.input_wh, "crop_px": material.crop_px, "augmentation": augmentation,
+        "mirror": mirror_indices(material.training.keypoints, material.project.symmetric_pairs), "seed": seed,
+    }  # fmt: skip
+    batch_taught = 0 if taught is None else round(TAUGHT_SHARE * recipe.batch)
+    labelled = TrainingSet(
+        material.training, material.store, batch=recipe.batch - batch_taught,
+        missing_is_absent=missing == "absent", **common,
+    )  # fmt: skip
+    if taught is None:
+        return Mixture(labelled, team=team)
+    further = TrainingSet(
+        taught.labels, taught.frames, batch=batch_taught, missing_is_absent=False, weight=taught.weight,
+        **common,
+    )  # fmt: skip
+    return Mixture(labelled, further, team=team)
 
 
 def _check_options(
@@ -239,26 +216,6 @@ def _check_options(
         check_input_size(input_size)
     if crop is not None:
         check_input_size((crop, crop))
-
-
-def _inside(labels: Labels, store: ImageStore) -> Labels:
-    """The labels, without those a little outside their image, which a network could not point at.
-
-    Further outside, it is a slip of the hand, or the label belongs to an image of another size: refused.
-    """
-    points = labels.points.copy()
-    for row, name in enumerate(labels.images):
-        size = np.array(store.sizes_px[name])
-        beyond = np.maximum(-0.5 - points[row], points[row] - (size - 0.5)).max(axis=1)  # NaN stays NaN
-        if (beyond > OUTSIDE_SHARE * size.max()).any():
-            k = int(np.nanargmax(beyond))
-            raise RigposeError(
-                name, expected=f"labels within its {size[0]}x{size[1]} px",
-                found=f"{labels.keypoints[k]} at ({points[row, k, 0]:.1f}, {points[row, k, 1]:.1f})",
-                remedy="Mend the label, or put back the image it was made on",
-            )  # fmt: skip
-        points[row, beyond > 0] = np.nan
-    return replace(labels, points=points)
 
 
 def _device(name: str) -> torch.device:
