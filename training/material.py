@@ -118,8 +118,8 @@ def _inside(labels: Labels, store: ImageStore) -> Labels:
     for row, name in enumerate(labels.images):
         size = np.array(store.sizes_px[name])
         beyond = np.maximum(-0.5 - points[row], points[row] - (size - 0.5)).max(axis=1)  # NaN stays NaN
-        if (beyond > OUTSIDE_SHARE * size.max()).any():
-            k = int(np.nanargmax(beyond))
+        if (far := beyond > OUTSIDE_SHARE * size.max()).any():
+            k = int(np.flatnonzero(far)[0])
             raise RigposeError(
                 name, expected=f"labels within its {size[0]}x{size[1]} px",
                 found=f"{labels.keypoints[k]} at ({points[row, k, 0]:.1f}, {points[row, k, 1]:.1f})",
