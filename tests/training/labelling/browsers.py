@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -124,6 +124,17 @@ class Person:
         while not (self.page.evaluate(f"() => {expression}") if page else self.ask(expression)):
             assert time.monotonic_ns() < until_ns, f"never came true: {expression}"
             self.page.wait_for_timeout(15)
+
+    def sees(self, check: Callable[[], bool]) -> None:
+        """Until the page shows it: it draws a moment after it knows."""
+        until_ns = time.monotonic_ns() + PATIENCE_NS
+        while not check():
+            assert time.monotonic_ns() < until_ns, "never seen"
+            self.page.wait_for_timeout(15)
+
+    def reads(self, selector: str, text: str) -> None:
+        """Until an element's text holds this."""
+        self.sees(lambda: text in self.page.inner_text(selector))
 
     def ask(self, expression: str):
         """A value of the page's program: `model`, `stage` and `settings` are there."""
