@@ -2,44 +2,19 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
+from training.figures import INK, new_figure, png
+
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+    pass
 
 Floats = npt.NDArray[np.floating[Any]]
-FOUND, TRUTH, INK = "#e8590c", "#1c7ed6", "#343a40"
-STYLE: Any = {
-    "font.size": 9,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.edgecolor": "#868e96",
-    "axes.labelcolor": INK,
-    "xtick.color": INK,
-    "ytick.color": INK,
-    "figure.dpi": 110,
-}
-
-
-def _new(width_in: float, height_in: float) -> Figure:
-    import matplotlib
-
-    matplotlib.use("Agg")
-    matplotlib.rcParams.update(STYLE)
-    from matplotlib.figure import Figure
-
-    return Figure(figsize=(width_in, height_in), layout="constrained")
-
-
-def _png(figure: Figure) -> bytes:
-    stream = io.BytesIO()
-    figure.savefig(stream, format="png")
-    return stream.getvalue()
+FOUND, TRUTH = "#e8590c", "#1c7ed6"
 
 
 def labelled_views(
@@ -51,7 +26,7 @@ def labelled_views(
     confidence_cutoff: float,
 ) -> bytes:
     """The views of one frame set: what the network found (C, K, 3), and where the points are (C, K, 2)."""
-    figure = _new(10.4, 7.8)
+    figure = new_figure(10.4, 7.8)
     axes = figure.subplots(2, (len(images) + 1) // 2, squeeze=False).ravel()
     for axis, image, pose, points, name in zip(axes, images, found, truth, names, strict=False):
         axis.imshow(image, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
@@ -69,19 +44,19 @@ def labelled_views(
         axis.set_axis_off()
     for axis in axes[len(images) :]:
         axis.set_axis_off()
-    return _png(figure)
+    return png(figure)
 
 
 def whole_views(images: Sequence[npt.NDArray[np.uint8]], names: Sequence[str]) -> bytes:
     """What the cameras see, whole frames of one frame set side by side."""
-    figure = _new(10.4, 2.3)
+    figure = new_figure(10.4, 2.3)
     for axis, image, name in zip(
         figure.subplots(1, len(images), squeeze=False)[0], images, names, strict=True
     ):
         axis.imshow(image, cmap="gray", vmin=0, vmax=255)
         axis.set_title(name, loc="left", fontsize=9)
         axis.set_axis_off()
-    return _png(figure)
+    return png(figure)
 
 
 def rig_and_path(
@@ -94,7 +69,7 @@ def rig_and_path(
     skeleton: Sequence[tuple[int, int]],
 ) -> bytes:
     """Cameras (C, 3) looking along (C, 3); the animal's path live and true, (T, 3); its last pose (K, 3)."""
-    figure = _new(10.4, 4.6)
+    figure = new_figure(10.4, 4.6)
     space = figure.add_subplot(1, 2, 1, projection="3d")
     for centre, direction, name in zip(centres_mm, axes_of_view, names, strict=True):
         tip = centre + 130.0 * direction
@@ -114,13 +89,13 @@ def rig_and_path(
     floor.set_aspect("equal")
     floor.set_xlabel("x mm")
     floor.set_ylabel("y mm")
-    floor.legend(frameon=False, fontsize=8)
-    return _png(figure)
+    floor.legend()
+    return png(figure)
 
 
 def error_histograms(panels: Sequence[tuple[str, Floats, float, str]]) -> bytes:
     """One histogram a panel: title, errors, bound of the median, unit. The last bin holds the rest."""
-    figure = _new(10.4, 2.6)
+    figure = new_figure(10.4, 2.6)
     for axis, (title, errors, limit, unit) in zip(
         figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True
     ):
@@ -134,13 +109,13 @@ def error_histograms(panels: Sequence[tuple[str, Floats, float, str]]) -> bytes:
         axis.set_title(title, loc="left", fontsize=9)
         axis.set_xlabel(unit)
         axis.set_yticks([])
-        axis.legend(frameon=False, fontsize=8)
-    return _png(figure)
+        axis.legend()
+    return png(figure)
 
 
 def latency_breakdown(stages: dict[str, dict[str, float]], whole: dict[str, float]) -> bytes:
     """Each stage's p50 stacked from exposure to subscriber, with p95 and p99 of each, ms."""
-    figure = _new(10.4, 3.2)
+    figure = new_figure(10.4, 3.2)
     stack, tails = figure.subplots(1, 2, width_ratios=[3, 2])
     colours = ["#a5d8ff", "#74c0fc", "#ffd8a8", "#ffa94d", "#ff8787", "#b2f2bb", "#8ce99a", "#d0bfff"]
     left = 0.0
@@ -150,7 +125,7 @@ def latency_breakdown(stages: dict[str, dict[str, float]], whole: dict[str, floa
     stack.set_yticks([])
     stack.set_ylim(-0.6, 2.2)
     stack.set_xlabel("ms, median of each stage")
-    stack.legend(frameon=False, fontsize=8, ncols=2, loc="upper left")
+    stack.legend(ncols=2, loc="upper left")
     rows = [*stages, "exposure to subscriber"]
     values = [*stages.values(), whole]
     places = np.arange(len(rows))[::-1]
@@ -160,16 +135,16 @@ def latency_breakdown(stages: dict[str, dict[str, float]], whole: dict[str, floa
     tails.set_xscale("log")
     tails.set_xlabel("ms")
     tails.grid(axis="y", linewidth=0.4)
-    tails.legend(frameon=False, fontsize=8)
-    return _png(figure)
+    tails.legend()
+    return png(figure)
 
 
 def learning_curve(minutes: Floats, error_px: Floats) -> bytes:
     """Held-out error against training time."""
-    figure = _new(5.0, 2.6)
+    figure = new_figure(5.0, 2.6)
     axis = figure.subplots()
     axis.plot(minutes, error_px, color=FOUND, marker=".", linewidth=1)
     axis.set_xlabel("minutes of training")
     axis.set_ylabel("held-out error, px")
     axis.set_ylim(bottom=0)
-    return _png(figure)
+    return png(figure)

@@ -13,17 +13,10 @@ from deploy.bundle import Bundle
 from deploy.poses_io.columns import save_columns
 from deploy.poses_io.poses import Poses
 from rigpose.chain import KINDS, describe
-from rigpose.front_door import main
 from tests.acquisition.sessions import write_session
+from tests.rigpose.calling import run
 
 GOLDEN = Path(__file__).parents[1] / "deploy" / "golden" / "schema1.bundle"
-
-
-def run(*words: object) -> int:
-    try:
-        return main([str(word) for word in words]) or 0
-    except SystemExit as left:
-        return int(left.code or 0)
 
 
 def test_analyze_writes_poses_and_its_figures(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from rigpose.front_door import main
+from tests.rigpose.calling import run
 from tests.training.dots import dot_project
 from tests.training.runs import random_run
 from training.labels import read_labels
@@ -15,13 +15,6 @@ from training.project import Project
 from training.splits import everything, k_fold
 
 SMALL = ["--epochs", 1, "--input-size", "96x64", "--stride", 8, "--device", "cpu"]
-
-
-def run(*words: object) -> int:
-    try:
-        return main([str(word) for word in words]) or 0
-    except SystemExit as left:
-        return int(left.code or 0)
 
 
 @pytest.fixture(scope="module")

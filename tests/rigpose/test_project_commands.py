@@ -9,18 +9,11 @@ import cv2
 import numpy as np
 import pytest
 
-from rigpose.front_door import main
+from tests.rigpose.calling import run
 from tests.training.dots import dot_project
 from tests.training.on_disk import everything, video
 from training.labels import write_labels
 from training.project import Project
-
-
-def run(*words: object) -> int:
-    try:
-        return main([str(word) for word in words]) or 0
-    except SystemExit as left:
-        return int(left.code or 0)
 
 
 def said(file: Path, *words: object) -> dict:

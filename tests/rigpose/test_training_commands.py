@@ -8,15 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from rigpose.front_door import main
+from tests.rigpose.calling import run
 from tests.training.dots import dot_project
-
-
-def run(*words: object) -> int:
-    try:
-        return main([str(word) for word in words]) or 0
-    except SystemExit as left:
-        return int(left.code or 0)
 
 
 @pytest.fixture(scope="module")

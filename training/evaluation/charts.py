@@ -2,42 +2,20 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
+from training.figures import new_figure, png
+
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+    pass
 
 Floats = npt.NDArray[np.float64]
 
-INK, HELD_OUT, TRAINED = "#343a40", "#e8590c", "#1c7ed6"
-STYLE: Any = {
-    "font.size": 9, "axes.spines.top": False, "axes.spines.right": False, "axes.edgecolor": "#868e96",
-    "axes.labelcolor": INK, "xtick.color": INK, "ytick.color": INK, "legend.frameon": False,
-    "legend.fontsize": 8, "figure.dpi": 110,
-}  # fmt: skip
-
-
-def new_figure(width_in: float, height_in: float) -> Figure:
-    """An empty figure in the project's style, without a display."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    matplotlib.rcParams.update(STYLE)
-    from matplotlib.figure import Figure
-
-    return Figure(figsize=(width_in, height_in), layout="constrained")
-
-
-def png(figure: Figure) -> bytes:
-    """The figure as PNG."""
-    stream = io.BytesIO()
-    figure.savefig(stream, format="png")
-    return stream.getvalue()
+HELD_OUT, TRAINED = "#e8590c", "#1c7ed6"
 
 
 def error_curves(
