@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from training.figures import INK, new_figure, png
-
-if TYPE_CHECKING:
-    pass
 
 Floats = npt.NDArray[np.floating[Any]]
 FOUND, TRUTH = "#e8590c", "#1c7ed6"
