@@ -23,8 +23,8 @@ from typing import Any
 import av
 import numpy as np
 
-from training.extraction import extract_frames, peak_memory_mb
-from training.project import Project
+from training.frames.extraction import extract_frames, peak_memory_mb
+from training.projects.project import Project
 
 WIDTH_PX, HEIGHT_PX, RATE_HZ, ENCODED_S = 640, 480, 30, 30
 COUNT = 20

@@ -32,9 +32,9 @@ def prepare(run: Path | None, folder: Path) -> None:
     import torch
 
     from deploy.manifest import Manifest, Provenance, TensorContract
-    from training.conversion import NORMALISATION, to_litert, to_onnx
+    from training.exporting.conversion import NORMALISATION, to_litert, to_onnx
+    from training.exporting.quantization import quantize_litert
     from training.networks.table import build_network, fold_batch_norm
-    from training.quantization import quantize_litert
     from training.run import RunSettings, load_network, save_run
 
     rng = np.random.default_rng(0)

@@ -76,8 +76,8 @@ def _run(path: Path) -> Facts:
 
 
 def _project(path: Path) -> Facts:
-    from training.labels import dataset_hash, read_labels
-    from training.project import Project
+    from training.projects.labels import dataset_hash, read_labels
+    from training.projects.project import Project
 
     project = Project.open(path)
     labels = read_labels(project)

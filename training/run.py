@@ -1,7 +1,7 @@
 """A run directory: what was trained, from what, and the weights. No pickle: JSON and safetensors.
 
-`settings.json` (this module), `weights.safetensors`, `split.json` (`training.splits`),
-`learning_curve.csv` and `training.json` (`training.trainer`).
+`settings.json` (this module), `weights.safetensors`, `split.json` (`training.projects.splits`),
+`learning_curve.csv` and `training.json` (`training.learning.trainer`).
 """
 
 from __future__ import annotations

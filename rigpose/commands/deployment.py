@@ -37,7 +37,7 @@ def export(run: Path, /, *, output: Output) -> Measured:
     --------
     rigpose export runs/mouse -o mouse.bundle
     """
-    from training.export import export as export_run
+    from training.exporting.export import export as export_run
 
     figures = export_run(run, output)
     _show_artifacts(figures)

@@ -68,7 +68,7 @@ def frames(
     rigpose frames openfield-Pranav-2018-10-30 videos/m4s1.mp4 --mode kmeans --count 20
     rigpose frames reach-Ada-2026-11-22 recordings/day-1 --mode list --list 10,20,30
     """
-    from training.extraction import extract_frames, read_numbers
+    from training.frames.extraction import extract_frames, read_numbers
 
     listed = [] if numbers is None else read_numbers(numbers)
     chosen_mode = mode or ("list" if listed else "kmeans")
@@ -139,8 +139,8 @@ def refine_find(
     rigpose refine find openfield-Pranav-2018-10-30 videos/m3v1mp4.mp4 --bundle mouse.bundle --by fitting
     rigpose refine find reach-Ada-2026-11-22 day-1 --bundle m.bundle --by reprojection --calibration c.toml
     """
-    from training.extraction import read_numbers
-    from training.refine_find import find
+    from training.frames.extraction import read_numbers
+    from training.refinement.find import find
 
     measured = find(
         project, videos, bundle=bundle, poses=poses or (), by=by, epsilon_px=epsilon, cutoff=cutoff,
@@ -185,7 +185,7 @@ def refine_merge(project: Path, /) -> Measured:
     --------
     rigpose refine merge openfield-Pranav-2018-10-30
     """
-    from training.refine_merge import STATES, merge
+    from training.refinement.merge import STATES, merge
 
     measured = merge(project)
     print(f"Iteration {measured['iteration']}: {len(measured['reviewed'])} reviewed frames taken in")

@@ -50,10 +50,10 @@ def check_labels(
     --------
     rigpose check-labels openfield-Pranav-2018-10-30 --fix
     """
-    from training.hygiene import check_project, mend
-    from training.label_pictures import draw_folder
     from training.labelling.lock import ProjectLock
-    from training.project import Project
+    from training.projects.hygiene import check_project, mend
+    from training.projects.label_pictures import draw_folder
+    from training.projects.project import Project
 
     opened = Project.open(project)
     mended: list[str] = []
@@ -104,9 +104,9 @@ def import_labels(project: Path, file: Path, /, *, videos: Path | None = None) -
     --------
     rigpose import-labels openfield-Pranav-2018-10-30 labels.slp
     """
-    from training.label_import import import_labels as take_in
     from training.labelling.lock import ProjectLock
-    from training.project import Project
+    from training.projects.label_import import import_labels as take_in
+    from training.projects.project import Project
 
     opened = Project.open(project)
     with ProjectLock(opened.root):
@@ -126,7 +126,7 @@ def _print_checks(project: Any, checks: list[Any], mended: list[str], kept: Path
     """Print what `check-labels` found; returns it."""
     import numpy as np
 
-    from training.hygiene import HARMLESS, MENDABLE, Kind
+    from training.projects.hygiene import HARMLESS, MENDABLE, Kind
 
     folders: dict[str, dict[str, int]] = {}
     found: dict[str, list[dict[str, str]]] = {}

@@ -51,8 +51,8 @@ def new(
     --------
     rigpose new openfield m4s1.mp4 m3v1.mp4 --keypoints snout,leftear,rightear,tailbase --scorer Ada
     """
-    from training.project import Project
-    from training.project_videos import add_videos, look_at_videos
+    from training.projects.project import Project
+    from training.projects.videos import add_videos, look_at_videos
 
     found = look_at_videos(videos, _crops(crop))
     project = Project.create(
@@ -90,9 +90,9 @@ def add_videos(project: Path, /, *videos: Path, copy: Copy = False, crop: Crop =
     rigpose add-videos openfield-Pranav-2018-10-30 m3v1.mp4 --crop 0,640,100,480
     """
     from acquisition.errors import RigposeError
-    from training.project import Project
-    from training.project_videos import add_videos as take_in
-    from training.project_videos import look_at_videos
+    from training.projects.project import Project
+    from training.projects.videos import add_videos as take_in
+    from training.projects.videos import look_at_videos
 
     if not videos:
         raise RigposeError(
@@ -138,9 +138,9 @@ def open(project: Path, /) -> Measured:
     import numpy as np
 
     from training.images import ImageStore
-    from training.input_size import animal_extent, choose_input_size
-    from training.labels import read_labels
-    from training.project import Project
+    from training.learning.input_size import animal_extent, choose_input_size
+    from training.projects.labels import read_labels
+    from training.projects.project import Project
 
     opened = Project.open(project)
     warnings = [
@@ -185,7 +185,7 @@ def _several_animals(project: Any, warnings: list[str]) -> Measured:
     """What `open` says of a project of several animals."""
     import numpy as np
 
-    from training.labels import labelled_folders, read_animals
+    from training.projects.labels import labelled_folders, read_animals
 
     counts: dict[str, dict[str, int]] = {}
     images = 0
@@ -226,7 +226,7 @@ def _described(project: Any) -> Measured:
 
 
 def _crops(texts: list[str] | None) -> list[tuple[int, int, int, int]]:
-    from training.project_videos import parse_crop
+    from training.projects.videos import parse_crop
 
     return [parse_crop(text, "--crop") for text in texts or ()]
 

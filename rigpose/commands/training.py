@@ -22,7 +22,7 @@ from rigpose.commands.options import (
 )
 
 if TYPE_CHECKING:
-    from training.splits import Split
+    from training.projects.splits import Split
 
 
 def train(
@@ -80,7 +80,7 @@ def train(
     rigpose train openfield-Pranav-2018-10-30 -o run --minutes 10 --init mobilenet_v2_1.0_224_quant.tflite
     rigpose train openfield-Pranav-2018-10-30 -o small --teacher run --qat
     """
-    from training.trainer import train as train_run
+    from training.learning.trainer import train as train_run
 
     chosen = _chosen_split(project, split, shuffle, fold, hold_out, seed)
     measured = train_run(
@@ -120,10 +120,10 @@ def _chosen_split(
         return split
     if shuffle is None and fold is None and hold_out is None:
         return None
-    from training.labels import read_labels
-    from training.project import Project
-    from training.shuffles import find_shuffle
-    from training.splits import hold_out_folders, k_fold
+    from training.projects.labels import read_labels
+    from training.projects.project import Project
+    from training.projects.shuffles import find_shuffle
+    from training.projects.splits import hold_out_folders, k_fold
 
     opened = Project.open(project)
     if shuffle is not None:

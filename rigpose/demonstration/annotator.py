@@ -15,9 +15,9 @@ import numpy.typing as npt
 from acquisition.frame import Image
 from acquisition.recording import Recording
 from acquisition.simulation.truth import Truth
-from training.frames import save_images
-from training.labels import write_labels
-from training.project import Project
+from training.projects.labels import write_labels
+from training.projects.project import Project
+from training.projects.saved_frames import save_images
 
 
 def labelled_frames(

@@ -25,7 +25,7 @@ from rigpose.demonstration.bounds import judge as judge_bounds
 from rigpose.demonstration.page import number
 from rigpose.demonstration.report import Findings, write_report
 from rigpose.demonstration.steps import Steps
-from training.project import Project
+from training.projects.project import Project
 
 RATE_HZ = 30.0
 LIVE_RATE_HZ = 33.0

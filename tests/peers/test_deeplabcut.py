@@ -13,11 +13,11 @@ import pytest
 
 from tests.training.dots import dot_project
 from tests.training.on_disk import video
-from training.labels import read_labels, write_labels
-from training.project import Project
-from training.project_videos import add_videos, look_at_videos
-from training.shuffles import find_shuffle
-from training.splits import Split
+from training.projects.labels import read_labels, write_labels
+from training.projects.project import Project
+from training.projects.shuffles import find_shuffle
+from training.projects.splits import Split
+from training.projects.videos import add_videos, look_at_videos
 
 # torchvision's wheel does not import beside a torch of another build unless these two are declared.
 READ = """

@@ -12,8 +12,8 @@ import pytest
 
 from deploy.poses_io.deeplabcut import load_deeplabcut, save_h5
 from deploy.poses_io.poses import Poses
-from training.labels import write_labels
-from training.project import Project
+from training.projects.labels import write_labels
+from training.projects.project import Project
 
 READ = """
 import json, sys, pandas

@@ -15,9 +15,9 @@ import pytest
 import yaml
 
 from acquisition.simulation.scene import write_scene
-from training.frames import save_images
-from training.labels import write_labels
-from training.project import Project
+from training.projects.labels import write_labels
+from training.projects.project import Project
+from training.projects.saved_frames import save_images
 
 GOLDEN_BUNDLE = Path(__file__).parents[1] / "deploy" / "golden" / "schema1.bundle"
 

@@ -11,8 +11,8 @@ import yaml
 
 from tests.rigpose.test_project_commands import run
 from tests.training.dots import dot_project
-from training.labels import read_folder, write_labels
-from training.project import Project
+from training.projects.labels import read_folder, write_labels
+from training.projects.project import Project
 
 TRAIN = (
     "--network", "residual-8", "--epochs", 1, "--stride", 8, "--input-size", "96x64", "--device", "cpu",

@@ -88,7 +88,7 @@ def test_every_kind_is_recognised(tmp_path: Path) -> None:
     from calibration.formats.anipose import save_toml
     from tests.training.colour_finder import settings
     from training.files import write_json
-    from training.project import Project
+    from training.projects.project import Project
 
     write_session(tmp_path / "day1")
     save_columns(Poses.of_video(("a",), np.zeros((2, 1, 3))), tmp_path / "v.poses.npz")

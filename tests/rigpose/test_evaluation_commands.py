@@ -10,9 +10,9 @@ import pytest
 from tests.rigpose.calling import run
 from tests.training.dots import dot_project
 from tests.training.runs import random_run
-from training.labels import read_labels
-from training.project import Project
-from training.splits import everything, k_fold
+from training.projects.labels import read_labels
+from training.projects.project import Project
+from training.projects.splits import everything, k_fold
 
 SMALL = ["--epochs", 1, "--input-size", "96x64", "--stride", 8, "--device", "cpu"]
 

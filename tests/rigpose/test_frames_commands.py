@@ -17,11 +17,11 @@ from deploy.poses_io.deeplabcut import save_csv
 from deploy.poses_io.poses import Poses
 from rigpose.front_door import main
 from tests.training.films import write_film
-from training.frames import existing_frames
 from training.images import read_image
-from training.labels import write_labels
-from training.origins import Origin, PointNote, read_notes, write_notes
-from training.project import Project
+from training.projects.labels import write_labels
+from training.projects.origins import Origin, PointNote, read_notes, write_notes
+from training.projects.project import Project
+from training.projects.saved_frames import existing_frames
 
 S = "DLC_Resnet50_reachOct30shuffle1_snapshot_200"
 

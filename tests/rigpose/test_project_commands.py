@@ -12,8 +12,8 @@ import pytest
 from tests.rigpose.calling import run
 from tests.training.dots import dot_project
 from tests.training.on_disk import everything, video
-from training.labels import write_labels
-from training.project import Project
+from training.projects.labels import write_labels
+from training.projects.project import Project
 
 
 def said(file: Path, *words: object) -> dict:

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from training.export import LabelledFrames, export_network
+from training.exporting.export import LabelledFrames, export_network
 from training.run import RunSettings
 
 STRIDE = 4

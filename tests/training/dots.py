@@ -7,9 +7,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from training.frames import save_images
-from training.labels import write_labels
-from training.project import Project
+from training.projects.labels import write_labels
+from training.projects.project import Project
+from training.projects.saved_frames import save_images
 
 KEYPOINTS = ("light", "dark")
 

@@ -7,10 +7,10 @@ from pathlib import Path
 import torch
 
 from training.files import write_json
-from training.labels import dataset_hash, read_labels
-from training.project import Project
+from training.projects.labels import dataset_hash, read_labels
+from training.projects.project import Project
+from training.projects.splits import Split, k_fold
 from training.run import RunSettings, network_of, save_run
-from training.splits import Split, k_fold
 
 NETWORK = "residual-8"
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from training.labels import read_labels
-from training.project import Project
+from training.projects.labels import read_labels
+from training.projects.project import Project
 
 PROJECT = "openfield-Pranav-2018-10-30"
 

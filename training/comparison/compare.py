@@ -17,16 +17,16 @@ from deploy.predictor import Predictor
 from training.comparison.measured import FoldResult, pooled_rows
 from training.comparison.plan import Plan, is_finished
 from training.comparison.show import comparison_chart, learning_curves_chart, markdown
-from training.course import FLOAT_FOLDER
 from training.evaluation.predicting import network_predictor, predict_images
 from training.evaluation.videos import COMPARISON_FILE
 from training.files import read_json, write_bytes, write_json
-from training.labels import Labels, dataset_hash, read_labels
+from training.learning.course import FLOAT_FOLDER
+from training.learning.trainer import train
 from training.networks.table import DEFAULT_NETWORK
-from training.project import Project
+from training.projects.labels import Labels, dataset_hash, read_labels
+from training.projects.project import Project
+from training.projects.splits import Split
 from training.run import load_network, load_settings
-from training.splits import Split
-from training.trainer import train
 
 TABLE_FILE = "table.md"
 PICTURE_FILE = "comparison.png"
@@ -60,8 +60,8 @@ def compare(
     say:
         Is told, in a line each, what is done.
     options:
-        What `training.trainer.train` takes besides. In a text "{fold}" stands for the fold's name, so that
-        each fold may begin with, or be taught by, the run of the same fold.
+        What `training.learning.trainer.train` takes besides. In a text "{fold}" stands for the fold's
+        name, so that each fold may begin with, or be taught by, the run of the same fold.
 
     Returns
     -------
@@ -195,7 +195,7 @@ def _of_int8(path: Path, trained: FoldResult, project: Project, say: Say) -> lis
 
 
 def _export(run: Path, bundle: Path) -> None:
-    from training.export import export  # the converters take seconds to import
+    from training.exporting.export import export  # the converters take seconds to import
 
     export(run, bundle)
 

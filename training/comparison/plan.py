@@ -11,12 +11,12 @@ from typing import Any
 from acquisition.errors import RigposeError
 from training.evaluation.videos import BY_VIDEO
 from training.files import read_json, write_json
-from training.initialisation import carries_batch_norm, initialise
-from training.labels import Labels, dataset_hash
+from training.learning.initialisation import carries_batch_norm, initialise
 from training.networks.table import build_network
-from training.project import Project
+from training.projects.labels import Labels, dataset_hash
+from training.projects.project import Project
+from training.projects.splits import Split, k_fold, leave_one_video_out
 from training.run import WEIGHTS_FILE
-from training.splits import Split, k_fold, leave_one_video_out
 
 PLAN_FILE = "plan.json"
 BY_FOLD = "fold"
@@ -36,8 +36,8 @@ class Plan:
     splits:
         By the fold's name, which is a folder's name too.
     options:
-        What `training.trainer.train` is given besides project, output, network and split. In a text, or
-        in a list of texts, "{fold}" stands for the fold's name.
+        What `training.learning.trainer.train` is given besides project, output, network and split. In a
+        text, or in a list of texts, "{fold}" stands for the fold's name.
     """
 
     project: Path

@@ -35,11 +35,11 @@ from training.evaluation.predicting import (
 from training.evaluation.tables import read_learning_curve, write_deeplabcut, write_predictions
 from training.evaluation.videos import by_video, leave_one_video_out_of
 from training.files import read_json, write_bytes, write_json
-from training.labels import Labels, read_labels
 from training.networks.table import PoseNetwork
-from training.project import Project
+from training.projects.labels import Labels, read_labels
+from training.projects.project import Project
+from training.projects.splits import Split, videos
 from training.run import RunSettings, load_network
-from training.splits import Split, videos
 
 Floats = npt.NDArray[np.float64]
 REPORT_FILE = "evaluation.json"

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from training.labels import Labels
+from training.projects.labels import Labels
 
 CUTOFF = 0.5
 # Thresholds of the PCK curve: px of the image, and shares of the animal's size.

@@ -14,7 +14,7 @@ from calibration.image_transform import ImageTransform
 from training.evaluation.measures import distances
 from training.files import write_bytes
 from training.images import read_image
-from training.labels import Labels
+from training.projects.labels import Labels
 
 # What the network sees of one image: probabilities float32 (K, h, w), and from their cells to the image.
 ScoreMaps = Callable[[Image], tuple[npt.NDArray[np.float32], ImageTransform]]

@@ -13,8 +13,8 @@ import numpy.typing as npt
 
 from training.evaluation.measures import distances, measure
 from training.files import write_bytes
-from training.labels import Labels
-from training.project import Project
+from training.projects.labels import Labels
+from training.projects.project import Project
 from training.run import RunSettings
 
 Floats = npt.NDArray[np.float64]

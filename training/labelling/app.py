@@ -26,7 +26,7 @@ from training.labelling.proposals import Proposer
 from training.labelling.store import LabelStore
 from training.labelling.videos import Videos, instant_number
 from training.labelling.views import View, Views
-from training.project import LABELED_DATA
+from training.projects.project import LABELED_DATA
 
 STATIC = Path(__file__).parent / "static"
 BODY_AT_MOST_BYTES = 4 << 20

@@ -10,9 +10,9 @@ import numpy as np
 
 from acquisition.errors import RigposeError
 from training.labelling.points import NOTHING, Point, from_files
-from training.labels import read_folder, write_labels
-from training.origins import notes_path, read_notes, write_notes
-from training.project import LABELED_DATA, Project
+from training.projects.labels import read_folder, write_labels
+from training.projects.origins import notes_path, read_notes, write_notes
+from training.projects.project import LABELED_DATA, Project
 
 # What a browser can show.
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp")

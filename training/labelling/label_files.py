@@ -19,7 +19,7 @@ from training.labelling.folder import (
     signature,
     write_folder,
 )
-from training.project import LABELED_DATA, Project
+from training.projects.project import LABELED_DATA, Project
 
 if TYPE_CHECKING:
     from training.labelling.store import LabelStore

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from training.origins import Origin, PointNote
+from training.projects.origins import Origin, PointNote
 
 # A click is no more exact than this, and two programs that print it print the same digits.
 DECIMALS = 2

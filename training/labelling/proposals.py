@@ -13,7 +13,7 @@ from acquisition.errors import RigposeError
 from deploy.bundle import Bundle
 from deploy.predictor import Predictor
 from training.images import read_image
-from training.project import Project
+from training.projects.project import Project
 
 REMEMBERED = 512  # frames
 

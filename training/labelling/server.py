@@ -32,7 +32,7 @@ from training.labelling.saver import QUIET_S, Saver
 from training.labelling.store import LabelStore
 from training.labelling.videos import Videos
 from training.labelling.views import Views
-from training.project import LABELED_DATA, Project
+from training.projects.project import LABELED_DATA, Project
 
 USUAL_PORT = 8610
 STOP_WITHIN_S = 1.0

@@ -20,7 +20,7 @@ from training.labelling.image_files import image_size
 from training.labelling.journal import Journal
 from training.labelling.label_files import load_after
 from training.labelling.points import Point, from_json, versioned
-from training.project import LABELED_DATA, Project
+from training.projects.project import LABELED_DATA, Project
 
 CHANGES_KEPT = 20_000  # a page that missed more than these loads everything anew
 EDITS_REMEMBERED = 20_000  # by id: one that a page sends again after a lost answer is not done twice

@@ -12,9 +12,9 @@ import numpy as np
 
 from acquisition.errors import RigposeError
 from acquisition.frame import Image
-from training.footage import NO_FRAME, Footage, open_footage, project_videos
-from training.frames import DIGITS, save_views
-from training.project import Crop, Project
+from training.frames.footage import NO_FRAME, Footage, open_footage, project_videos
+from training.projects.project import Crop, Project
+from training.projects.saved_frames import DIGITS, save_views
 
 SUFFIXES = (".avi", ".mkv", ".mov", ".mp4", ".m4v", ".mpg", ".mpeg", ".webm")
 SHOWN_WIDTH_PX = 1280  # several views share it

@@ -20,7 +20,7 @@ from acquisition.errors import RigposeError
 from calibration.camera_model import CalibratedRig, CameraModel, distort
 from calibration.triangulation import triangulate_exactly
 from training.labelling.points import Point
-from training.origins import Origin
+from training.projects.origins import Origin
 
 RAY_SAMPLES = 2000
 # Depths along a ray, in units of the distance between the two cameras.

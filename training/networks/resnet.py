@@ -1,7 +1,7 @@
 """ResNet-50, the trunk DeepLabCut's users know: large, a teacher for smaller networks.
 
 He et al. 2016, "Deep Residual Learning for Image Recognition", table 1, with the stride on the 3x3
-convolution, as in torchvision, whose published weights fit (`training.published`). Its activations
+convolution, as in torchvision, whose published weights fit (`training.learning.published`). Its activations
 are ReLU and its padding is torch's, because those weights were trained so.
 """
 

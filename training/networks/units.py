@@ -1,7 +1,7 @@
 """The operations that all trunks and the head are made of: a convolution, and a sum.
 
 Each ends in `output`, which does nothing until the network learns to be int8
-(`training.quantization_aware` puts the rounding there): one `output` is one tensor of an int8 graph.
+(`training.learning.quantization_aware` puts the rounding there): one `output` is one tensor of an int8 graph.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from training.labelling.edits import Edit
 from training.labelling.journal import JOURNAL_FILE, Journal
 from training.labelling.points import Point
 from training.labelling.store import LabelStore
-from training.project import LABELED_DATA, Project
+from training.projects.project import LABELED_DATA, Project
 
 KEYPOINTS = ("nose", "tail", "left_ear", "right_ear")
 SIZE_PX = (64, 48)

@@ -13,9 +13,9 @@ import pytest
 from tests.training.labelling.browsers import Person
 from tests.training.labelling.desks import KEYPOINTS, make_project
 from training.labelling.server import serving
-from training.labels import read_folder
-from training.origins import Origin, PointNote, read_notes, write_notes
-from training.project import Project
+from training.projects.labels import read_folder
+from training.projects.origins import Origin, PointNote, read_notes, write_notes
+from training.projects.project import Project
 
 pytestmark = [pytest.mark.long, pytest.mark.equipment]
 
@@ -281,7 +281,7 @@ def test_unreviewed_labels_are_hollow_until_they_are_confirmed(browser, project)
 
 def test_a_network_proposes_and_a_person_confirms(browser, tmp_path):
     from tests.training.dots import dot_image
-    from training.frames import save_images
+    from training.projects.saved_frames import save_images
 
     bundle = __file__.rsplit("/tests/", 1)[0] + "/tests/deploy/golden/schema1.bundle"
     project = Project.create(tmp_path, task="t", scorer="Ada", keypoints=("blue", "tail", "red"))

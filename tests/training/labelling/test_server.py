@@ -22,8 +22,8 @@ from tests.training.labelling.requests import Page
 from training.labelling.journal import JOURNAL_FILE
 from training.labelling.lock import LOCK_FILE
 from training.labelling.server import serving
-from training.labels import read_folder
-from training.origins import Origin, PointNote, read_notes, write_notes
+from training.projects.labels import read_folder
+from training.projects.origins import Origin, PointNote, read_notes, write_notes
 
 CHECKOUT = Path(__file__).resolve().parents[3]
 

@@ -20,8 +20,8 @@ from training.labelling.journal import JOURNAL_FILE, Journal
 from training.labelling.label_files import LabelFiles
 from training.labelling.points import NOTHING, Point, from_json
 from training.labelling.saver import Saver
-from training.labels import read_folder, write_labels
-from training.origins import Origin, PointNote, read_notes, write_notes
+from training.projects.labels import read_folder, write_labels
+from training.projects.origins import Origin, PointNote, read_notes, write_notes
 
 
 @pytest.fixture

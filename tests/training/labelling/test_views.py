@@ -15,7 +15,7 @@ from calibration.camera_model import CalibratedRig
 from tests.calibration.synthetic import ring
 from training.labelling.points import NOTHING, Point
 from training.labelling.views import View, Views, camera_of, epipolar_line
-from training.origins import Origin
+from training.projects.origins import Origin
 
 SIZE_PX = (640, 480)
 KEYPOINTS = ("nose", "tail")

@@ -1,0 +1,76 @@
+"""A quantized classifier becomes a trunk that computes what the classifier's own trunk does."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from acquisition.errors import RigposeError
+from training.learning.initialisation import carries_batch_norm, initialise
+from training.networks.table import build_network
+
+CLASSIFIER = "mobilenet_v2_1.0_224_quant.tflite"
+
+
+def test_a_damaged_classifier_is_refused(tmp_path):
+    (tmp_path / "x.tflite").write_bytes(b"no classifier")
+    with pytest.raises(RigposeError, match="TFLite classifier"):
+        initialise(build_network("mobilenetv2-1.0", 2, batch_norm=False), str(tmp_path / "x.tflite"))
+
+
+@pytest.mark.data
+def test_a_wider_network_than_the_classifier_is_refused(weights_dir):
+    path = str(weights_dir / CLASSIFIER)
+    assert not carries_batch_norm(path, "mobilenetv2-1.0")
+    with pytest.raises(RigposeError, match="convolution 0 of shape"):
+        initialise(build_network("mobilenetv2-1.4", 2), path)
+
+
+@pytest.mark.data
+def test_a_narrower_network_takes_channels_that_stay_each_others(weights_dir):
+    path = str(weights_dir / CLASSIFIER)
+    assert carries_batch_norm(path, "mobilenetv2-0.35")
+    wide, narrow = build_network("mobilenetv2-1.0", 2, batch_norm=False), build_network("mobilenetv2-0.35", 2)
+    initialise(wide, path)
+    initialise(narrow, path)
+    kept_before = np.array([0, 1, 2])
+    for ours, theirs in zip(narrow.trunk.convolutions(), wide.trunk.convolutions(), strict=True):
+        outputs = np.linspace(0, len(theirs.weight) - 1, len(ours.weight)).round().astype(int)
+        inputs = kept_before if theirs.groups == 1 else np.array([0])
+        expected = theirs.weight.detach().numpy()[outputs][:, inputs]
+        np.testing.assert_array_equal(ours.weight.detach().numpy(), expected)
+        kept_before = outputs
+
+
+@pytest.mark.data
+def test_the_trunk_computes_what_the_classifier_does(weights_dir):
+    """Stage by stage against the interpreter's own tensors: padding, order, dequantization."""
+    from ai_edge_litert.interpreter import Interpreter, OpResolverType
+
+    path = str(weights_dir / CLASSIFIER)
+    network = build_network("mobilenetv2-1.0", 2, batch_norm=False).eval()
+    initialise(network, path)
+    y, x = np.mgrid[:224, :224]
+    image = np.stack([(x + y) // 2, (3 * x) % 256, 255 - y], axis=-1).astype(np.uint8)[None]
+    interpreter = Interpreter(
+        path, experimental_preserve_all_tensors=True,
+        experimental_op_resolver_type=OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
+    )  # fmt: skip
+    interpreter.allocate_tensors()
+    interpreter.set_tensor(interpreter.get_input_details()[0]["index"], image)
+    interpreter.invoke()
+    details = {detail["index"]: detail for detail in interpreter.get_tensor_details()}
+    with torch.no_grad():
+        levels = network.trunk(torch.from_numpy(image).permute(0, 3, 1, 2).float() / 127.5 - 1)
+    for stride, features in levels.items():
+        shape = [1, 224 // stride, 224 // stride, features.shape[1]]
+        # the last tensor of this shape that an addition or a projection made
+        last = [
+            op["outputs"][0] for op in interpreter._get_ops_details()
+            if op["op_name"] in ("ADD", "CONV_2D") and list(details[op["outputs"][0]]["shape"]) == shape
+        ][-1]  # fmt: skip
+        scale, zero = details[last]["quantization"]
+        theirs = scale * (interpreter.get_tensor(last).astype(np.float32) - zero)
+        mine = features.permute(0, 2, 3, 1).numpy()
+        assert np.corrcoef(mine.ravel(), theirs.ravel())[0, 1] > 0.9, stride

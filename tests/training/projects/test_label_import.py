@@ -1,0 +1,203 @@
+"""Labels of SLEAP and COCO come into a project with their images and their origins."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from acquisition.errors import RigposeError
+from tests.acquisition.sessions import number_of, picture
+from tests.training.films import write_film
+from tests.training.on_disk import everything
+from training.images import read_image
+from training.projects.label_import import import_labels
+from training.projects.labels import read_folder, read_labels, write_labels
+from training.projects.origins import Origin, PointNote, read_notes
+from training.projects.project import Project
+from training.projects.videos import add_videos, look_at_videos
+
+sleap_io = pytest.importorskip("sleap_io")
+pytestmark = pytest.mark.filterwarnings("ignore")
+
+NOSE, TAIL = (10.5, 20.25), (30.0, 40.0)
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    return Project.create(tmp_path / "p", task="t", scorer="Ada", keypoints=("tail", "nose", "paw"))
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    """A SLEAP file: a clicked frame, a predicted one, and one where a prediction was corrected."""
+    folder = tmp_path / "sleap"
+    folder.mkdir()
+    video = sleap_io.Video.from_filename(str(write_film(folder / "clip.mp4", 20)))
+    skeleton = sleap_io.Skeleton(["nose", "tail", "ear"])
+    clicked = sleap_io.Instance.from_numpy(np.array([NOSE, (np.nan, np.nan), (1, 2)]), skeleton=skeleton)
+    predicted = sleap_io.PredictedInstance.from_numpy(
+        np.array([NOSE, TAIL, (1, 2)]), skeleton=skeleton, point_scores=np.array([0.75, 0.5, 0.25]), score=1
+    )
+    corrected = sleap_io.Instance.from_numpy(np.array([NOSE, (31, 41), (1, 2)]), skeleton=skeleton)
+    corrected.from_predicted = predicted
+    frames = {3: [clicked], 7: [predicted], 9: [corrected, predicted]}
+    labels = sleap_io.Labels([sleap_io.LabeledFrame(video, at, those) for at, those in frames.items()])
+    labels.save(str(folder / "labels.slp"), verbose=False)
+    labels.save(str(folder / "labels.pkg.slp"), embed="all", verbose=False)
+    return folder / "labels.slp"
+
+
+@pytest.mark.parametrize("inside", [False, True])
+def test_a_sleap_file_comes_in_with_images_and_origins(project, file, inside):
+    said = import_labels(project, file.with_suffix(".pkg.slp") if inside else file)
+    assert said == {
+        "folders": ["clip"], "images": 3, "points": 3, "proposals": 2, "already_labelled": 0,
+        "only_in_file": ["ear"], "only_in_project": ["paw"],
+    }  # fmt: skip
+    labels = read_labels(project)
+    assert labels.images == ("labeled-data/clip/img0003.png", "labeled-data/clip/img0009.png")
+    nan = [np.nan, np.nan]
+    np.testing.assert_array_equal(labels.points, [[nan, NOSE, nan], [(31, 41), NOSE, nan]])
+    name = "labels.pkg.slp" if inside else "labels.slp"
+    assert read_notes(project, "clip") == {
+        "img0003.png": {"nose": PointNote(Origin.CLICKED, name)},
+        "img0007.png": {
+            "nose": PointNote(Origin.UNREVIEWED, name, at_px=NOSE, confidence=0.75),
+            "tail": PointNote(Origin.UNREVIEWED, name, at_px=TAIL, confidence=0.5),
+        },
+        "img0009.png": {"nose": PointNote(Origin.MODEL, name), "tail": PointNote(Origin.CLICKED, name)},
+    }
+    for number in (3, 7, 9):
+        image = read_image(project.root / "labeled-data" / "clip" / f"img{number:04d}.png")
+        assert number_of(image) == number
+    assert (project.root / "videos" / "clip.mp4").exists() != inside
+
+
+def test_a_copy_of_the_video_is_that_video_and_another_one_is_not(project, file):
+    add_videos(project, look_at_videos([file.parent / "clip.mp4"]), copy=True)
+    assert import_labels(project, file)["images"] == 3
+    shutil.rmtree(project.root / "labeled-data" / "clip")
+    write_film(project.root / "videos" / "clip.mp4", 21)
+    with pytest.raises(RigposeError, match="no other video has"):
+        import_labels(project, file)
+
+
+def test_labels_of_whole_pictures_do_not_come_to_cropped_ones(project, file):
+    project.add_labelled_folder("clip", size_px=(32, 48))
+    cv2.imwrite(str(project.root / "labeled-data" / "clip" / "img0007.png"), picture(7)[:, 32:])
+    with pytest.raises(RigposeError, match="found 32x48 px: a part of it"):
+        import_labels(project, file)
+
+
+def test_labels_of_the_project_are_kept(project, file):
+    import_labels(project, file)
+    mine = [[[1, 1], [2, 2], [3, 3]]]
+    write_labels(project, "clip", ["img0003.png"], mine)
+    said = import_labels(project, file)
+    assert said["already_labelled"] == 1
+    assert said["images"] == 2
+    labels = read_folder(project, "clip")
+    np.testing.assert_array_equal(labels.select(["labeled-data/clip/img0003.png"]).points, mine)
+    assert "labeled-data/clip/img0009.png" in labels.images
+
+
+def coco(folder: Path, *, people: int = 1, names=("nose", "tail")) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    for index in range(2):
+        cv2.imwrite(str(folder / f"frame {index}.png"), picture(index))
+    content = {
+        "images": [{"id": i, "file_name": f"frame {i}.png", "width": 64, "height": 48} for i in range(2)],
+        "categories": [{"id": 1, "name": "mouse", "keypoints": list(names), "skeleton": [[1, 2]]}],
+        "annotations": [
+            {"id": 10 * i + n, "image_id": i, "category_id": 1, "keypoints": [*NOSE, 2, 0, 0, 0],
+             "num_keypoints": 1, "bbox": [0, 0, 9, 9], "area": 81, "iscrowd": 0}
+            for i in range(2) for n in range(people)
+        ],
+    }  # fmt: skip
+    (folder / "labels.json").write_text(json.dumps(content))
+    return folder / "labels.json"
+
+
+def test_a_coco_file_comes_in_with_copies_of_its_images(project, tmp_path):
+    path = coco(tmp_path / "mice")
+    assert import_labels(project, path)["points"] == 2
+    labels = read_labels(project)
+    assert labels.images == ("labeled-data/mice/frame 0.png", "labeled-data/mice/frame 1.png")
+    np.testing.assert_array_equal(labels.points[:, 1], [NOSE, NOSE])
+    assert np.isnan(labels.points[:, 0]).all()
+    there = project.root / "labeled-data" / "mice" / "frame 1.png"
+    assert there.read_bytes() == (tmp_path / "mice" / "frame 1.png").read_bytes()
+
+
+def moved(tmp_path: Path, file: Path) -> Path:
+    shutil.move(file.parent / "clip.mp4", tmp_path / "elsewhere.mp4")
+    return file
+
+
+def another_length(tmp_path: Path, file: Path) -> Path:
+    write_film(file.parent / "clip.mp4", 8)
+    return file
+
+
+@pytest.mark.parametrize(
+    ("spoil", "says"),
+    [
+        (lambda folder, file: folder / "no.slp", "no such file"),
+        (lambda folder, file: [file.write_bytes(b"nonsense"), file][1], "sleap-io reads"),
+        (lambda folder, file: coco(folder / "x", people=2), "2 in frame 0"),
+        (lambda folder, file: coco(folder / "x", names=("Nase", "Schwanz")), "found Nase, Schwanz"),
+        (moved, "--videos FOLDER"),
+        (another_length, "found 8 frames"),
+    ],
+)
+def test_what_cannot_be_taken_in_changes_nothing(project, file, tmp_path, spoil, says):
+    path = spoil(tmp_path, file)
+    before = everything(project.root)
+    with pytest.raises(RigposeError, match=says):
+        import_labels(project, path)
+    assert everything(project.root) == before
+
+
+def test_a_video_that_was_moved_is_found_where_it_is_now(project, file, tmp_path):
+    (tmp_path / "now").mkdir()
+    shutil.move(file.parent / "clip.mp4", tmp_path / "now" / "clip.mp4")
+    assert import_labels(project, file, videos=tmp_path / "now")["images"] == 3
+
+
+def test_another_image_of_the_same_name_is_not_overwritten(project, tmp_path):
+    import_labels(project, coco(tmp_path / "mice"))
+    path = coco(tmp_path / "others" / "mice")
+    cv2.imwrite(str(path.parent / "frame 1.png"), picture(77))
+    before = everything(project.root)
+    with pytest.raises(RigposeError, match="another one of that name"):
+        import_labels(project, path)
+    assert everything(project.root) == before
+
+
+def test_without_sleap_io_it_says_what_to_install(project, file, monkeypatch):
+    monkeypatch.setitem(__import__("sys").modules, "sleap_io", None)
+    with pytest.raises(RigposeError, match=r"pip install 'rigpose\[slp\]'"):
+        import_labels(project, file)
+
+
+def test_what_we_write_is_read_by_sleap_io(project):
+    project.add_labelled_folder("clip", size_px=(64, 48))
+    folder = project.root / "labeled-data" / "clip"
+    for index in range(2):
+        cv2.imwrite(str(folder / f"img{index}.png"), picture(index))
+    points = np.array([[TAIL, NOSE, (1, 2)], [(np.nan, np.nan), (5.125, 6), (np.nan, np.nan)]])
+    write_labels(project, "clip", ["img0.png", "img1.png"], points)
+    for labels in (
+        sleap_io.load_file(str(folder / "CollectedData_Ada.csv")),
+        sleap_io.load_dlc_project(str(project.root / "config.yaml")),
+    ):
+        assert len(labels.labeled_frames) == 2
+        for frame, expected in zip(labels.labeled_frames, points, strict=True):
+            instance = frame.instances[0]
+            order = [project.keypoints.index(name) for name in instance.skeleton.node_names]
+            np.testing.assert_array_equal(instance.numpy(), expected[order])

@@ -1,0 +1,1 @@
+"""Which frames to label, and their pictures."""

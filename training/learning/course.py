@@ -1,0 +1,162 @@
+"""One course of training: what is learned from, and what comes of it. In float, then with int8's rounding."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from acquisition.errors import RigposeError
+from training.learning.batches import Mixture
+from training.learning.checkpoint import CHECKPOINT_FILE, read_checkpoint
+from training.learning.early_stopping import EarlyStopping
+from training.learning.initialisation import NONE
+from training.learning.learner import Budget, Learner, Recipe, Watched
+from training.learning.quantization_aware import (
+    Ranges,
+    save_ranges,
+    seen_ranges,
+    with_rounding,
+    without_rounding,
+)
+from training.learning.team import ALONE, Team
+from training.networks.table import PoseNetwork
+from training.projects.splits import Split
+from training.run import WEIGHTS_FILE, RunSettings, load_network, load_settings, save_run
+
+# A run that learns to round keeps the run in float that it began from in this folder.
+FLOAT_FOLDER = "float"
+# Of the budget, for learning to round: the weights are nearly right, their steps are to be found.
+ROUNDING_SHARE = 0.2
+ROUNDING_RATE = 0.1
+RANGED_BATCHES = 16
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Learned:
+    """What a course ends in.
+
+    Attributes
+    ----------
+    network:
+        Its weights are what a run stores.
+    used:
+        The network as it predicts in float.
+    rounded:
+        The network as its int8 artifacts will predict; None where it did not learn to round.
+    settings, split:
+        Of the run.
+    ranges:
+        Of the int8 graph's tensors, where they were learned.
+    measured:
+        Seconds, steps, learning curve.
+    """
+
+    network: PoseNetwork
+    used: PoseNetwork
+    rounded: PoseNetwork | None
+    settings: RunSettings
+    split: Split
+    ranges: Ranges | None
+    measured: dict[str, Any]
+
+    def save(self, output: Path) -> None:
+        """Write the run. Its weights come last: they say that it is finished."""
+        self.split.save(output / "split.json")
+        if self.ranges is not None:
+            save_ranges(output, self.ranges)
+        save_run(output, self.settings, self.network)
+        (output / CHECKPOINT_FILE).unlink(missing_ok=True)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Course:
+    """What a network learns from, and how.
+
+    Attributes
+    ----------
+    samples, watched:
+        What trains it, and what shows how far it has come.
+    recipe:
+        How.
+    recorded:
+        What an interrupted course must agree with to be gone on with, besides the run's settings.
+    split, device:
+        Of the run.
+    team:
+        Processes that train together.
+    inner:
+        Images kept aside to say when to stop; None: the budget is spent.
+    """
+
+    samples: Mixture
+    watched: Watched
+    recipe: Recipe
+    recorded: dict[str, Any]
+    split: Split
+    device: torch.device
+    team: Team = ALONE
+    inner: Watched | None = None
+
+    def learn(
+        self, network: PoseNetwork, settings: RunSettings, budget: Budget, output: Path,
+        recipe: Recipe | None = None,
+    ) -> Learned:  # fmt: skip
+        """Spend the budget on `network`, going on from the checkpoint in `output` if there is one."""
+        recipe = recipe or self.recipe
+        recorded = {
+            "settings": settings.model_dump(mode="json"), "recipe": asdict(recipe),
+            "budget": asdict(budget), **self.recorded,
+        }  # fmt: skip
+        resumed = read_checkpoint(output, recorded)
+        output.mkdir(parents=True, exist_ok=True)
+        if self.team.leads:
+            self.split.save(output / "split.json")
+        learner = Learner(
+            network, recipe, budget, self.device, pretrained=settings.initialisation != NONE, team=self.team
+        )
+        stopping = None if self.inner is None else EarlyStopping(self.inner, output)
+        measured = learner.run(self.samples, self.watched, output, recorded, resumed, stopping)
+        return Learned(
+            learner.average, learner.averaged_network(), None, settings, self.split, None, measured
+        )
+
+
+def learn_to_round(
+    course: Course, network: PoseNetwork, settings: RunSettings, budget: Budget, output: Path
+) -> Learned:
+    """Spend most of the budget in float, the rest with the rounding of int8 inside the network.
+
+    Raises
+    ------
+    RigposeError
+        If `output` holds a run in float with other settings.
+    """
+    first = output / FLOAT_FOLDER
+    seconds, steps = 0.0, 0
+    if (first / WEIGHTS_FILE).is_file():
+        if load_settings(first) != settings:
+            raise RigposeError(
+                first, expected="the run in float of the same options", found="a run of others",
+                remedy="Give the options of that training to go on, or another output to begin anew",
+            )  # fmt: skip
+    else:
+        in_float = course.learn(network, settings, budget.part(1 - ROUNDING_SHARE), first)
+        if course.team.leads:
+            in_float.save(first)
+        course.team.wait()
+        seconds, steps = in_float.measured["seconds"], in_float.measured["steps"]
+    plain, _ = load_network(first)
+    plain = plain.to(course.device)
+    ranges = seen_ranges(plain, (course.samples.batch(step).images for step in range(RANGED_BATCHES)))
+    gently = replace(
+        course.recipe, learning_rate=ROUNDING_RATE * course.recipe.learning_rate,
+        trunk_learning_rate=ROUNDING_RATE * course.recipe.trunk_learning_rate,
+    )  # fmt: skip
+    folded = settings.model_copy(update={"folded": True})
+    learned = course.learn(with_rounding(plain, ranges), folded, budget.part(ROUNDING_SHARE), output, gently)
+    plain, ranges = without_rounding(learned.network)
+    measured = learned.measured | {"float_seconds": seconds, "float_steps": steps}
+    return Learned(plain, plain, learned.used, folded, course.split, ranges, measured)

@@ -1,0 +1,286 @@
+"""A teacher labels frames that nobody has labelled, and a smaller network learns from both.
+
+The teacher is a trained run, or files of predictions (ours or DeepLabCut's). What it says counts by its
+confidence. It must know nothing of what measures the student: of a video that is held out no frame is
+labelled, of a video held out in part none that lies nearer to a held-out frame than to a training one;
+and a run that trained on a held-out image is refused as a teacher. What a file of predictions was trained
+on cannot be seen; the student's run says so.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from acquisition.errors import RigposeError
+from acquisition.frame import Image
+from acquisition.progress import Progress
+from calibration.image_transform import ImageTransform
+from deploy.poses_io.poses import Poses, load_poses
+from training.evaluation.predicting import Predict, network_predictor
+from training.frames.footage import Footage, View, open_footage, project_videos
+from training.projects.labels import Labels
+from training.projects.project import Project
+from training.projects.splits import Split, instant_of
+from training.run import RunSettings, load_network
+
+FRAMES_AT_MOST = 1500
+# A teacher that is less sure says nothing.
+LEAST_CONFIDENCE = 0.1
+# Frames are kept somewhat larger than the network sees them, never larger than they are.
+KEPT_SCALE = 1.25
+PREDICTED_AT_ONCE = 8
+
+
+class KeptFrames:
+    """Frames at about the network's scale, in memory, by name."""
+
+    def __init__(self) -> None:
+        self._kept: dict[str, Image] = {}
+        self.sizes_px: dict[str, tuple[int, int]] = {}
+
+    def __getitem__(self, name: str) -> Image:
+        return self._kept[name]
+
+    def keep(self, name: str, image: Image, network_wh: tuple[int, int]) -> ImageTransform:
+        """Keep a frame; returns the transform from its own px to those of the kept one."""
+        height, width = image.shape[:2]
+        scale = min(1.0, KEPT_SCALE * ImageTransform.fit((width, height), network_wh).scale)
+        size = round(width * scale), round(height * scale)
+        if scale < 1.0:
+            image = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
+        self._kept[name] = image
+        self.sizes_px[name] = size
+        return ImageTransform.resize(size[0] / width, size[1] / height)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Taught:
+    """What a teacher said of unlabelled frames.
+
+    Attributes
+    ----------
+    labels:
+        Points px of the kept frames, NaN where the teacher was not sure.
+    weight:
+        float32 (N, K): the teacher's confidence, 0..1.
+    frames:
+        The pictures.
+    """
+
+    labels: Labels
+    weight: npt.NDArray[np.float32]
+    frames: KeptFrames
+
+
+def teach(
+    project: Project, labels: Labels, split: Split, teacher: Sequence[Path],
+    sizes_px: Mapping[str, tuple[int, int]], network_wh: tuple[int, int],
+) -> Taught:  # fmt: skip
+    """Label the project's unlabelled video frames.
+
+    Parameters
+    ----------
+    labels, split:
+        All labels of the project, and which of them measure the student.
+    teacher:
+        One run directory, or files of predictions, each of one of the project's videos.
+    sizes_px:
+        Of the labelled images (width, height): frames are cropped as these were.
+    network_wh:
+        Input of the student.
+
+    Raises
+    ------
+    RigposeError
+        If a teacher cannot be read, has seen what is held out or has other keypoints, or if there is no
+        video with frames it may label.
+    """
+    speaks = _teacher(teacher, split, labels.keypoints)
+    footages = _videos(project, sizes_px)
+    open_to = [(footage, teachable(project, footage, labels, split)) for footage in footages]
+    open_to = [(footage, may) for footage, may in open_to if may.any() and speaks.knows(footage)]
+    views = sum(int(may.sum()) * len(footage.views) for footage, may in open_to)
+    if not views:
+        raise RigposeError(
+            project.root, expected="videos with frames that the teacher may label",
+            found=f"{len(footages)} videos, none with frames apart from what is held out",
+            remedy="Add videos: rigpose add-videos PROJECT VIDEOS, or train without --teacher",
+        )  # fmt: skip
+    names: list[str] = []
+    points: list[npt.NDArray[np.float64]] = []
+    weight: list[npt.NDArray[np.float32]] = []
+    kept = KeptFrames()
+    share = min(1.0, FRAMES_AT_MOST / views)
+    with Progress("teacher", total=sum(round(share * may.sum()) for _, may in open_to)) as bar:
+        for footage, may in open_to:
+            candidates = np.flatnonzero(may)
+            count = max(1, round(share * len(candidates)))
+            instants = candidates[np.linspace(0, len(candidates) - 1, count).round().astype(int)]
+            for name, image, found in speaks.of(footage, instants):
+                sure = found[:, 2] >= LEAST_CONFIDENCE  # False where there is nothing (NaN)
+                if not sure.any():
+                    continue
+                to_kept = kept.keep(name, image, network_wh)
+                names.append(name)
+                points.append(np.where(sure[:, None], to_kept.apply(found[:, :2]), np.nan))
+                weight.append(np.where(sure, found[:, 2], 0.0).astype(np.float32))
+                if len(names) % len(footage.views) == 0:
+                    bar.advance()
+    if not names:
+        raise RigposeError(
+            "the teacher", expected=f"points with a confidence of {LEAST_CONFIDENCE} or more",
+            found=f"none in {views} frames", remedy="Give a teacher that knows this animal",
+        )  # fmt: skip
+    return Taught(Labels(tuple(names), labels.keypoints, np.stack(points)), np.stack(weight), kept)
+
+
+def teachable(project: Project, footage: Footage, labels: Labels, split: Split) -> npt.NDArray[np.bool_]:
+    """bool (T,): instants of `footage` that are complete, unlabelled, and not near what is held out.
+
+    Near: the nearest labelled instant is held out (the earlier one, where two are equally near).
+    """
+    folders = {view.folder for view in footage.views}
+    of_it = {folder: project.recordings.get(folder, folder) for folder in folders}
+    held_out = set(split.test)
+    at: dict[int, bool] = {}  # labelled instant -> whether it is held out in any view
+    for name in labels.images:
+        recording, number, _ = instant_of(project, name)
+        if recording in of_it.values() and number >= 0:
+            at[number] = at.get(number, False) or name in held_out
+    may: npt.NDArray[np.bool_] = footage.complete.copy()
+    if not at:
+        return may
+    numbers = np.array(sorted(at))
+    if all(at.values()):
+        return np.zeros_like(may)
+    after = np.searchsorted(numbers, footage.index).clip(0, len(numbers) - 1)
+    before = (after - 1).clip(0)
+    nearest = np.where(
+        np.abs(footage.index - numbers[before]) <= np.abs(numbers[after] - footage.index), before, after
+    )
+    measured = np.array([at[int(number)] for number in numbers])
+    may &= ~measured[nearest] & ~np.isin(footage.index, numbers)
+    return may
+
+
+def _videos(project: Project, sizes_px: Mapping[str, tuple[int, int]]) -> list[Footage]:
+    """The project's videos, cropped as config.yaml says where the labelled images are of that size.
+
+    Those that config.yaml names, and what else lies in the folder `videos`: projects that travel have
+    placeholders for paths.
+    """
+    labelled = {name.split("/")[1]: size for name, size in sizes_px.items()}
+    named = project_videos(project)[0]
+    found = []
+    for path, crop in named:
+        cropped = crop is not None and labelled.get(path.stem) == (crop[1] - crop[0], crop[3] - crop[2])
+        found.append(open_footage(path, crop if cropped else None))
+    taken = {path.resolve() for path, _ in named}
+    for path in sorted((project.root / "videos").glob("*")):
+        if path.is_file() and path.resolve() not in taken:
+            with contextlib.suppress(RigposeError):  # notes and pictures may lie there, too
+                found.append(open_footage(path))
+    return found
+
+
+class _Run:
+    """A trained run as teacher."""
+
+    def __init__(self, predict: Predict, settings: RunSettings, keypoints: tuple[str, ...]) -> None:
+        self._predict = predict
+        self._columns = [settings.keypoints.index(name) for name in keypoints]
+
+    def knows(self, footage: Footage) -> bool:
+        return True
+
+    def of(
+        self, footage: Footage, instants: npt.NDArray[np.int64]
+    ) -> Iterator[tuple[str, Image, npt.NDArray[np.float32]]]:
+        waiting: list[tuple[str, Image]] = []
+        for index, pictures in footage.images(instants):
+            waiting += [(_name(v, index), image) for v, image in zip(footage.views, pictures, strict=True)]
+            if len(waiting) >= PREDICTED_AT_ONCE:
+                yield from self._said(waiting)
+                waiting = []
+        if waiting:
+            yield from self._said(waiting)
+
+    def _said(self, waiting: list[tuple[str, Image]]) -> Iterator[tuple[str, Image, npt.NDArray[np.float32]]]:
+        found = self._predict([image for _, image in waiting])[:, self._columns]
+        for (name, image), one in zip(waiting, found, strict=True):
+            yield name, image, one
+
+
+class _Predictions:
+    """Files of predictions as teacher, each of the video whose name begins its own."""
+
+    def __init__(self, files: Sequence[Path], keypoints: tuple[str, ...]) -> None:
+        self._files = {Path(file): load_poses(file) for file in files}
+        self._keypoints = keypoints
+        for file, poses in self._files.items():
+            if missing := [name for name in keypoints if name not in poses.keypoints]:
+                raise RigposeError(
+                    file, expected=f"predictions of {', '.join(keypoints)}",
+                    found=f"no keypoint '{missing[0]}'", remedy="Give predictions of this project",
+                )  # fmt: skip
+
+    def knows(self, footage: Footage) -> bool:
+        return all(self._file_of(view) is not None for view in footage.views)
+
+    def _file_of(self, view: View) -> Poses | None:
+        for file, poses in self._files.items():  # DeepLabCut's names go on without a separator
+            if file.name.startswith((f"{view.folder}DLC", f"{view.folder}.")):
+                return poses
+        return None
+
+    def of(
+        self, footage: Footage, instants: npt.NDArray[np.int64]
+    ) -> Iterator[tuple[str, Image, npt.NDArray[np.float32]]]:
+        tables = []
+        for view in footage.views:
+            poses = self._file_of(view)
+            assert poses is not None
+            row = {int(frame): n for n, frame in enumerate(poses.frame) if frame >= 0}
+            columns = [poses.keypoints.index(name) for name in self._keypoints]
+            tables.append((row, poses.values[:, columns]))
+        for instant, (index, pictures) in zip(instants, footage.images(instants), strict=True):
+            for view, image, (row, values) in zip(footage.views, pictures, tables, strict=True):
+                number = row.get(int(view.frames[instant]))
+                if number is not None:
+                    yield _name(view, index), image, values[number]
+
+
+def _teacher(teacher: Sequence[Path], split: Split, keypoints: tuple[str, ...]) -> _Run | _Predictions:
+    runs = [path for path in teacher if Path(path).is_dir()]
+    if not runs:
+        return _Predictions(teacher, keypoints)
+    if len(teacher) > 1:
+        raise RigposeError(
+            "--teacher", expected="one run, or files of predictions", found="a run among others",
+            remedy="Give the run alone",
+        )  # fmt: skip
+    network, settings = load_network(runs[0])
+    if missing := [name for name in keypoints if name not in settings.keypoints]:
+        raise RigposeError(
+            runs[0], expected=f"a teacher of {', '.join(keypoints)}", found=f"no keypoint '{missing[0]}'",
+            remedy="Give a run of this project",
+        )  # fmt: skip
+    seen = sorted(set(Split.load(Path(runs[0]) / "split.json").train) & set(split.test))
+    if seen:
+        raise RigposeError(
+            runs[0], expected="a teacher that never saw what is held out",
+            found=f"{seen[0]} among its training images ({len(seen)} such)",
+            remedy=f"Train with its split: --split {Path(runs[0]) / 'split.json'}",
+        )  # fmt: skip
+    return _Run(network_predictor(network, settings), settings, keypoints)
+
+
+def _name(view: View, index: int) -> str:
+    return f"{view.folder}/{index}"

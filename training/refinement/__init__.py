@@ -1,0 +1,1 @@
+"""Finding what a network does badly, and taking in what a person corrected."""
