@@ -49,7 +49,7 @@ def test_a_bundle_tells_the_truth_about_every_artifact(tmp_path: Path, converted
     assert manifest.provenance.made_with["torch"] == torch.__version__
     assert manifest.trained is not None
     assert manifest.animal_size is not None
-    distances = np.linalg.norm(training.projects.labels[:, 0] - training.projects.labels[:, 1], axis=1) / 2
+    distances = np.linalg.norm(training.labels[:, 0] - training.labels[:, 1], axis=1) / 2
     assert manifest.animal_size.median_px == pytest.approx(np.median(distances))
     assert {a.file for a in manifest.artifacts} == {"fp32.onnx", "fp32.tflite", "int8.tflite"}
     for artifact in manifest.artifacts:
