@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from training.figures import INK, new_figure, png
+from deploy.figures import INK, new_figure, png
 
 Floats = npt.NDArray[np.floating[Any]]
 FOUND, TRUTH = "#e8590c", "#1c7ed6"

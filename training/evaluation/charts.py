@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from training.figures import new_figure, png
+from deploy.figures import new_figure, png
 
 Floats = npt.NDArray[np.float64]
 

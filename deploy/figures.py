@@ -27,8 +27,26 @@ def new_figure(width_in: float, height_in: float) -> Figure:
     return Figure(figsize=(width_in, height_in), layout="constrained")
 
 
+def picture(figure: Figure, kind: str) -> bytes:
+    """The figure as `kind`: png, svg or pdf."""
+    stream = io.BytesIO()
+    figure.savefig(stream, format=kind)
+    return stream.getvalue()
+
+
 def png(figure: Figure) -> bytes:
     """The figure as PNG."""
-    stream = io.BytesIO()
-    figure.savefig(stream, format="png")
-    return stream.getvalue()
+    return picture(figure, "png")
+
+
+def colours_of(count: int) -> list[tuple[float, float, float]]:
+    """`count` colours, red, green and blue 0..1, that are told apart on white and on a dark image.
+
+    Hues are evenly spaced; neighbours differ in lightness as well, which those see who see few hues.
+    """
+    import colorsys
+
+    return [
+        colorsys.hls_to_rgb(index / max(count, 1), 0.42 if index % 2 else 0.56, 0.85)
+        for index in range(count)
+    ]
