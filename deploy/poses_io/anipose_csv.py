@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import csv
 import io
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,38 @@ from deploy.whole_file import whole_file
 
 _PLAIN = {"x": 0, "y": 1, "z": 2, "error": 10, "ncams": 9}
 _COVARIANCE = {f"cov_{name[:2]}": column for column, name in enumerate(POSE3D_COLUMNS) if "mm2" in name}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Poses3D:
+    """3D keypoints over time.
+
+    Attributes
+    ----------
+    keypoints:
+        Names, K of them.
+    points:
+        float32 (T, K, 11), columns as `calibration.poses.POSE3D_COLUMNS`; NaN where absent.
+    index:
+        int64 (T,): frame or frame-set numbers.
+    scores:
+        float32 (T, K): mean confidence of the views used; NaN where not known.
+    """
+
+    keypoints: tuple[str, ...]
+    points: npt.NDArray[np.float32]
+    index: npt.NDArray[np.int64]
+    scores: npt.NDArray[np.float32]
+
+
+def is_anipose_csv(path: Path | str) -> bool:
+    """Whether a CSV's header is that of 3D points; False where it cannot be read."""
+    try:
+        with Path(path).open(encoding="utf-8-sig", newline="") as stream:
+            header = next(csv.reader(stream), [])
+    except (OSError, UnicodeDecodeError, csv.Error):
+        return False
+    return "fnum" in header and any(name.endswith("_ncams") for name in header)
 
 
 def save_anipose_csv(
@@ -64,10 +97,8 @@ def save_anipose_csv(
         temporary.write_text(stream.getvalue(), encoding="utf-8")
 
 
-def load_anipose_csv(
-    path: Path | str,
-) -> tuple[tuple[str, ...], npt.NDArray[np.float32], npt.NDArray[np.int64]]:
-    """Keypoint names, points (T, K, 11) and frame numbers (T,) of an Anipose file, Anipose's or ours.
+def load_anipose_csv(path: Path | str) -> Poses3D:
+    """3D points of an Anipose file, Anipose's or ours.
 
     What a file does not hold (Anipose's has no covariance) is NaN.
 
@@ -91,11 +122,17 @@ def load_anipose_csv(
     if not names or "fnum" not in column or any(f"{n}_{axis}" not in column for n in names for axis in "xyz"):
         raise not_poses(path, "no columns <keypoint>_x, _y, _z, _ncams and fnum")
     points = np.full((len(table), len(names), len(POSE3D_COLUMNS)), np.nan, np.float32)
+    scores = np.full(points.shape[:2], np.nan, np.float32)
     for number, name in enumerate(names):
+        if f"{name}_score" in column:
+            scores[:, number] = table[:, column[f"{name}_score"]]
         for part, target in (_PLAIN | _COVARIANCE).items():
             if f"{name}_{part}" in column:
                 points[:, number, target] = table[:, column[f"{name}_{part}"]]
-    return names, points, table[:, column["fnum"]].astype(np.int64)
+    index = table[:, column["fnum"]]
+    if not np.isfinite(index).all():
+        raise not_poses(path, "a row without a number in fnum")
+    return Poses3D(names, points, index.astype(np.int64), scores)
 
 
 def _cell(value: float) -> float | str:

@@ -39,9 +39,10 @@ def written(folder, poses, stem="s1_{}DLC_Net_x_rigpose_0a"):
 def test_files_of_all_cameras_become_points(scene):
     folder, points, poses = scene
     figures = triangulate_files(folder / "c.toml", written(folder, poses)[::-1], folder / "out.csv", SETTINGS)
-    names, found, frames = load_anipose_csv(folder / "out.csv")
-    assert names == NAMES
-    np.testing.assert_array_equal(frames, np.arange(30))
+    read = load_anipose_csv(folder / "out.csv")
+    found = read.points
+    assert read.keypoints == NAMES
+    np.testing.assert_array_equal(read.index, np.arange(30))
     np.testing.assert_allclose(found[..., :3], points, atol=2e-3)
     assert (found[..., 9] == 3).all()
     assert figures["cameras"] == ["cam_0", "cam_1", "cam_2"]
@@ -61,8 +62,9 @@ def test_rows_join_by_frame_set_and_nothing_is_cut_to_the_shortest(scene):
         files.append(folder / f"{shift}.poses.npz")
         save_columns(part, files[-1])
     triangulate_files(folder / "c.toml", files, folder / "out.csv", SETTINGS)
-    _, found, frames = load_anipose_csv(folder / "out.csv")
-    np.testing.assert_array_equal(frames, np.arange(30))
+    read = load_anipose_csv(folder / "out.csv")
+    found = read.points
+    np.testing.assert_array_equal(read.index, np.arange(30))
     np.testing.assert_array_equal(found[:, 0, 9], [1] * 5 + [2] * 5 + [3] * 20)
     assert np.isnan(found[:5, :, 0]).all()
     np.testing.assert_allclose(found[5:, :, :3], points[5:], atol=2e-3)

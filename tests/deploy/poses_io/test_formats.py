@@ -181,10 +181,11 @@ def test_3d_comes_back_with_its_covariance(tmp_path: Path) -> None:
     points[1, 2] = np.nan
     path = tmp_path / "a.csv"
     save_anipose_csv(path, NAMES, points, frames=[3, 4, 5, 8, 9], scores=np.full((5, 3), 0.5))
-    names, again, frames = load_anipose_csv(path)
-    assert names == NAMES
-    np.testing.assert_array_equal(again, points)
-    np.testing.assert_array_equal(frames, [3, 4, 5, 8, 9])
+    again = load_anipose_csv(path)
+    assert again.keypoints == NAMES
+    np.testing.assert_array_equal(again.points, points)
+    np.testing.assert_array_equal(again.index, [3, 4, 5, 8, 9])
+    assert (again.scores == 0.5).all()
 
 
 def test_an_anipose_file_of_anipose_is_read(tmp_path: Path) -> None:
@@ -192,8 +193,10 @@ def test_an_anipose_file_of_anipose_is_read(tmp_path: Path) -> None:
     header = "tail_base_x,tail_base_y,tail_base_z,tail_base_error,tail_base_ncams,tail_base_score"
     path = tmp_path / "a.csv"
     path.write_text(f"{header},M_00,center_0,fnum\n1.5,2,3,0.25,3.0,0.9,1,0,0\n,,,,,,1,0,1\n")
-    names, points, frames = load_anipose_csv(path)
-    assert names == ("tail_base",)
+    read = load_anipose_csv(path)
+    points, frames = read.points, read.index
+    assert read.keypoints == ("tail_base",)
+    np.testing.assert_allclose(read.scores[:, 0], [0.9, np.nan])
     np.testing.assert_array_equal(points[0, 0, [0, 1, 2, 9, 10]], [1.5, 2, 3, 3, 0.25])
     assert np.isnan(points[0, 0, 3:9]).all()
     assert np.isnan(points[1]).all()
