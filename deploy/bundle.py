@@ -128,9 +128,9 @@ class Bundle:
         return self.manifest.input.width_px, self.manifest.input.height_px
 
     def artifact(self, runtime: str, precision: str) -> Artifact | None:
-        """The artifact of that runtime and precision, if the bundle holds one."""
+        """The artifact that this runtime runs in this precision, if the bundle holds one."""
         for artifact in self.manifest.artifacts:
-            if (artifact.runtime, artifact.precision) == (runtime, precision):
+            if artifact.precision == precision and runtime in (artifact.runtime, *artifact.also):
                 return artifact
         return None
 

@@ -76,8 +76,8 @@ class Artifact(Settings):
 
     Attributes
     ----------
-    runtime:
-        Name in `deploy.runtimes.table.RUNTIMES`.
+    runtime, also:
+        Names in `deploy.runtimes.table.RUNTIMES`: the one it is made for, and others that run it.
     held_out:
         Its error on the held-out labels; None where there are none.
     within_tolerance:
@@ -87,6 +87,7 @@ class Artifact(Settings):
     file: str
     sha256: str
     runtime: str
+    also: tuple[str, ...] = ()
     precision: Precision
     parity: Parity
     held_out: PixelError | None = None

@@ -55,15 +55,18 @@ RUNTIMES = {
 }
 
 # What `auto` tries, fastest first (medians on a CPU; benchmarks/inference.py).
-PREFERENCE = (("litert", "int8"), ("litert", "fp32"), ("onnx", "fp32"))
+PREFERENCE = (
+    ("litert", "int8"), ("onnx", "int8"), ("litert", "fp32"), ("onnx", "fp32"), ("onnx", "fp16"),
+)  # fmt: skip
 AUTO = "auto"
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """The artifact to run and, in words, why this one."""
+    """The artifact to run, the runtime that runs it and, in words, why this one."""
 
     artifact: Artifact
+    runtime: str
     reason: str
 
 
@@ -101,7 +104,7 @@ def choose(bundle: Bundle, runtime: str = AUTO, precision: str = AUTO) -> Choice
             why = "; ".join(passed_over) or ("the fastest" if runtime == precision == AUTO else "as asked")
             if not artifact.within_tolerance:
                 why = f"asked for by name, although it {artifact.verdict}"
-            return Choice(artifact, f"{name} {level}: {why}")
+            return Choice(artifact, name, f"{name} {level}: {why}")
     held = ", ".join(f"{artifact.runtime} {artifact.precision}" for artifact in bundle.manifest.artifacts)
     remedy = (
         f"pip install 'rigpose[{missing[0]}]'"
@@ -160,7 +163,7 @@ def load_runtime(
         If none can be chosen, or the chosen one does not load.
     """
     choice = choose(bundle, runtime, precision)
-    module, _, name = RUNTIMES[choice.artifact.runtime].target.partition(":")
+    module, _, name = RUNTIMES[choice.runtime].target.partition(":")
     build: RuntimeClass = getattr(importlib.import_module(module), name)
     path = bundle.path / choice.artifact.file
     try:
@@ -168,7 +171,7 @@ def load_runtime(
     except (RuntimeError, ValueError, ImportError) as error:
         raise RigposeError(
             path,
-            expected=f"an artifact that {choice.artifact.runtime} can run on this machine",
+            expected=f"an artifact that {choice.runtime} can run on this machine",
             found=" ".join(str(error).split())[:200],
             remedy="Choose another --runtime, or export again",
         ) from error

@@ -12,7 +12,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from training.exporting.export import LabelledFrames, export_network
+from training.exporting.export import export_network
+from training.exporting.gates import LabelledFrames
+from training.networks.units import ConvUnit
 from training.run import RunSettings
 
 STRIDE = 4
@@ -28,15 +30,15 @@ class _Trunk(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.cells = nn.Conv2d(3, 2, STRIDE, STRIDE)
+        self.cells = ConvUnit(3, 2, kernel=STRIDE, stride=STRIDE, activation=nn.ReLU, batch_norm=False)
+        self.cells.pad = ()
         colour = torch.tensor([[1.0, -0.5, -0.5], [-0.5, -0.5, 1.0]]) / STRIDE**2
         with torch.no_grad():
-            self.cells.weight.copy_(colour[:, :, None, None].expand(2, 3, STRIDE, STRIDE))
-            assert self.cells.bias is not None
-            self.cells.bias.zero_()
+            self.cells.conv.weight.copy_(colour[:, :, None, None].expand(2, 3, STRIDE, STRIDE))
 
     def forward(self, image: Tensor) -> Tensor:
-        return nn.functional.relu(self.cells(image))
+        cells: Tensor = self.cells(image)
+        return cells
 
 
 class _Head(nn.Module):

@@ -139,6 +139,8 @@ def silenced(who: str) -> Iterator[None]:
             for descriptor, copied in zip((1, 2), kept, strict=True):
                 os.dup2(copied, descriptor)
                 os.close(copied)
+    if isinstance(failure, RigposeError):
+        raise failure
     if isinstance(failure, ModuleNotFoundError):
         raise RigposeError(
             who, expected="its package", found=str(failure), remedy="pip install 'rigpose[train]'"

@@ -1,19 +1,8 @@
-"""From a run to a bundle: convert, quantize, measure every artifact, ship only what passes.
-
-Two gates. **Parity**: each artifact is run on real frames against the trained network; one that
-deviates by more than its precision explains is a conversion gone wrong, and is not shipped. **int8
-guard**: int8 is shipped but marked beyond tolerance, and not chosen by itself, where its error on the
-held-out labels exceeds that of the trained network by more than 5 % and by more than 0.15 px.
-"""
+"""From a run to a bundle: make every artifact, measure each, ship only what passes."""
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
-import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -22,28 +11,24 @@ import numpy.typing as npt
 import torch
 
 from acquisition.errors import RigposeError
-from acquisition.frame import Image
 from acquisition.progress import Progress
 from calibration.image_transform import ImageTransform
-from deploy.accuracy import pixel_error, predict_each
-from deploy.bundle import CHECK_IMAGES_AT_MOST, BundleWriter, Check, refuse_existing
+from deploy.accuracy import pixel_error
+from deploy.bundle import BundleWriter, refuse_existing
 from deploy.decode import decode
-from deploy.manifest import (
-    AnimalSize,
-    Artifact,
-    Manifest,
-    Parity,
-    PixelError,
-    Precision,
-    Provenance,
-    TensorContract,
-)
+from deploy.manifest import Artifact, Manifest, Parity, PixelError
 from deploy.preprocess import to_network
-from deploy.runtimes.litert import LiteRTRuntime
-from deploy.runtimes.onnx import OnnxRuntime
-from deploy.runtimes.table import RuntimeClass
-from training.exporting.conversion import NORMALISATION, to_litert, to_onnx
-from training.exporting.quantization import quantize_litert
+from training.exporting.artifacts import ARTIFACTS, ArtifactRow, Timed, make_artifacts
+from training.exporting.description import check_of, describe
+from training.exporting.gates import (
+    LabelledFrames,
+    deviates,
+    judge,
+    keypoints_on,
+    network_px_per_px,
+    parity,
+    spread,
+)
 from training.images import ImageStore
 from training.learning.quantization_aware import Ranges, load_ranges
 from training.networks.table import PoseNetwork
@@ -53,39 +38,7 @@ from training.projects.splits import Split
 from training.run import SETTINGS_FILE, WEIGHTS_FILE, RunSettings, load_network
 
 CALIBRATION_IMAGES_AT_MOST = 64
-PARITY_IMAGES_AT_MOST = 32
 HELD_OUT_IMAGES_AT_MOST = 100
-
-# Mean deviation from the trained network that a precision explains, in network-input px.
-PARITY_BOUND_PX = {"fp32": 0.05, "int8": 1.0}
-TOLERANCE_SHARE = 0.05
-TOLERANCE_PX = 0.15
-CONFIDENT = 0.5
-
-# File, runtime, precision, and what runs it: in the order they are measured.
-ARTIFACTS: tuple[tuple[str, str, Precision, RuntimeClass], ...] = (
-    ("fp32.onnx", "onnx", "fp32", OnnxRuntime),
-    ("fp32.tflite", "litert", "fp32", LiteRTRuntime),
-    ("int8.tflite", "litert", "int8", LiteRTRuntime),
-)
-
-MADE_WITH = (
-    "torch",
-    "onnx",
-    "onnxscript",
-    "litert-torch",
-    "ai-edge-quantizer",
-    "onnxruntime",
-    "ai-edge-litert",
-)
-
-
-@dataclass(frozen=True, slots=True)
-class LabelledFrames:
-    """Images, uint8 (H, W) or (H, W, 3) RGB, and labels, float64 (N, K, 2) px, NaN where there is none."""
-
-    images: Sequence[Image]
-    labels: npt.NDArray[np.float64]
 
 
 def export(run_dir: Path, output: Path) -> dict[str, Any]:
@@ -117,7 +70,7 @@ def export(run_dir: Path, output: Path) -> dict[str, Any]:
     split.check(labels, run_dir / "split.json", "train")
     parts = []
     for names, at_most in ((split.train, CALIBRATION_IMAGES_AT_MOST), (split.test, HELD_OUT_IMAGES_AT_MOST)):
-        chosen = labels.select(names[row] for row in _spread(len(names), at_most))
+        chosen = labels.select(names[row] for row in spread(len(names), at_most))
         store = ImageStore(project.root, chosen.images)
         parts.append(LabelledFrames([store[name] for name in chosen.images], chosen.seen))
     digest = hashlib.sha256((run_dir / SETTINGS_FILE).read_bytes())
@@ -164,10 +117,9 @@ def export_network(
     RigposeError
         If `output` exists, a converter fails, or no artifact passes the parity gate.
     """
-    seconds: dict[str, float] = {}
+    timed = Timed()
     input_wh = settings.input_size_px
     frames = held_out if len(held_out.images) else training
-    measured = _spread(len(frames.images), PARITY_IMAGES_AT_MOST)
 
     def trained(images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
         with torch.no_grad():
@@ -175,53 +127,29 @@ def export_network(
         return decode(heatmap.numpy(), offset.numpy(), settings.stride)
 
     with BundleWriter(output) as writer, Progress("export", total=5) as bar:
-        with _timed(seconds, "reference"):
-            reference = _keypoints(trained, frames, input_wh)
-        manifest = _manifest(settings, training, run_sha256, Path(output))
+        with timed.part("reference"):
+            reference = keypoints_on(trained, frames, input_wh)
+        manifest = describe(settings, training, run_sha256, Path(output))
         if len(held_out.images):
             manifest = manifest.model_copy(update={"trained": pixel_error(reference, held_out.labels)})
-        bar.advance(note="ONNX")
-        with _timed(seconds, "onnx"):
-            to_onnx(network, settings.stride, input_wh, writer.folder / "fp32.onnx")
-        bar.advance(note="LiteRT")
-        with _timed(seconds, "litert"):
-            to_litert(network, input_wh, writer.folder / "fp32.tflite")
-        bar.advance(note="int8")
-        with _timed(seconds, "int8"):
-            inputs = [
-                to_network(image, ImageTransform.fit(image.shape[1::-1], input_wh), input_wh)
-                for image in training.images
-            ]
-            quantize_litert(
-                writer.folder / "fp32.tflite", inputs, writer.folder / "int8.tflite", network, ranges
-            )
+        inputs = [
+            to_network(image, ImageTransform.fit(image.shape[1::-1], input_wh), input_wh)
+            for image in training.images
+        ]
+        make_artifacts(network, settings.stride, input_wh, inputs, ranges, writer.folder, timed, bar)
         bar.advance(note="measuring")
         artifacts, refused = [], []
-        for file, runtime, precision, build in ARTIFACTS:
-            with _timed(seconds, f"measure {file}"):
-                path = writer.folder / file
-                found = _keypoints(build(path, manifest, batch=1, threads=1).infer, frames, input_wh)
-                parity = _parity(found[measured], reference[measured])
-                bound = PARITY_BOUND_PX[precision] / _scale(frames.images[0], input_wh)
-                if not parity.mean_px <= bound:
-                    refused.append(
-                        f"{file}: {parity.mean_px:.3f} px from the trained network, at most {bound:.3f}"
-                    )
+        for row in ARTIFACTS:
+            with timed.part(f"measure {row.file}"):
+                build = row.measured_by(writer.folder / row.file, manifest, batch=1, threads=1)
+                found = keypoints_on(build.infer, frames, input_wh)
+                measured = parity(found, reference)
+                scale = network_px_per_px(frames.images[0], input_wh)
+                if why := deviates(measured, row.precision, scale):
+                    refused.append(f"{row.file}: {why}")
                     continue
                 error = pixel_error(found, held_out.labels) if len(held_out.images) else None
-                within, verdict = judge(precision, error, manifest.trained)
-                artifacts.append(
-                    Artifact(
-                        file=file,
-                        sha256="",
-                        runtime=runtime,
-                        precision=precision,
-                        parity=parity,
-                        held_out=error,
-                        within_tolerance=within,
-                        verdict=verdict,
-                    )
-                )
+                artifacts.append(_artifact(row, measured, error, manifest))
         if not artifacts:
             raise RigposeError(
                 output,
@@ -230,7 +158,7 @@ def export_network(
                 remedy="Train longer: the network finds too little to compare",
             )
         if len(held_out.images):
-            writer.write_check(_check(held_out, reference, input_wh))
+            writer.write_check(check_of(held_out, reference, input_wh))
         bundle = writer.finish(manifest.model_copy(update={"artifacts": tuple(artifacts)}))
         bar.advance(note="")
     return {
@@ -242,124 +170,24 @@ def export_network(
             for artifact in bundle.manifest.artifacts
         ],
         "refused": refused,
-        "seconds": {part: round(value, 2) for part, value in seconds.items()},
+        "seconds": {part: round(value, 2) for part, value in timed.seconds.items()},
     }
 
 
-def judge(precision: Precision, error: PixelError | None, trained: PixelError | None) -> tuple[bool, str]:
-    """Whether `auto` may choose an artifact of this error, and why in words."""
-    if precision != "int8":
-        return True, "follows the trained network"
-    if error is None or trained is None:
-        return False, "could not be measured: there are no held-out labels"
-    allowed = trained.mean_px + max(TOLERANCE_SHARE * trained.mean_px, TOLERANCE_PX)
-    within = error.mean_px <= allowed
-    words = f"has {error.mean_px:.3f} px on the held-out labels, {allowed:.3f} px allowed"
-    return within, words
-
-
-def _parity(found: npt.NDArray[np.float32], reference: npt.NDArray[np.float32]) -> Parity:
-    """Deviation where the network sees the keypoint; elsewhere the argmax of noise may flip freely."""
-    distance = np.linalg.norm((found - reference)[..., :2].astype(np.float64), axis=-1)
-    confident = distance[reference[..., 2] >= CONFIDENT]
-    judged = confident if confident.size else distance
-    return Parity(
-        mean_px=float(judged.mean()),
-        max_px=float(judged.max()),
-        frames=len(found),
-        points=int(judged.size),
-        mean_all_px=float(distance.mean()),
-        max_all_px=float(distance.max()),
+def _artifact(row: ArtifactRow, measured: Parity, error: PixelError | None, manifest: Manifest) -> Artifact:
+    within, verdict = judge(row.precision, error, manifest.trained)
+    return Artifact(
+        file=row.file,
+        sha256="",
+        runtime=row.runtime,
+        also=row.also,
+        precision=row.precision,
+        parity=measured,
+        held_out=error,
+        within_tolerance=within,
+        verdict=verdict,
     )
-
-
-def _keypoints(
-    infer: Callable[[npt.NDArray[np.uint8]], npt.NDArray[np.float32]],
-    frames: LabelledFrames,
-    input_wh: tuple[int, int],
-) -> npt.NDArray[np.float32]:
-    def predict(image: Image, to_input: ImageTransform) -> npt.NDArray[np.float32]:
-        keypoints: npt.NDArray[np.float32] = infer(to_network(image, to_input, input_wh)[None])[0]
-        keypoints[:, :2] = to_input.inverse().apply(keypoints[:, :2])
-        return keypoints
-
-    return predict_each(predict, frames.images, frames.labels, input_wh)
-
-
-def _manifest(settings: RunSettings, training: LabelledFrames, run_sha256: str, output: Path) -> Manifest:
-    return Manifest(
-        name=output.name.removesuffix(".bundle"),
-        keypoints=settings.keypoints,
-        skeleton=settings.skeleton,
-        symmetric_pairs=settings.symmetric_pairs,
-        stride_px=settings.stride,
-        input=TensorContract(
-            width_px=settings.input_size_px[0],
-            height_px=settings.input_size_px[1],
-            normalisation=NORMALISATION,
-        ),
-        animal_size=_animal_size(training, settings.input_size_px),
-        provenance=Provenance(
-            network=settings.network,
-            project=settings.project,
-            dataset_sha256=settings.dataset_sha256,
-            split=settings.split,
-            seed=settings.seed,
-            initialisation=settings.initialisation,
-            run_sha256=run_sha256,
-            code_version=_version("rigpose"),
-            made_with={name: _version(name) for name in MADE_WITH},
-        ),
-        artifacts=(),
-    )
-
-
-def _animal_size(frames: LabelledFrames, input_wh: tuple[int, int]) -> AnimalSize | None:
-    diagonals = []
-    for image, label in zip(frames.images, frames.labels, strict=True):
-        seen = label[np.isfinite(label).all(axis=1)]
-        if len(seen) >= 2:
-            diagonals.append(float(np.linalg.norm(np.ptp(seen, axis=0))) * _scale(image, input_wh))
-    if not diagonals:
-        return None
-    p5, median, p95 = (float(value) for value in np.quantile(diagonals, [0.05, 0.5, 0.95]))
-    return AnimalSize(p5_px=p5, median_px=median, p95_px=p95, frames=len(diagonals))
-
-
-def _check(held_out: LabelledFrames, reference: npt.NDArray[np.float32], input_wh: tuple[int, int]) -> Check:
-    rows = _spread(len(held_out.images), CHECK_IMAGES_AT_MOST)
-    images = tuple(held_out.images[row] for row in rows)
-    return Check(
-        images,
-        tuple(ImageTransform.fit(image.shape[1::-1], input_wh) for image in images),
-        held_out.labels[rows],
-        reference[rows],
-    )
-
-
-def _scale(image: Image, input_wh: tuple[int, int]) -> float:
-    """Network-input px per px of the image, whole frame."""
-    return ImageTransform.fit((image.shape[1], image.shape[0]), input_wh).scale
-
-
-def _spread(count: int, at_most: int) -> list[int]:
-    """At most so many row numbers, evenly spread."""
-    return [int(row) for row in np.linspace(0, count - 1, min(count, at_most)).round()]
-
-
-@contextlib.contextmanager
-def _timed(seconds: dict[str, float], part: str) -> Iterator[None]:
-    start = time.monotonic()
-    yield
-    seconds[part] = time.monotonic() - start
 
 
 def _dumped(error: PixelError | None) -> dict[str, Any] | None:
     return None if error is None else error.model_dump(mode="json")
-
-
-def _version(distribution: str) -> str:
-    try:
-        return version(distribution)
-    except PackageNotFoundError:
-        return "not installed"
