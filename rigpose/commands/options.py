@@ -52,3 +52,14 @@ def input_size_of(text: str | None) -> tuple[int, int] | None:
             remedy="Give both sides",
         )
     return int(numbers[1]), int(numbers[2])
+
+
+def numbers_of(text: str, option: str, count: int) -> list[int]:
+    """`count` whole numbers, none negative, separated by commas. Raises `RigposeError`."""
+    parts = text.split(",")
+    if len(parts) != count or not all(re.fullmatch(r"\s*\d+\s*", part) for part in parts):
+        raise RigposeError(
+            option, expected=f"{count} whole numbers separated by commas", found=f"'{text}'",
+            remedy="Give them all",
+        )  # fmt: skip
+    return [int(part) for part in parts]

@@ -113,6 +113,12 @@ GROUPS: dict[str, dict[str, Command]] = {
             "Find the keypoints in videos, image folders and recordings.",
         ),
     },
+    "Poses and videos": {
+        "filter": Command(
+            "rigpose.commands.poses:filter",
+            "Filter poses, 2D or 3D: X.h5 gives X_filtered.h5, and what was measured stays.",
+        ),
+    },
     "This installation": {
         "configs copy": Command(
             "rigpose.commands.configs:copy",

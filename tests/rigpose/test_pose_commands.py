@@ -1,0 +1,55 @@
+"""`filter` and what else is done to files of poses, through the front door."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from deploy.poses_io.columns import save_columns
+from deploy.poses_io.deeplabcut import save_csv
+from deploy.poses_io.poses import load_poses
+from tests.deploy.tracks import walk
+from tests.rigpose.calling import run
+
+
+@pytest.fixture
+def poses(tmp_path: Path) -> Path:
+    save_columns(walk(rows=120, gaps=((50, 52),)).poses(), tmp_path / "aS.poses.npz")
+    return tmp_path / "aS.poses.npz"
+
+
+def test_filter_writes_beside_and_says_what_it_did(poses: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    save_csv(load_poses(poses), "S", poses.with_name("aS.csv"))
+    figures = poses.parent / "figures.json"
+    assert run("filter", poses, poses.with_name("aS.csv"), "--kind", "kalman", "--json", figures) == 0
+    said = json.loads(figures.read_text())
+    assert [Path(file["output"]).name for file in said["files"]] == [
+        "aS_filtered.poses.npz",
+        "aS_filtered.csv",
+    ]
+    assert [file["bridged"] for file in said["files"]] == [4, 4]
+    assert "4 bridged, 0 left out" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["filter"], "found none"),
+        (["filter", "no.h5"], "no such file"),
+        (["filter", "aS.poses.npz", "--kind", "median", "--window", "4"], "Give 5"),
+        (["filter", "aS.poses.npz", "--kind", "arima", "--order", "3"], "2 whole numbers"),
+        (["filter", "aS.poses.npz", "--kind", "mean"], "Choose from"),
+    ],
+)
+def test_mistakes_are_one_line_and_nothing_is_written(
+    words: list[object], says: str, poses: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    monkeypatch.chdir(poses.parent)
+    assert run(*words) == 2
+    said = capsys.readouterr().err
+    assert says in " ".join(said.split())
+    assert "Traceback" not in said
+    assert list(poses.parent.iterdir()) == [poses]
