@@ -68,7 +68,13 @@ def write_checkpoint(
     output: Path, done: Checkpoint, network: PoseNetwork, average: PoseNetwork,
     optimiser: torch.optim.Optimizer, recorded: dict[str, Any],
 ) -> None:  # fmt: skip
-    """Replace the checkpoint in `output`. `recorded` says what training it belongs to."""
+    """Replace the checkpoint in `output`. `recorded` says what training it belongs to.
+
+    Raises
+    ------
+    RigposeError
+        If the disk is full; the checkpoint before stays.
+    """
     tensors = {f"network.{name}": tensor for name, tensor in network.state_dict().items()}
     tensors |= {f"average.{name}": tensor for name, tensor in average.state_dict().items()}
     for index, moments in optimiser.state_dict()["state"].items():
@@ -76,7 +82,15 @@ def write_checkpoint(
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     about = {"step": done.step, "seconds": done.seconds, "waited_s": done.waited_s, "curve": done.curve}
     texts = {"done": json.dumps(about), "recorded": json.dumps(recorded)}
-    write_bytes(output / CHECKPOINT_FILE, save(tensors, metadata=texts))
+    content = save(tensors, metadata=texts)
+    try:
+        write_bytes(output / CHECKPOINT_FILE, content)
+    except OSError as error:
+        raise RigposeError(
+            output, expected=f"room for a checkpoint of {len(content) / 1e6:.0f} MB",
+            found=error.strerror or str(error),
+            remedy="Free some space and give the same command again: it goes on from the checkpoint before",
+        ) from None  # fmt: skip
 
 
 def read_checkpoint(output: Path, recorded: dict[str, Any]) -> Checkpoint | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import resource
 
 import numpy as np
 import pytest
@@ -106,6 +107,33 @@ def test_a_killed_training_goes_on_where_it_was(run, project, tmp_path, monkeypa
     for name, tensor in whole.items():
         torch.testing.assert_close(mine[name], tensor, rtol=0, atol=0)
     assert not (output / "checkpoint.safetensors").exists()
+
+
+def test_a_full_disk_leaves_the_last_good_checkpoint(run, project, tmp_path, monkeypatch):
+    """The kernel itself refuses to write more, as it does where a quota ends."""
+    output = tmp_path / "run"
+    monkeypatch.setattr(learner, "CHECKPOINT_EVERY_S", -1.0)
+    step = learner.Learner._step
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    good = b""
+
+    def fills_the_disk(self, replicas, batch, spent, number):
+        nonlocal good
+        if number == 2:
+            good = (output / "checkpoint.safetensors").read_bytes()
+            resource.setrlimit(resource.RLIMIT_FSIZE, (len(good) // 2, before[1]))
+        return step(self, replicas, batch, spent, number)
+
+    monkeypatch.setattr(learner.Learner, "_step", fills_the_disk)
+    try:
+        with pytest.raises(RigposeError, match=r"room for a checkpoint of .* MB, found File too large"):
+            train(project.root, output, epochs=4, seed=3, **SMALL)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert (output / "checkpoint.safetensors").read_bytes() == good
+    assert not list(output.glob(".checkpoint*"))
+    monkeypatch.setattr(learner.Learner, "_step", step)
+    assert train(project.root, output, epochs=4, seed=3, **SMALL)["steps"] == run[1]["steps"]
 
 
 def test_a_damaged_checkpoint_is_refused(project, tmp_path):
