@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from deploy.figures import INK, new_figure, png
 from training.comparison.measured import FoldResult
 from training.evaluation.measures import distances
 from training.evaluation.tables import read_learning_curve
-from deploy.figures import INK, new_figure, png
 
 COLOURS = ("#e8590c", "#1c7ed6", "#2f9e44", "#9c36b5", "#f08c00", "#0c8599", "#c2255c", "#495057")
 
