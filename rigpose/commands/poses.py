@@ -14,6 +14,9 @@ OutputFolder = Annotated[
     Parameter(name=["--output", "-o"], help="Folder to write into; by default beside each input."),
 ]
 Overwrite = Annotated[bool, Parameter(negative="", help="Replace outputs that are there.")]
+SkeletonOf = Annotated[
+    Path, Parameter(help="Where the bones are listed: a bundle, a run, a project, a config.yaml.")
+]
 Cutoff = Annotated[float, Parameter(help="Least confidence of a point that counts.")]
 
 
@@ -74,4 +77,43 @@ def filter(
             f"{file['output']}: {file['filtered']} points filtered, {file['bridged']} bridged, "
             f"{file['left_out']} left out"
         )
+    return measured
+
+
+def skeleton(
+    *poses: Path, skeleton: SkeletonOf, cutoff: Cutoff = 0.0, output: OutputFolder = None,
+    overwrite: Overwrite = False,
+) -> Measured:  # fmt: skip
+    """Measure bones and joints over time: lengths, directions, angles; 2D or 3D.
+
+    X_skeleton.csv and .h5 are laid out as DeepLabCut's: length, orientation (degrees, from the image's x axis
+    towards its y axis) and the lower likelihood of the two ends. In 3D a bone has azimuth and elevation
+    instead. X_angles.csv and .h5 hold the angle at every keypoint in which two bones meet.
+
+    Parameters
+    ----------
+    poses:
+        Files of rigpose analyze or DeepLabCut (h5, csv, .poses.npz), or of rigpose triangulate (csv).
+
+    Returns
+    -------
+    dict
+        Per file under `files`: what was written, and per bone and joint the median, 5th and 95th percentile.
+
+    Raises
+    ------
+    RigposeError
+        A file or skeleton that is missing or of another kind, no bone between keypoints of the file, an
+        output that exists, or that two inputs would write. Nothing is written then.
+
+    Examples
+    --------
+    rigpose skeleton poses/m4s1DLC_x.h5 --skeleton openfield-Pranav-2018-10-30
+    rigpose skeleton day-1-3d.csv --skeleton mouse.bundle -o bones
+    """
+    from deploy.skeleton_files import skeleton_files
+
+    measured = skeleton_files(poses, skeleton, cutoff=cutoff, output=output, overwrite=overwrite)
+    for file in measured["files"]:
+        print(f"{', '.join(file['files'])}: {file['rows']} rows, {len(file['measured'])} bones and joints")
     return measured

@@ -118,6 +118,10 @@ GROUPS: dict[str, dict[str, Command]] = {
             "rigpose.commands.poses:filter",
             "Filter poses, 2D or 3D: X.h5 gives X_filtered.h5, and what was measured stays.",
         ),
+        "skeleton": Command(
+            "rigpose.commands.poses:skeleton",
+            "Measure bones and joints over time: lengths, directions, angles; 2D or 3D.",
+        ),
     },
     "This installation": {
         "configs copy": Command(

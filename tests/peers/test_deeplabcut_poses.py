@@ -10,8 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from deploy.filters.files import filter_files
 from deploy.filters.table import FILTERS, FilterSettings
 from deploy.poses_io.deeplabcut import save_csv, save_h5
+from deploy.skeleton_files import skeleton_files
 from tests.deploy.tracks import walk
 from tests.peers.test_deeplabcut import deeplabcut  # noqa: F401 (a fixture)
 
@@ -24,6 +26,7 @@ import torch
 library = torch.library.Library("torchvision", "DEF")
 for name in ("nms", "qnms"):
     library.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+from deeplabcut.post_processing.analyze_skeleton import analyzebone
 from deeplabcut.post_processing.filtering import columnwise_spline_interp
 from deeplabcut.refine_training_dataset.outlier_frames import FitSARIMAXModel
 from deeplabcut.utils import auxiliaryfunctions
@@ -39,6 +42,7 @@ print("SAID " + json.dumps({
     "filtered": plain(filtered[scorer]["snout"]["x"]),
     "median": plain(signal.medfilt(x, 5)),
     "spline": plain(columnwise_spline_interp(x, 5)[:, 0]),
+    "bone": [plain(row) for row in analyzebone(frame[scorer]["snout"], frame[scorer]["tail"]).to_numpy()],
     "arima": plain(FitSARIMAXModel(x - np.median(x), p, 0.001, 0.01, 3, 1, 0)[0]),
 }))
 """
@@ -54,11 +58,11 @@ def test_filters_are_deeplabcuts_and_it_finds_our_files(tmp_path: Path, deeplabc
     animal = walk(rows=400)
     poses = animal.poses()
     scorer = "DLC_Resnet50_walkNov22shuffle1_snapshot_1"
-    from deploy.filters.files import filter_files
-
     save_h5(poses, scorer, tmp_path / f"a{scorer}.h5")
     save_csv(poses, scorer, tmp_path / f"a{scorer}.csv")
     filter_files([tmp_path / f"a{scorer}.h5", tmp_path / f"a{scorer}.csv"], "median", FilterSettings())
+    (tmp_path / "config.yaml").write_text("skeleton: [[snout, tail]]")
+    skeleton_files([tmp_path / f"a{scorer}.csv"], tmp_path)
     done = subprocess.run(
         [deeplabcut, "-c", ASK, tmp_path, scorer], capture_output=True, text=True, check=False, timeout=850,
         env={**os.environ, "DLClight": "True", "MPLBACKEND": "Agg"}, cwd=tmp_path,
@@ -78,3 +82,5 @@ def test_filters_are_deeplabcuts_and_it_finds_our_files(tmp_path: Path, deeplabc
     # DeepLabCut's process is about zero, ours about the median
     arima = numbers(said["arima"]) + np.median(animal.tracks().points[:, 0, 0])
     np.testing.assert_allclose(arima[1:], ours("arima")[1:], atol=1e-3)
+    bones = np.genfromtxt(tmp_path / f"a{scorer}_skeleton.csv", delimiter=",", skip_header=2)[:, 1:]
+    np.testing.assert_allclose(bones, np.array(said["bone"], float), atol=1e-3)
