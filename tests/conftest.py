@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.equipment.microcontroller.simulated import Board, build
+
 CHECKOUT = Path(__file__).resolve().parents[1]
 
 
@@ -56,3 +58,9 @@ def data_dir() -> Path:
 def weights_dir() -> Path:
     """The folder of pretrained trunks: $RIGPOSE_WEIGHTS, else ../shared/weights beside the checkout."""
     return _folder("RIGPOSE_WEIGHTS", "weights", "pretrained weights")
+
+
+@pytest.fixture(scope="session")
+def board(tmp_path_factory) -> Board:
+    """A simulated Arduino Uno with the trigger's firmware."""
+    return build(tmp_path_factory.mktemp("board"))

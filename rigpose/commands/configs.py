@@ -48,7 +48,7 @@ def copy(folder: Path, /) -> Measured:
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".rigpose-") as temporary:
         laid_out = Path(temporary) / "files"
-        shutil.copytree(HARDWARE_FILES, laid_out, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(HARDWARE_FILES, laid_out, ignore=shutil.ignore_patterns("__pycache__", "build"))
         if folder.exists():  # empty, and perhaps somebody's working directory: filled, not replaced
             for entry in laid_out.iterdir():
                 shutil.move(entry, folder / entry.name)

@@ -9,9 +9,12 @@ from acquisition.errors import RigposeError
 from rigpose.commands.configs import HARDWARE_FILES
 
 FILES = sorted(
-    file for file in HARDWARE_FILES.rglob("*") if file.is_file() and "__pycache__" not in file.parts
+    file
+    for file in HARDWARE_FILES.rglob("*")
+    if file.is_file() and not {"__pycache__", "build"} & {*file.parts}
 )
-PUT_ON_HARDWARE = [file for file in FILES if file.name != "README.md"]
+# The trigger's sources are compiled; its README says how to check the board.
+PUT_ON_HARDWARE = [file for file in FILES if file.name != "README.md" and file.parent.name != "trigger"]
 
 
 def test_every_file_is_copied_as_it_is(tmp_path):

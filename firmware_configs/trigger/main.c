@@ -1,0 +1,34 @@
+/* The trigger of a rig: pulses for cameras, on an ATmega328P at 16 MHz (Arduino Uno or Nano). */
+#include <avr/interrupt.h>
+#include <avr/sleep.h>
+
+#include "clock.h"
+#include "pins.h"
+#include "protocol.h"
+#include "serial.h"
+#include "watch.h"
+
+int main(void)
+{
+    pins_begin();
+    clock_begin();
+    watch_begin();
+    serial_begin();
+    sei();
+    protocol_begin();
+    set_sleep_mode(SLEEP_MODE_IDLE);
+    for (;;) {
+        protocol_answer();
+        protocol_report();
+        /* Something comes every millisecond at least: the watch's own interrupt. */
+        cli();
+        if (serial_pending()) {
+            sei();
+        } else {
+            sleep_enable();
+            sei();
+            sleep_cpu();
+            sleep_disable();
+        }
+    }
+}
