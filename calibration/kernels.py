@@ -13,7 +13,7 @@ UNDISTORT_STEPS = 20
 UNDISTORT_TOLERANCE = 1e-10
 LINEAR_PASSES = 2  # the second weighs each ray by the depth that the first found
 NEWTON_STEPS = 12
-STEP_TOLERANCE_MM = 1e-7  # Gauss-Newton gains three digits a step: the next one would be 1e-10
+STEP_TOLERANCE_MM = 1e-4  # Gauss-Newton gains three digits a step: the next one would be 1e-7
 REFIT_ROUNDS = 3
 FLAT = 1e-13  # determinant of the normal matrix over its mean eigenvalue cubed: rays are parallel
 
@@ -47,119 +47,128 @@ def _undistort(u, v, lenses, c):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, error_model="numpy")
-def _solve3(h, g, x):  # type: ignore[no-untyped-def]
-    """x = h^-1 g for h = (xx xy xz yy yz zz); False where h is singular."""
-    cxx = h[3] * h[5] - h[4] * h[4]
-    cxy = h[2] * h[4] - h[1] * h[5]
-    cxz = h[1] * h[4] - h[2] * h[3]
-    determinant = h[0] * cxx + h[1] * cxy + h[2] * cxz
-    mean = (h[0] + h[3] + h[5]) / 3
+def _solve3(h0, h1, h2, h3, h4, h5, g0, g1, g2):  # type: ignore[no-untyped-def]
+    """h^-1 g for h = (xx xy xz yy yz zz), and whether h has an inverse."""
+    cxx = h3 * h5 - h4 * h4
+    cxy = h2 * h4 - h1 * h5
+    cxz = h1 * h4 - h2 * h3
+    determinant = h0 * cxx + h1 * cxy + h2 * cxz
+    mean = (h0 + h3 + h5) / 3
     if not determinant > FLAT * mean * mean * mean:
-        return False
-    cyy = h[0] * h[5] - h[2] * h[2]
-    cyz = h[1] * h[2] - h[0] * h[4]
-    czz = h[0] * h[3] - h[1] * h[1]
-    x[0] = (cxx * g[0] + cxy * g[1] + cxz * g[2]) / determinant
-    x[1] = (cxy * g[0] + cyy * g[1] + cyz * g[2]) / determinant
-    x[2] = (cxz * g[0] + cyz * g[1] + czz * g[2]) / determinant
-    return True
+        return False, 0.0, 0.0, 0.0
+    cyy = h0 * h5 - h2 * h2
+    cyz = h1 * h2 - h0 * h4
+    czz = h0 * h3 - h1 * h1
+    x0 = (cxx * g0 + cxy * g1 + cxz * g2) / determinant
+    x1 = (cxy * g0 + cyy * g1 + cyz * g2) / determinant
+    x2 = (cxz * g0 + cyz * g1 + czz * g2) / determinant
+    return True, x0, x1, x2
 
 
 @njit(cache=True, error_model="numpy")
-def _linear(rays, weights, use, rotations, translations, x, h, g):  # type: ignore[no-untyped-def]
+def _linear(rays, weights, use, rotations, translations, x):  # type: ignore[no-untyped-def]
     """Weighted linear triangulation: minimises the normalised error as seen at the depth."""
     for attempt in range(LINEAR_PASSES):
-        h[:] = 0
-        g[:] = 0
+        h0 = h1 = h2 = h3 = h4 = h5 = g0 = g1 = g2 = 0.0
         for c in range(len(use)):
             if not use[c]:
                 continue
+            r20, r21, r22 = rotations[c, 2, 0], rotations[c, 2, 1], rotations[c, 2, 2]
             w = weights[c]
             if attempt > 0:
-                depth = rotations[c, 2, 0] * x[0] + rotations[c, 2, 1] * x[1] + rotations[c, 2, 2] * x[2]
-                depth += translations[c, 2]
+                depth = r20 * x[0] + r21 * x[1] + r22 * x[2] + translations[c, 2]
                 if depth <= 0:
                     return False
                 w = w / (depth * depth)
             for axis in range(2):
                 ray = rays[c, axis]
-                a = ray * rotations[c, 2, 0] - rotations[c, axis, 0]
-                b = ray * rotations[c, 2, 1] - rotations[c, axis, 1]
-                d = ray * rotations[c, 2, 2] - rotations[c, axis, 2]
+                a = ray * r20 - rotations[c, axis, 0]
+                b = ray * r21 - rotations[c, axis, 1]
+                d = ray * r22 - rotations[c, axis, 2]
                 e = translations[c, axis] - ray * translations[c, 2]
-                h[0] += w * a * a
-                h[1] += w * a * b
-                h[2] += w * a * d
-                h[3] += w * b * b
-                h[4] += w * b * d
-                h[5] += w * d * d
-                g[0] += w * a * e
-                g[1] += w * b * e
-                g[2] += w * d * e
-        if not _solve3(h, g, x):
+                h0 += w * a * a
+                h1 += w * a * b
+                h2 += w * a * d
+                h3 += w * b * b
+                h4 += w * b * d
+                h5 += w * d * d
+                g0 += w * a * e
+                g1 += w * b * e
+                g2 += w * d * e
+        solved, x[0], x[1], x[2] = _solve3(h0, h1, h2, h3, h4, h5, g0, g1, g2)
+        if not solved:
             return False
     return True
 
 
 @njit(cache=True, error_model="numpy")
-def _residual(c, pixels, lenses, rotations, translations, x, jacobian, derive):  # type: ignore[no-untyped-def]
-    """Pixel residual of view c at x, and its 2x3 Jacobian if `derive`; infinite behind the camera."""
-    x0, x1, x2 = x[0], x[1], x[2]
-    r00, r01, r02 = rotations[c, 0, 0], rotations[c, 0, 1], rotations[c, 0, 2]
-    r10, r11, r12 = rotations[c, 1, 0], rotations[c, 1, 1], rotations[c, 1, 2]
-    r20, r21, r22 = rotations[c, 2, 0], rotations[c, 2, 1], rotations[c, 2, 2]
-    fx, fy, k1, k2 = lenses[c, 0], lenses[c, 1], lenses[c, 4], lenses[c, 5]
-    p1, p2, k3 = lenses[c, 6], lenses[c, 7], lenses[c, 8]
-    px = r00 * x0 + r01 * x1 + r02 * x2 + translations[c, 0]
-    py = r10 * x0 + r11 * x1 + r12 * x2 + translations[c, 1]
-    pz = r20 * x0 + r21 * x1 + r22 * x2 + translations[c, 2]
+def _residual(c, pixels, lenses, rotations, translations, x):  # type: ignore[no-untyped-def]
+    """Pixel residual of view c at x; infinite behind the camera."""
+    k1, k2, p1, p2, k3 = lenses[c, 4], lenses[c, 5], lenses[c, 6], lenses[c, 7], lenses[c, 8]
+    px = rotations[c, 0, 0] * x[0] + rotations[c, 0, 1] * x[1] + rotations[c, 0, 2] * x[2]
+    py = rotations[c, 1, 0] * x[0] + rotations[c, 1, 1] * x[1] + rotations[c, 1, 2] * x[2]
+    pz = rotations[c, 2, 0] * x[0] + rotations[c, 2, 1] * x[1] + rotations[c, 2, 2] * x[2]
+    px, py, pz = px + translations[c, 0], py + translations[c, 1], pz + translations[c, 2]
     if not pz > 0:
         return np.inf, np.inf
     a, b = px / pz, py / pz
     r2 = a * a + b * b
     g = 1 + r2 * (k1 + r2 * (k2 + r2 * k3))
-    if derive:
-        slope = 2 * (k1 + r2 * (2 * k2 + r2 * 3 * k3))
-        jaa = (g + slope * a * a + 2 * p1 * b + 6 * p2 * a) / pz
-        jbb = (g + slope * b * b + 6 * p1 * b + 2 * p2 * a) / pz
-        jab = (slope * a * b + 2 * p1 * a + 2 * p2 * b) / pz
-        jacobian[0, 0] = fx * (jaa * (r00 - a * r20) + jab * (r10 - b * r20))
-        jacobian[0, 1] = fx * (jaa * (r01 - a * r21) + jab * (r11 - b * r21))
-        jacobian[0, 2] = fx * (jaa * (r02 - a * r22) + jab * (r12 - b * r22))
-        jacobian[1, 0] = fy * (jab * (r00 - a * r20) + jbb * (r10 - b * r20))
-        jacobian[1, 1] = fy * (jab * (r01 - a * r21) + jbb * (r11 - b * r21))
-        jacobian[1, 2] = fy * (jab * (r02 - a * r22) + jbb * (r12 - b * r22))
-    u = fx * (a * g + 2 * p1 * a * b + p2 * (r2 + 2 * a * a)) + lenses[c, 2]
-    v = fy * (b * g + p1 * (r2 + 2 * b * b) + 2 * p2 * a * b) + lenses[c, 3]
+    u = lenses[c, 0] * (a * g + 2 * p1 * a * b + p2 * (r2 + 2 * a * a)) + lenses[c, 2]
+    v = lenses[c, 1] * (b * g + p1 * (r2 + 2 * b * b) + 2 * p2 * a * b) + lenses[c, 3]
     return u - pixels[c, 0], v - pixels[c, 1]
 
 
 @njit(cache=True, error_model="numpy")
-def _refine(pixels, weights, use, lenses, rotations, translations, x, h, g, j, step):  # type: ignore[no-untyped-def]
-    """Gauss-Newton on the pixels; leaves the normal matrix in h. False where it gets lost."""
+def _refine(pixels, weights, use, lenses, rotations, translations, x, normal):  # type: ignore[no-untyped-def]
+    """Gauss-Newton on the pixels; leaves the normal matrix in `normal`. False where it gets lost."""
     for _ in range(NEWTON_STEPS):
-        h[:] = 0
-        g[:] = 0
+        h0 = h1 = h2 = h3 = h4 = h5 = g0 = g1 = g2 = 0.0
+        x0, x1, x2 = x[0], x[1], x[2]
         for c in range(len(use)):
             if not use[c]:
                 continue
-            du, dv = _residual(c, pixels, lenses, rotations, translations, x, j, True)
+            r00, r01, r02 = rotations[c, 0, 0], rotations[c, 0, 1], rotations[c, 0, 2]
+            r10, r11, r12 = rotations[c, 1, 0], rotations[c, 1, 1], rotations[c, 1, 2]
+            r20, r21, r22 = rotations[c, 2, 0], rotations[c, 2, 1], rotations[c, 2, 2]
+            fx, fy, k1, k2 = lenses[c, 0], lenses[c, 1], lenses[c, 4], lenses[c, 5]
+            p1, p2, k3 = lenses[c, 6], lenses[c, 7], lenses[c, 8]
+            pz = r20 * x0 + r21 * x1 + r22 * x2 + translations[c, 2]
+            if not pz > 0:
+                return False
+            near = 1 / pz
+            a = (r00 * x0 + r01 * x1 + r02 * x2 + translations[c, 0]) * near
+            b = (r10 * x0 + r11 * x1 + r12 * x2 + translations[c, 1]) * near
+            r2 = a * a + b * b
+            g = 1 + r2 * (k1 + r2 * (k2 + r2 * k3))
+            slope = 2 * (k1 + r2 * (2 * k2 + r2 * 3 * k3))
+            du = fx * (a * g + 2 * p1 * a * b + p2 * (r2 + 2 * a * a)) + lenses[c, 2] - pixels[c, 0]
+            dv = fy * (b * g + p1 * (r2 + 2 * b * b) + 2 * p2 * a * b) + lenses[c, 3] - pixels[c, 1]
             if not np.isfinite(du + dv):
                 return False
+            jaa = (g + slope * a * a + 2 * p1 * b + 6 * p2 * a) * near
+            jbb = (g + slope * b * b + 6 * p1 * b + 2 * p2 * a) * near
+            jab = (slope * a * b + 2 * p1 * a + 2 * p2 * b) * near
+            a0, a1, a2 = r00 - a * r20, r01 - a * r21, r02 - a * r22
+            b0, b1, b2 = r10 - b * r20, r11 - b * r21, r12 - b * r22
+            u0, u1, u2 = fx * (jaa * a0 + jab * b0), fx * (jaa * a1 + jab * b1), fx * (jaa * a2 + jab * b2)
+            v0, v1, v2 = fy * (jab * a0 + jbb * b0), fy * (jab * a1 + jbb * b1), fy * (jab * a2 + jbb * b2)
             w = weights[c]
-            for m in range(3):
-                g[m] -= w * (j[0, m] * du + j[1, m] * dv)
-            h[0] += w * (j[0, 0] * j[0, 0] + j[1, 0] * j[1, 0])
-            h[1] += w * (j[0, 0] * j[0, 1] + j[1, 0] * j[1, 1])
-            h[2] += w * (j[0, 0] * j[0, 2] + j[1, 0] * j[1, 2])
-            h[3] += w * (j[0, 1] * j[0, 1] + j[1, 1] * j[1, 1])
-            h[4] += w * (j[0, 1] * j[0, 2] + j[1, 1] * j[1, 2])
-            h[5] += w * (j[0, 2] * j[0, 2] + j[1, 2] * j[1, 2])
-        if not _solve3(h, g, step):
+            g0 -= w * (u0 * du + v0 * dv)
+            g1 -= w * (u1 * du + v1 * dv)
+            g2 -= w * (u2 * du + v2 * dv)
+            h0 += w * (u0 * u0 + v0 * v0)
+            h1 += w * (u0 * u1 + v0 * v1)
+            h2 += w * (u0 * u2 + v0 * v2)
+            h3 += w * (u1 * u1 + v1 * v1)
+            h4 += w * (u1 * u2 + v1 * v2)
+            h5 += w * (u2 * u2 + v2 * v2)
+        solved, s0, s1, s2 = _solve3(h0, h1, h2, h3, h4, h5, g0, g1, g2)
+        if not solved:
             return False
-        for m in range(3):
-            x[m] += step[m]
-        if abs(step[0]) + abs(step[1]) + abs(step[2]) < STEP_TOLERANCE_MM:
+        x[0], x[1], x[2] = x0 + s0, x1 + s1, x2 + s2
+        normal[0], normal[1], normal[2], normal[3], normal[4], normal[5] = h0, h1, h2, h3, h4, h5
+        if abs(s0) + abs(s1) + abs(s2) < STEP_TOLERANCE_MM:
             return True
     return True
 
@@ -178,8 +187,7 @@ def triangulate_block(points, lenses, rotations, translations, noise, least, gat
     seen = np.zeros(cameras, np.bool_)
     use = np.zeros(cameras, np.bool_)
     best = np.zeros(cameras, np.bool_)
-    x, step, g, h, j = np.empty(3), np.empty(3), np.empty(3), np.empty(6), np.empty((2, 3))
-    unit, column = np.empty(3), np.empty(3)
+    x, normal = np.empty(3), np.empty(6)
     for t in range(points.shape[0]):
         for k in range(points.shape[2]):
             result = out[t, k]
@@ -198,15 +206,15 @@ def triangulate_block(points, lenses, rotations, translations, noise, least, gat
             result[9] = views
             if views < 2:
                 continue
-            good = _linear(rays, weights, use, rotations, translations, x, h, g) and _refine(
-                pixels, weights, use, lenses, rotations, translations, x, h, g, j, step
+            good = _linear(rays, weights, use, rotations, translations, x) and _refine(
+                pixels, weights, use, lenses, rotations, translations, x, normal
             )
             chi2 = np.inf
             if good:
                 chi2 = 0.0
                 for c in range(cameras):
                     if use[c]:
-                        du, dv = _residual(c, pixels, lenses, rotations, translations, x, j, False)
+                        du, dv = _residual(c, pixels, lenses, rotations, translations, x)
                         chi2 += weights[c] * (du * du + dv * dv)
             if chi2 > quantiles[views] and views > 2:
                 lowest = np.inf
@@ -217,12 +225,12 @@ def triangulate_block(points, lenses, rotations, translations, noise, least, gat
                         use[:] = False
                         use[first] = True
                         use[second] = True
-                        if not _linear(rays, weights, use, rotations, translations, x, h, g):
+                        if not _linear(rays, weights, use, rotations, translations, x):
                             continue
                         cost = 0.0
                         for c in range(cameras):
                             if seen[c]:
-                                du, dv = _residual(c, pixels, lenses, rotations, translations, x, j, False)
+                                du, dv = _residual(c, pixels, lenses, rotations, translations, x)
                                 e2 = weights[c] * (du * du + dv * dv)
                                 use[c] = e2 <= gate2
                                 cost += min(e2, gate2)
@@ -234,13 +242,13 @@ def triangulate_block(points, lenses, rotations, translations, noise, least, gat
                 for _ in range(REFIT_ROUNDS):
                     if not good:
                         break
-                    good = _linear(rays, weights, use, rotations, translations, x, h, g) and _refine(
-                        pixels, weights, use, lenses, rotations, translations, x, h, g, j, step
+                    good = _linear(rays, weights, use, rotations, translations, x) and _refine(
+                        pixels, weights, use, lenses, rotations, translations, x, normal
                     )
                     changed = False
                     for c in range(cameras):
                         if good and seen[c]:
-                            du, dv = _residual(c, pixels, lenses, rotations, translations, x, j, False)
+                            du, dv = _residual(c, pixels, lenses, rotations, translations, x)
                             inside = weights[c] * (du * du + dv * dv) <= gate2
                             changed = changed or inside != use[c]
                             best[c] = inside
@@ -253,20 +261,15 @@ def triangulate_block(points, lenses, rotations, translations, noise, least, gat
             inside = True
             for c in range(cameras):
                 if use[c]:
-                    du, dv = _residual(c, pixels, lenses, rotations, translations, x, j, False)
+                    du, dv = _residual(c, pixels, lenses, rotations, translations, x)
                     squares += du * du + dv * dv
                     inside = inside and weights[c] * (du * du + dv * dv) <= gate2
             result[9] = use.sum()
             result[10] = np.sqrt(squares / use.sum())
             if not inside:
                 continue  # the views contradict each other and none can be told to be wrong
-            index = 3
-            for m in range(3):
-                unit[:] = 0
-                unit[m] = 1
-                if not _solve3(h, unit, column):
-                    break
-                result[m] = x[m]
-                for n in range(m, 3):
-                    result[index] = column[n]
-                    index += 1
+            h0, h1, h2, h3, h4, h5 = normal[0], normal[1], normal[2], normal[3], normal[4], normal[5]
+            result[0], result[1], result[2] = x[0], x[1], x[2]
+            _, result[3], result[4], result[5] = _solve3(h0, h1, h2, h3, h4, h5, 1.0, 0.0, 0.0)
+            _, _, result[6], result[7] = _solve3(h0, h1, h2, h3, h4, h5, 0.0, 1.0, 0.0)
+            _, _, _, result[8] = _solve3(h0, h1, h2, h3, h4, h5, 0.0, 0.0, 1.0)

@@ -10,6 +10,7 @@ biases common to the views are not in it.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -94,10 +95,17 @@ def prepare(
     cameras = len(rig.cameras)
     if points.ndim != 4 or points.shape[1] != cameras or points.shape[3] != 3:
         raise ValueError(f"expected keypoints (sets, {cameras} cameras, keypoints, 3), got {points.shape}")
+    return _noise_and_bounds(settings, cameras, points.shape[2])
+
+
+@lru_cache(maxsize=16)
+def _noise_and_bounds(
+    settings: TriangulationSettings, cameras: int, keypoints: int
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
     noise = np.asarray(settings.noise_px, dtype=np.float64)
-    if noise.ndim and noise.shape != (points.shape[2],):
-        raise ValueError(f"expected noise_px for {points.shape[2]} keypoints, got {noise.shape}")
+    if noise.ndim and noise.shape != (keypoints,):
+        raise ValueError(f"expected noise_px for {keypoints} keypoints, got {noise.shape}")
     quantiles = np.full(cameras + 1, np.inf)
     quantiles[2:] = chdtri(2 * np.arange(2, cameras + 1) - 3, FALSE_ALARM)
     # a writable copy: a read-only array is another type to numba, and another minute of compiling
-    return np.broadcast_to(noise, points.shape[2:3]).copy(), quantiles
+    return np.broadcast_to(noise, keypoints).copy(), quantiles

@@ -32,12 +32,12 @@ def triangulate_reference(
 
     views = seen.sum(1)
     use = seen & (views >= 2)[:, None]
-    x = problem.refine(problem.linear(use), use)
+    x, normal = problem.refine(problem.linear(use), use)
     chi2 = np.where(use, problem.errors2(x), 0.0).sum(1)
     doubtful = (views > 2) & ~(chi2 <= quantiles[views])
     if doubtful.any():
         part = _Problem(rig, pixels[doubtful], rays[doubtful], weights[doubtful])
-        x[doubtful], use[doubtful] = _robust(part, seen[doubtful], gate2)
+        x[doubtful], use[doubtful], normal[doubtful] = _robust(part, seen[doubtful], gate2)
 
     e2 = problem.errors2(x)
     solved = np.isfinite(x).all(1) & (use.sum(1) >= 2)
@@ -47,14 +47,13 @@ def triangulate_reference(
         px2 = np.where(use, e2 / np.where(use, weights, 1.0), 0.0).sum(1)
         out[solved, 10] = np.sqrt(px2 / np.maximum(use.sum(1), 1))[solved]
         kept = solved & np.all(~use | (e2 <= gate2), axis=1)
-    # of the last point, not of the one a step later: they differ by less than the step tolerance
-    covariance = np.linalg.inv(np.where(kept[:, None, None], problem.normal(x, use), np.eye(3)))
+    covariance = np.linalg.inv(np.where(kept[:, None, None], normal, np.eye(3)))
     out[kept, :3] = x[kept]
     out[kept, 3:9] = covariance[kept][:, [0, 0, 0, 1, 1, 2], [0, 1, 2, 1, 2, 2]]
     return out.reshape(sets, keypoints, 11)
 
 
-def _robust(problem: _Problem, seen: Mask, gate2: float) -> tuple[Array, Mask]:
+def _robust(problem: _Problem, seen: Mask, gate2: float) -> tuple[Array, Mask, Array]:
     """MSAC over all pairs of views, then refits on the views within the gate."""
     lowest = np.full(len(seen), np.inf)
     use = np.zeros_like(seen)
@@ -69,16 +68,17 @@ def _robust(problem: _Problem, seen: Mask, gate2: float) -> tuple[Array, Mask]:
         better = cost < lowest
         lowest[better] = cost[better]
         use[better] = (seen & (e2 <= gate2))[better]
-    x = np.full((len(seen), 3), np.nan)
+    x, normal = np.full((len(seen), 3), np.nan), np.full((len(seen), 3, 3), np.nan)
     active = np.isfinite(lowest)
     for _ in range(REFIT_ROUNDS):
-        x[active] = problem.refine(problem.linear(use), use)[active]
+        found, normals = problem.refine(problem.linear(use), use)
+        x[active], normal[active] = found[active], normals[active]
         inside = seen & (problem.errors2(x) <= gate2)
         active &= np.isfinite(x).all(1) & (inside != use).any(1) & (inside.sum(1) >= 2)
         if not active.any():
             break
         use[active] = inside[active]
-    return x, use
+    return x, use, normal
 
 
 class _Problem:
@@ -104,8 +104,10 @@ class _Problem:
             x[behind] = np.nan
         return x
 
-    def refine(self, x: Array, use: Mask) -> Array:
+    def refine(self, x: Array, use: Mask) -> tuple[Array, Array]:
+        """The point, and the normal matrix that its last step was solved with."""
         x = x.copy()
+        normal = np.full((len(x), 3, 3), np.nan)
         moving = np.isfinite(x).all(1)
         for _ in range(NEWTON_STEPS):
             residual, jacobian = self._derive(x, use)
@@ -115,11 +117,12 @@ class _Problem:
             lost = (use & ~np.isfinite(residual).all(-1)).any(1)
             step[lost] = np.nan
             x[moving] += step[moving]
+            normal[moving] = h[moving]
             with np.errstate(invalid="ignore"):
                 moving &= np.abs(step).sum(1) >= STEP_TOLERANCE_MM
             if not moving.any():
                 break
-        return x
+        return x, normal
 
     def errors2(self, x: Array) -> Array:
         """Weighted squared error (points, cameras); infinite behind a camera."""
@@ -128,12 +131,6 @@ class _Problem:
         with np.errstate(invalid="ignore"):
             weighted: Array = np.where(self._weights > 0, self._weights * error, np.inf)
         return weighted
-
-    def normal(self, x: Array, use: Mask) -> Array:
-        _, jacobian = self._derive(x, use)
-        weights = np.where(use, self._weights, 0.0)
-        matrix: Array = np.einsum("nc,ncim,ncik->nmk", weights, jacobian, jacobian)
-        return matrix
 
     def _derive(self, x: Array, use: Mask) -> tuple[Array, Array]:
         residuals, jacobians = [], []
