@@ -149,9 +149,22 @@ def server_pair(folder: Path) -> KeyPair:
     return read_secret(file)
 
 
-def client_keys(server_public: Path, own_secret: Path) -> ClientKeys:
+def client_keys(server_public: Path | str, own_secret: Path | str) -> ClientKeys:
     """A subscriber's keys from its two files; raises `RigposeError`."""
-    return ClientKeys(read_public(server_public), read_secret(own_secret))
+    return ClientKeys(read_public(Path(server_public)), read_secret(Path(own_secret)))
+
+
+def keys_of(server_public: Path | None, own_secret: Path | None) -> ClientKeys | None:
+    """The same where both may be left out (no keys); raises `RigposeError` where one of two is there."""
+    if server_public is None and own_secret is None:
+        return None
+    if server_public is None or own_secret is None:
+        raise RigposeError(
+            "the keys", expected="--server-key and --key, or neither",
+            found="--key only" if server_public is None else "--server-key only",
+            remedy="Give the publisher's public key and your own secret one",
+        )  # fmt: skip
+    return client_keys(server_public, own_secret)
 
 
 def read_public(path: Path) -> str:

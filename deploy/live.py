@@ -20,8 +20,9 @@ from acquisition.session import Session, check_output
 from acquisition.supervise import Process, runtime_folder
 from calibration.formats.anipose import calibration_hash, details_path, load_calibration
 from deploy.bundle import Bundle
+from deploy.endpoint import reachable, require_free
+from deploy.keys import ClientKeys, allowed, fresh_pair, server_pair
 from deploy.probe import ProbePlan, probe
-from deploy.publisher import require_free
 from deploy.runtimes.table import AUTO, choose
 from deploy.stream_settings import StreamSettings
 from deploy.tracker import track
@@ -102,14 +103,18 @@ def live(rig: RigSettings, stream: StreamSettings, options: LiveOptions) -> dict
             options.poses, expected="a file in a folder that exists", found="no such folder",
             remedy="Make the folder, or name another file",
         )  # fmt: skip
-    require_free(stream)
+    # Those of this run that listen to its own stream have a key for the length of the run.
+    ours = None if stream.keys is None else ClientKeys(server_pair(stream.keys).public, fresh_pair())
+    stream = stream.model_copy(update={"endpoint": require_free(stream.endpoint)})
+    where = _where(stream)
     with runtime_folder() as runtime:
         report, heard = runtime / "tracker.json", runtime / "probe.json"
-        run = RigRun(rig, runtime, _readers(rig, stream, options, runtime, report, heard))
+        run = RigRun(rig, runtime, _readers(rig, stream, ours, options, runtime, report, heard))
         with _recorded(rig, options, run) as session:
             with run:
                 ended = "interrupted"
                 if run.start():
+                    print(where, flush=True)
                     if session is not None:
                         infos = {name: counters["info"] for name, counters in run.cameras().items()}
                         session.began(infos, run.pulses)
@@ -128,14 +133,16 @@ def live(rig: RigSettings, stream: StreamSettings, options: LiveOptions) -> dict
 
 
 def _readers(
-    rig: RigSettings, stream: StreamSettings, options: LiveOptions, runtime: Path, report: Path, heard: Path
-) -> list[Process]:
+    rig: RigSettings, stream: StreamSettings, ours: ClientKeys | None, options: LiveOptions, runtime: Path,
+    report: Path, heard: Path,
+) -> list[Process]:  # fmt: skip
     """The processes beside capture; the last is stopped first."""
     plan = TrackerPlan(
         rig=rig.name,
         cameras=tuple(rig.cameras),
         sync=rig.sync,
         stream=stream,
+        insider="" if ours is None else ours.own.public,
         bundle=str(options.bundle),
         calibration=None if options.calibration is None else str(options.calibration),
         report=str(report),
@@ -146,11 +153,20 @@ def _readers(
         version=options.version,
     )
     poses = None if options.poses is None else str(options.poses)
-    readers = [Process("probe", probe, (ProbePlan(stream.endpoint, str(heard), poses),), essential=False)]
+    listening = ProbePlan(reachable(stream.endpoint), str(heard), poses, ours)
+    readers = [Process("probe", probe, (listening,), essential=False)]
     if options.record is not None:
         # A recording that ends (a full disk) is reported; the tracking goes on.
         readers.append(recorder_process(runtime, options.record, rig, essential=False))
     return [*readers, Process("tracker", track, (str(runtime), plan), restarts=_TRACKER_RESTARTS)]
+
+
+def _where(stream: StreamSettings) -> str:
+    """Where the poses go, and who may have them."""
+    if stream.keys is None:
+        return f"publishing on {stream.endpoint}, without keys: for this host only"
+    names = ", ".join(allowed(stream.keys).values()) or "nobody yet (rigpose keys allow)"
+    return f"publishing on {stream.endpoint}, encrypted, for {names}"
 
 
 @contextlib.contextmanager

@@ -102,7 +102,8 @@ class StreamClock(msgspec.Struct, frozen=True):
     """The publisher's clock: stamps are comparable where `boot_id` is one's own.
 
     `t_monotonic_ns` and `t_realtime_ns` are one instant on CLOCK_MONOTONIC and CLOCK_REALTIME, known to
-    half width `uncertainty_ns`.
+    half width `uncertainty_ns`. At `echo_port` of the same host other hosts can ask for the time
+    (`deploy.clock_offset`); absent where there is no such port.
     """
 
     boot_id: str
@@ -110,13 +111,15 @@ class StreamClock(msgspec.Struct, frozen=True):
     t_monotonic_ns: int
     t_realtime_ns: int
     uncertainty_ns: int
+    echo_port: int | msgspec.UnsetType = msgspec.UNSET
 
 
 class Session(msgspec.Struct, frozen=True):
     """Payload of `session`: what the poses of this session mean. Sent on join and every second.
 
     `period_ns` is 0 on a free-running rig. `calibration_sha256` is empty where no 3D is published.
-    `recording` is the name of the session being recorded, if any. World units are millimetres.
+    `recording` is the name of the session being recorded, if any; `replay_of` that of the recording which
+    is being replayed, absent where the poses are live. World units are millimetres.
     """
 
     rig: str
@@ -129,6 +132,7 @@ class Session(msgspec.Struct, frozen=True):
     period_ns: int = 0
     recording: str = ""
     rigpose: str = ""
+    replay_of: str | msgspec.UnsetType = msgspec.UNSET
 
 
 class Health(msgspec.Struct, frozen=True):

@@ -13,6 +13,7 @@ import numpy as np
 
 from acquisition.child import ChildLink
 from calibration.poses import Pose3D, PoseSet
+from deploy.keys import ClientKeys
 from deploy.latency import StageLatency
 from deploy.subscriber import PoseSubscriber, Received
 
@@ -32,18 +33,21 @@ class ProbePlan:
         JSON written at the end: counts and latencies.
     poses:
         If given, an .npz of everything received; it grows in memory until the end.
+    keys:
+        For a stream with keys.
     """
 
     endpoint: str
     report: str
     poses: str | None = None
+    keys: ClientKeys | None = None
 
 
 def probe(link: ChildLink, plan: ProbePlan) -> None:
     """The process: ready once it has heard a session; listens until told to stop."""
     latency = StageLatency()
     kept: list[Received] = []
-    with PoseSubscriber(plan.endpoint) as stream:
+    with PoseSubscriber(plan.endpoint, keys=plan.keys) as stream:
         last_ns: int | None = None
         while last_ns is None or time.monotonic_ns() < last_ns:
             message = stream.receive(timeout_ms=_TAIL_MS)

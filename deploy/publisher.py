@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import errno
-import os
 import secrets
-import socket
-import stat
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from types import TracebackType
+from urllib.parse import urlsplit
 
+import msgspec
 import zmq
 
-from acquisition.errors import RigposeError
 from calibration.poses import Pose3D, PoseSet
+from deploy.authentication import Gate
+from deploy.clock_offset import TimeEcho
+from deploy.endpoint import beside, bind
+from deploy.keys import server_pair
 from deploy.messages import (
     NO_SET,
     TOPICS,
@@ -35,6 +35,9 @@ from deploy.stream_settings import StreamSettings
 
 ANNOUNCE_NS = 1_000_000_000
 _CLOSE_MS = 200  # what is queued when the publisher closes has this long to leave
+_LARGEST_REQUEST_BYTES = 4096  # what subscribers send is a topic
+# A subscriber whose host vanished, or whose process stands still, is let go after this time.
+_HEARTBEAT_MS, _SILENCE_MS = 2_000, 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,33 +54,70 @@ class Publisher:
 
     `describe` is called for each announcement, so that the clock pair and the recording in it are fresh.
 
+    Parameters
+    ----------
+    settings:
+        Where to publish, and the folder of keys, if any.
+    describe:
+        The session as things are now.
+    insider:
+        A public key that may listen besides those on the list of clients: of a process of the same run.
+
+    Attributes
+    ----------
+    session_id:
+        Id of the stream session.
+    endpoint:
+        The address as it was bound.
+    published:
+        Messages by topic.
+    overflows:
+        How often a slow subscriber's queue ran full.
+    joins:
+        How often somebody subscribed to `session`.
+
     Raises
     ------
     RigposeError
-        If the endpoint cannot be bound.
+        If the endpoint cannot be bound, or the keys cannot be read.
     """
 
-    def __init__(self, settings: StreamSettings, describe: Callable[[], Session]) -> None:
-        self.session_id = secrets.token_hex(8)
-        self.published = dict.fromkeys(TOPICS, 0)
+    def __init__(
+        self, settings: StreamSettings, describe: Callable[[], Session], *, insider: str = ""
+    ) -> None:
         self.overflows = 0
-        self._describe = describe
-        self._announced_ns = 0
+        self.joins = 0
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        self._gate: Gate | None = None
+        self._echo: TimeEcho | None = None
+        self._echo_port = 0
+        self._refusals_ns = 0
         self._socket = self._context.socket(zmq.XPUB)
         self._socket.set(zmq.SNDHWM, settings.high_water_mark)
         self._socket.set(zmq.LINGER, _CLOSE_MS)
-        self._socket.set(zmq.IPV6, int("[" in settings.endpoint))
+        self._socket.set(zmq.MAXMSGSIZE, _LARGEST_REQUEST_BYTES)
+        self._socket.set(zmq.HEARTBEAT_IVL, _HEARTBEAT_MS)
+        self._socket.set(zmq.HEARTBEAT_TIMEOUT, _SILENCE_MS)
         # Verbose: a second subscriber to the same topic is told to us as well, and hears the session at once.
         self._socket.set(zmq.XPUB_VERBOSE, 1)
         self._socket.set(zmq.XPUB_NODROP, 1)
         try:
-            _bind(self._socket, settings.endpoint)
+            if settings.keys is not None:
+                self._gate = Gate(self._context, server_pair(settings.keys), settings.keys, insider)
+                self._gate.protect(self._socket)
+            self.endpoint = bind(self._socket, settings.endpoint)
+            if self._gate is not None and self.endpoint.startswith("tcp:"):
+                self._start_echo(self._gate, beside(self.endpoint, settings.echo_port))
         except BaseException:
-            self._socket.close(0)
-            self._context.term()
+            self.close()
             raise
-        self.endpoint = self._socket.get_string(zmq.LAST_ENDPOINT).rstrip("\0")
+        self.begin_session(describe)
+
+    def begin_session(self, describe: Callable[[], Session]) -> None:
+        """Begin another stream session on the same endpoint: new id, sequences from 0."""
+        self._describe = describe
+        self.session_id = secrets.token_hex(8)
+        self.published = dict.fromkeys(TOPICS, 0)
         self.announce()
 
     def __enter__(self) -> Publisher:
@@ -89,18 +129,27 @@ class Publisher:
         self.close()
 
     def service(self) -> None:
-        """Answer joins, and announce the session each second. Call it at least every 100 ms."""
-        joined = False
+        """Let clients in, answer joins, announce the session each second. Call it at least every 100 ms."""
+        if self._gate is not None:
+            self._gate.service()
+            self._tell_of_refusals(self._gate)
+        joins = self.joins
         while self._socket.poll(0):
-            request = self._socket.recv(zmq.NOBLOCK)
-            joined |= request[:1] == b"\x01" and b"session".startswith(request[1:])
-        if joined or time.monotonic_ns() - self._announced_ns >= ANNOUNCE_NS:
+            request = self._socket.recv(zmq.NOBLOCK, copy=False)
+            asked = request.bytes
+            if asked[:1] == b"\x01" and (self._gate is None or self._gate.subscribed(request)):
+                self.joins += b"session".startswith(asked[1:])
+        if self.joins > joins or time.monotonic_ns() - self._announced_ns >= ANNOUNCE_NS:
             self.announce()
 
     def announce(self) -> None:
         """Publish the session now."""
         self._announced_ns = time.monotonic_ns()
-        self._send(self._describe(), t_valid_ns=self._announced_ns)
+        session = self._describe()
+        if self._echo_port:
+            clock = msgspec.structs.replace(session.clock, echo_port=self._echo_port)
+            session = msgspec.structs.replace(session, clock=clock)
+        self._send(session, t_valid_ns=self._announced_ns)
 
     def pose(self, pose: PoseSet | Pose3D, stamps: Stamps, kind: Kind = "measured") -> int:
         """Publish a pose of its frame set; returns `t_publish_ns`."""
@@ -117,13 +166,14 @@ class Publisher:
         self._send(Health(everything), t_valid_ns=time.monotonic_ns())
 
     def counters(self) -> dict[str, int | float]:
-        """Messages published by topic, and overflows of a slow subscriber's queue.
+        """Messages published by topic, overflows of a slow subscriber's queue, clients let in and refused.
 
         ZeroMQ shows that a queue ran full, once each time; what that subscriber then missed it counts itself,
         by the gap in the sequence.
         """
         published: dict[str, int | float] = {f"{topic}_published": n for topic, n in self.published.items()}
-        return {**published, "subscriber_overflows": self.overflows}
+        clients = {} if self._gate is None else self._gate.counters()
+        return {**published, "subscriber_overflows": self.overflows, **clients}
 
     def event(self, event: Event, t_ns: int, index: int = NO_SET) -> None:
         """Publish that something happened at `t_ns`."""
@@ -132,7 +182,34 @@ class Publisher:
     def close(self) -> None:
         """Let what is queued leave, for at most 200 ms, and give the endpoint back."""
         self._socket.close()
+        if self._gate is not None:
+            self._gate.close()
         self._context.term()
+        if self._echo is not None:
+            self._echo.join()
+
+    def _start_echo(self, gate: Gate, endpoint: str) -> None:
+        """The time echo for other hosts, behind the same gate."""
+        echo = self._context.socket(zmq.REP)
+        try:
+            echo.set(zmq.LINGER, 0)
+            echo.set(zmq.MAXMSGSIZE, _LARGEST_REQUEST_BYTES)
+            gate.protect(echo)
+            self._echo_port = urlsplit(bind(echo, endpoint)).port or 0
+        except BaseException:
+            echo.close(0)
+            raise
+        self._echo = TimeEcho(echo, gate.admits)
+
+    def _tell_of_refusals(self, gate: Gate) -> None:
+        """One event a second at most: somebody who knocks all the time fills nobody's queue."""
+        now_ns = time.monotonic_ns()
+        if now_ns - self._refusals_ns < ANNOUNCE_NS:
+            return
+        lines = gate.tell()
+        if lines:
+            self._refusals_ns = now_ns
+            self.event(Event("clients", "stream", "; ".join(lines)), now_ns)
 
     def _send(
         self, body: Body, *, t_valid_ns: int, index: int = NO_SET, exposure_ns: int = 0,
@@ -157,56 +234,3 @@ class Publisher:
             self._socket.set(zmq.XPUB_NODROP, 1)
         self.published[topic] += 1
         return published_ns
-
-
-def require_free(settings: StreamSettings) -> None:
-    """Bind the endpoint and let go of it: whoever starts a publisher elsewhere learns early that it cannot.
-
-    Raises
-    ------
-    RigposeError
-        If the endpoint cannot be bound.
-    """
-    with zmq.Context() as context, context.socket(zmq.XPUB) as probe:
-        probe.set(zmq.LINGER, 0)
-        probe.set(zmq.IPV6, int("[" in settings.endpoint))
-        _bind(probe, settings.endpoint)
-
-
-def _bind(zmq_socket: zmq.Socket[bytes], endpoint: str) -> None:
-    if endpoint.startswith("ipc://"):
-        _claim(Path(endpoint.removeprefix("ipc://")), endpoint)
-    try:
-        zmq_socket.bind(endpoint)
-    except zmq.ZMQError as error:
-        if error.errno == errno.EADDRINUSE:
-            raise _in_use(endpoint) from None
-        raise RigposeError(
-            f"stream endpoint {endpoint}", expected="an address that can be bound",
-            found=os.strerror(error.errno or 0), remedy="Change stream.endpoint in the rig file",
-        ) from None  # fmt: skip
-
-
-def _claim(path: Path, endpoint: str) -> None:
-    """ZeroMQ unlinks whatever stands at an ipc path before it binds: make sure that is a dead socket."""
-    if str(path).startswith("@"):
-        return
-    try:
-        mode = path.stat().st_mode
-    except OSError:
-        return  # nothing there; a missing folder is reported by bind
-    if not stat.S_ISSOCK(mode):
-        raise RigposeError(
-            f"stream endpoint {endpoint}", expected="a socket or nothing at that path", found="a file",
-            remedy="Change stream.endpoint in the rig file",
-        )  # fmt: skip
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-        if probe.connect_ex(str(path)) == 0:
-            raise _in_use(endpoint)
-
-
-def _in_use(endpoint: str) -> RigposeError:
-    return RigposeError(
-        f"stream endpoint {endpoint}", expected="a free address", found="one in use by another process",
-        remedy="Stop the other 'rigpose live', or set another stream.endpoint in the rig file",
-    )  # fmt: skip

@@ -91,7 +91,7 @@ class Tracker:
         self._health_ns = 0
         self._table_error = ""
         self._table: PoseTableWriter | None = None
-        self._publisher = Publisher(plan.stream, self._describe)
+        self._publisher = Publisher(plan.stream, self._describe, insider=plan.insider)
         if plan.session_dir is not None:
             facts = {"network": self._network, "calibration_sha256": self._calibration_sha256}
             self._table = PoseTableWriter(

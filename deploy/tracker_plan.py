@@ -18,6 +18,8 @@ class TrackerPlan:
         Name, camera names in rig order, and frame-set settings of the rig.
     stream:
         Where to publish.
+    insider:
+        Public key of the processes of this run, which may listen to its stream; "" where it has no keys.
     bundle, runtime, precision, threads:
         The network, as `Predictor` takes them.
     calibration:
@@ -42,3 +44,4 @@ class TrackerPlan:
     threads: int = 1
     session_dir: str | None = None
     version: str = ""
+    insider: str = ""

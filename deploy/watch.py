@@ -16,13 +16,15 @@ from rich.text import Text
 
 from acquisition.errors import RigposeError
 from calibration.poses import Pose3D, PoseSet
+from deploy.keys import ClientKeys
 from deploy.latency import StageLatency
-from deploy.messages import Health
+from deploy.messages import Event, Health
 from deploy.subscriber import PoseSubscriber, Received
 
 _TOPICS = ("session", "pose2d", "pose3d", "health", "event")
 _REDRAW_S = 0.2
 _RECENT_NS = 2_000_000_000
+_SILENCE_S = 2.5  # the session comes every second
 
 
 class StreamView:
@@ -34,14 +36,18 @@ class StreamView:
         self.newest: Pose3D | None = None
         self.newest2d: PoseSet | None = None
         self.health: Health | None = None
+        self.event: Event | None = None
         self._recent: dict[str, deque[int]] = {"pose2d": deque(), "pose3d": deque()}
         self._ages_ms: deque[tuple[int, float]] = deque()
+        self._late_ms: deque[tuple[int, float]] = deque()
 
     def add(self, message: Received) -> None:
         """Take in a message."""
         body, now_ns = message.body, message.t_received_ns
         if isinstance(body, Health):
             self.health = body
+        if isinstance(body, Event):
+            self.event = body
         if not isinstance(body, PoseSet | Pose3D):
             return
         if isinstance(body, Pose3D):
@@ -49,6 +55,7 @@ class StreamView:
         else:
             self.newest2d = body
         self._recent[message.topic].append(now_ns)
+        self._late_ms.append((now_ns, message.late_ns / 1e6))
         if message.age_ns is not None:
             self.latency.add({f"exposure_to_subscriber_{message.topic}": message.age_ns})
             self._ages_ms.append((now_ns, message.age_ns / 1e6))
@@ -57,14 +64,15 @@ class StreamView:
         """The stream in one line."""
         session = self.subscriber.session
         if session is None:
-            return f"{self.subscriber.endpoint}: nothing yet"
+            return f"{self.subscriber.endpoint}: nothing yet{self._trouble()}"
         self._forget()
         rates = " ".join(f"{topic} {self._rate_hz(topic):.1f}/s" for topic in self._recent)
         ages = [age for _, age in self._ages_ms]
-        age = f"{np.median(ages):.1f} ms (max {max(ages):.1f})" if ages else "unknown"
+        age = f"{np.median(ages):.1f} ms (max {max(ages):.1f}{self._uncertainty()})" if ages else "unknown"
+        late = f", late up to {max(late for _, late in self._late_ms):.1f} ms" if self._late_ms else ""
         return (
-            f"{session.rig}: {rates}, lost {sum(self.subscriber.lost.values())}, age {age}, "
-            f"sessions {self.subscriber.sessions}"
+            f"{session.rig}: {rates}, lost {sum(self.subscriber.lost.values())}, age {age}{late}, "
+            f"sessions {self.subscriber.sessions}{self._trouble()}"
         )
 
     def table(self) -> Group:
@@ -77,6 +85,10 @@ class StreamView:
         if self.health is not None and "tracker" in self.health.counters:
             counts = self.health.counters["tracker"]
             parts.append(Text(", ".join(f"{name} {value}" for name, value in counts.items()), style="dim"))
+        if self.event is not None:
+            parts.append(
+                Text(f"{self.event.name} ({self.event.source}): {self.event.detail}", style="yellow")
+            )
         if session is not None and self.newest is not None:
             parts.append(_points3d(session.keypoints, self.newest))
         elif session is not None and self.newest2d is not None:
@@ -88,7 +100,7 @@ class StreamView:
         return {
             "received": dict(self.subscriber.received), "lost": dict(self.subscriber.lost),
             "malformed": self.subscriber.malformed, "sessions": self.subscriber.sessions,
-            "latency": self.latency.summary(),
+            "refused": self.subscriber.refused, "latency": self.latency.summary(),
         }  # fmt: skip
 
     def _rate_hz(self, topic: str) -> float:
@@ -99,11 +111,26 @@ class StreamView:
         for times in self._recent.values():
             while times and times[0] < oldest_ns:
                 times.popleft()
-        while self._ages_ms and self._ages_ms[0][0] < oldest_ns:
-            self._ages_ms.popleft()
+        for values in (self._ages_ms, self._late_ms):
+            while values and values[0][0] < oldest_ns:
+                values.popleft()
+
+    def _uncertainty(self) -> str:
+        """Of ages from another host's clock."""
+        offset = self.subscriber.clock_offset
+        return f", ±{offset.uncertainty_ns / 1e6:.2f}" if offset is not None and offset.uncertainty_ns else ""
+
+    def _trouble(self) -> str:
+        """What a person should know of the connection."""
+        if self.subscriber.refused:
+            return f", refused: {self.subscriber.refused}"
+        silent_s = self.subscriber.silent_s
+        return f", silent for {silent_s:.0f} s" if silent_s is not None and silent_s > _SILENCE_S else ""
 
 
-def watch(endpoint: str, seconds: float | None, *, quiet: bool = False) -> dict[str, Any]:
+def watch(
+    endpoint: str, seconds: float | None, *, keys: ClientKeys | None = None, quiet: bool = False
+) -> dict[str, Any]:
     """Show the stream at `endpoint` for `seconds`, or until Ctrl-C; the summary of what came.
 
     Raises
@@ -112,7 +139,7 @@ def watch(endpoint: str, seconds: float | None, *, quiet: bool = False) -> dict[
         If `endpoint` is no address.
     """
     try:
-        subscriber = PoseSubscriber(endpoint, topics=_TOPICS)
+        subscriber = PoseSubscriber(endpoint, topics=_TOPICS, keys=keys)
     except ValueError as error:
         raise RigposeError(
             "rigpose watch", expected="an address such as tcp://127.0.0.1:5555", found=str(error),

@@ -61,7 +61,7 @@ def load_rig(path: Path) -> RigFile:
     return RigFile(
         path=path,
         acquisition=acquisition,
-        stream=whole.stream,
+        stream=whole.stream.model_copy(update={"keys": whole.stream.keys and folder / whole.stream.keys}),
         calibration=None if whole.calibration is None else folder / whole.calibration,
     )
 

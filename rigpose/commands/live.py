@@ -7,7 +7,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from rigpose.commands.options import Measured, Minutes, Precision, Runtime
+from rigpose.commands.options import ClientKey, Measured, Minutes, Precision, Runtime, ServerKey
 
 Seconds = Annotated[float | None, Parameter(help="A budget of time in seconds.")]
 
@@ -26,6 +26,7 @@ def live(
     subject: Annotated[str, Parameter(help="Who is recorded; kept in the session.")] = "",
     notes: Annotated[str, Parameter(help="Anything worth knowing later; kept in the session.")] = "",
     endpoint: Annotated[str | None, Parameter(help="Where to publish; by default the rig file's.")] = None,
+    keys: Annotated[Path | None, Parameter(help="Folder of keys; by default the rig file's.")] = None,
     runtime: Runtime = "auto",
     precision: Precision = "auto",
     threads: Annotated[int, Parameter(help="Threads of the network.")] = 1,
@@ -51,7 +52,9 @@ def live(
     record, subject, notes:
         A session to record into, with the measured poses in its folder `poses`.
     endpoint:
-        ZeroMQ address to publish on.
+        ZeroMQ address to publish on. Without keys it must be of this host.
+    keys:
+        Folder made with `rigpose keys new server`: encrypts the stream; lets in the clients allowed there.
     runtime, precision, threads:
         What runs the network.
     poses:
@@ -82,8 +85,12 @@ def live(
 
     file = load_rig(rig)
     stream = file.stream
-    if endpoint is not None:
-        stream = parse_settings(StreamSettings, {**stream.model_dump(), "endpoint": endpoint}, "--endpoint")
+    given = {"endpoint": endpoint, "keys": None if keys is None else keys.resolve()}
+    wished = {name: value for name, value in given.items() if value is not None}
+    if wished:
+        stream = parse_settings(
+            StreamSettings, {**stream.model_dump(), **wished}, " ".join(f"--{name}" for name in wished)
+        )
     options = LiveOptions(
         bundle=model.resolve(),
         calibration=calibration or file.calibration,
@@ -106,6 +113,8 @@ def watch(
     endpoint: Annotated[str, Parameter(help="Address of the stream.")] = "tcp://127.0.0.1:5555",
     /,
     *,
+    server_key: ServerKey = None,
+    key: ClientKey = None,
     seconds: Seconds = None,
 ) -> Measured:
     """Show a running stream: rate, losses, latency, and the newest 3D pose.
@@ -116,6 +125,8 @@ def watch(
     ----------
     endpoint:
         ZeroMQ address that `rigpose live` publishes on.
+    server_key, key:
+        The publisher's public key and your own secret one, for a stream that has keys.
     seconds:
         How long; by default until Ctrl-C.
 
@@ -127,16 +138,19 @@ def watch(
     Raises
     ------
     RigposeError
-        If the address is none.
+        If the address is none, or a key file is none.
 
     Examples
     --------
     rigpose watch tcp://127.0.0.1:5555 --seconds 10
+    rigpose watch tcp://rig:5555 --server-key server.pub --key keys/ada.secret
     """
     from acquisition.progress import is_quiet
+    from deploy.keys import keys_of
     from deploy.watch import watch as watch_stream
 
-    return watch_stream(endpoint, _budget(None, seconds), quiet=is_quiet())
+    keys = keys_of(server_key, key)
+    return watch_stream(endpoint, _budget(None, seconds), keys=keys, quiet=is_quiet())
 
 
 def _budget(minutes: float | None, seconds: float | None) -> float | None:
@@ -179,6 +193,12 @@ def _show(measured: Measured) -> None:
         + f"{complete}; ended: {measured['ended']}"
     )
     console.print(f"absent frames: {', '.join(lost) or 'none'}")
+    refused = {
+        name.removeprefix("clients_refused_").replace("_", " "): count
+        for name, count in measured["stream"].items() if name.startswith("clients_refused_") and count
+    }  # fmt: skip
+    if refused:
+        console.print("refused clients: " + ", ".join(f"{count} {why}" for why, count in refused.items()))
     for process, reason in measured["died"].items():
         console.print(f"process '{process}' died: {reason}")
     if measured["recording"]:

@@ -33,6 +33,13 @@ Precision = Annotated[Literal["fp32", "int8", "auto"], Parameter(help="Precision
 Runtime = Annotated[
     Literal["litert", "onnx", "auto"], Parameter(help="What runs the network on this machine.")
 ]
+Keys = Annotated[Path, Parameter(help="Folder of keys of the machine that publishes.")]
+ServerKey = Annotated[
+    Path | None, Parameter(help="For a stream with keys: the publisher's public key, server.pub.")
+]
+ClientKey = Annotated[
+    Path | None, Parameter(help="For a stream with keys: your own secret key, NAME.secret.")
+]
 SplitFile = Annotated[
     Path | None,
     Parameter(help="A split: a JSON such as a run's split.json, or a shuffle's Documentation_data-*.pickle."),

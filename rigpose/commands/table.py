@@ -104,6 +104,20 @@ GROUPS: dict[str, dict[str, Command]] = {
             "rigpose.commands.live:watch",
             "Show a running stream: rate, losses, latency, and the newest 3D pose.",
         ),
+        "keys new": Command(
+            "rigpose.commands.stream:keys_new",
+            "Make a pair of keys: NAME.pub to give away, NAME.secret to keep.",
+        ),
+        "keys allow": Command(
+            "rigpose.commands.stream:keys_allow",
+            "Let the holder of a public key listen to this machine's stream.",
+        ),
+        "keys revoke": Command(
+            "rigpose.commands.stream:keys_revoke", "Take a client off the list, and end its connections."
+        ),
+        "keys list": Command(
+            "rigpose.commands.stream:keys_list", "List the clients that may listen, with their public keys."
+        ),
         "export": Command(
             "rigpose.commands.deployment:export",
             "Make a model bundle of a run: convert, quantize, measure every artifact.",
@@ -117,6 +131,10 @@ GROUPS: dict[str, dict[str, Command]] = {
         "filter": Command(
             "rigpose.commands.poses:filter",
             "Filter poses, 2D or 3D: X.h5 gives X_filtered.h5, and what was measured stays.",
+        ),
+        "plot": Command(
+            "rigpose.commands.poses:plot",
+            "Draw charts of poses: trajectories, coordinates over time, likelihood, steps; 2D or 3D.",
         ),
         "skeleton": Command(
             "rigpose.commands.poses:skeleton",

@@ -1,9 +1,12 @@
-"""Where the stream may be bound as long as it has no keys."""
+"""Where the stream may be bound, with keys and without."""
+
+from pathlib import Path
 
 import pytest
 
 from acquisition.errors import RigposeError
 from acquisition.settings import parse_settings
+from deploy.endpoint import beside, reachable
 from deploy.stream_settings import StreamSettings
 
 
@@ -36,3 +39,35 @@ def test_other_addresses_are_refused_in_one_line(endpoint: str, reason: str) -> 
     with pytest.raises(RigposeError, match=reason) as caught:
         parse_settings(StreamSettings, {"endpoint": endpoint}, "rig.yaml")
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "endpoint", ["tcp://*:5555", "tcp://0.0.0.0:5555", "tcp://eth0:5555", "tcp://[::]:5555"]
+)
+def test_with_keys_any_address_may_be_bound(endpoint: str) -> None:
+    content = {"endpoint": endpoint, "keys": "keys"}
+    assert parse_settings(StreamSettings, content, "rig.yaml").keys == Path("keys")
+
+
+def test_with_keys_what_is_no_address_is_refused_all_the_same() -> None:
+    with pytest.raises(RigposeError, match="no port"):
+        parse_settings(StreamSettings, {"keys": "keys", "endpoint": "tcp://*"}, "rig.yaml")
+
+
+@pytest.mark.parametrize(
+    ("bound", "here"),
+    [
+        ("tcp://*:5555", "tcp://127.0.0.1:5555"),
+        ("tcp://0.0.0.0:5555", "tcp://127.0.0.1:5555"),
+        ("tcp://[::]:5555", "tcp://[::1]:5555"),
+        ("tcp://10.0.0.3:5555", "tcp://10.0.0.3:5555"),
+        ("ipc:///run/a", "ipc:///run/a"),
+    ],
+)
+def test_this_host_connects_to_what_was_bound(bound: str, here: str) -> None:
+    assert reachable(bound) == here
+
+
+def test_another_port_of_the_same_host() -> None:
+    assert beside("tcp://[fe80::1]:5555", 0) == "tcp://[fe80::1]:*"
+    assert beside("tcp://rig:5555", 7) == "tcp://rig:7"

@@ -65,6 +65,12 @@ def test_sections_that_are_absent_get_their_defaults(tmp_path):
     assert rig.acquisition.trigger is None
     assert rig.calibration is None
     assert rig.stream.endpoint == "tcp://127.0.0.1:5555"
+    assert rig.stream.keys is None
+
+
+def test_the_keys_are_beside_the_rig_file(tmp_path):
+    rig = load_rig(write(tmp_path, stream={"endpoint": "tcp://*:5555", "keys": "keys"}))
+    assert rig.stream.keys == tmp_path / "keys"
 
 
 @pytest.mark.parametrize(

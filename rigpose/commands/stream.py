@@ -1,0 +1,166 @@
+"""`rigpose keys` and `rigpose replay`: who may listen to a stream, and recordings as streams."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from rigpose.commands.options import Keys, Measured
+
+KEYS = Path("keys")
+
+
+def keys_new(
+    name: Annotated[str, Parameter(help="Whose pair it is; 'server' is the publisher's own.")],
+    /,
+    *,
+    keys: Keys = KEYS,
+) -> Measured:
+    """Make a pair of keys: NAME.pub to give away, NAME.secret to keep.
+
+    On the machine that publishes the pair is named 'server', and the folder is `stream.keys` of the rig file.
+    Both files are readable by their owner only; the secret is shown nowhere.
+
+    Parameters
+    ----------
+    name:
+        Letters, digits, dot, dash, underscore.
+    keys:
+        Folder of keys; made if it is not there.
+
+    Returns
+    -------
+    dict
+        `public` and `secret`: the files.
+
+    Raises
+    ------
+    RigposeError
+        If there is a key of that name, or the folder cannot be written.
+
+    Examples
+    --------
+    rigpose keys new server
+    """
+    from deploy.keys import SERVER, new_pair
+
+    public, secret = new_pair(keys, name)
+    print(f"{public}: give it to {'whoever may listen' if name == SERVER else 'the rig'}")
+    print(f"{secret}: keep it on this machine")
+    return {"public": str(public), "secret": str(secret)}
+
+
+def keys_allow(
+    public: Annotated[Path, Parameter(help="The client's public key, NAME.pub.")],
+    /,
+    *,
+    keys: Keys = KEYS,
+    name: Annotated[str | None, Parameter(help="The client's name; by default the file's.")] = None,
+) -> Measured:
+    """Let the holder of a public key listen to this machine's stream.
+
+    A running publisher notices within half a second.
+
+    Parameters
+    ----------
+    public:
+        The client's public key.
+    keys:
+        The publisher's folder of keys.
+    name:
+        What the client is called in counts and events.
+
+    Returns
+    -------
+    dict
+        `allowed`: the client's name.
+
+    Raises
+    ------
+    RigposeError
+        If the file is no public key, or the name is another client's.
+
+    Examples
+    --------
+    rigpose keys allow ada.pub --keys arena/keys
+    """
+    from deploy.keys import allow
+
+    known_as = allow(keys, public, name)
+    print(f"{known_as} may listen")
+    return {"allowed": known_as}
+
+
+def keys_revoke(
+    name: Annotated[str, Parameter(help="The client, as 'rigpose keys list' names it.")],
+    /,
+    *,
+    keys: Keys = KEYS,
+) -> Measured:
+    """Take a client off the list, and end its connections.
+
+    A running publisher notices within half a second. Other clients are not disturbed.
+
+    Parameters
+    ----------
+    name:
+        The client.
+    keys:
+        The publisher's folder of keys.
+
+    Returns
+    -------
+    dict
+        `revoked`: the client's name.
+
+    Raises
+    ------
+    RigposeError
+        If there is no such client.
+
+    Examples
+    --------
+    rigpose keys revoke ada
+    """
+    from deploy.keys import revoke
+
+    revoke(keys, name)
+    print(f"{name} may not listen any more")
+    return {"revoked": name}
+
+
+def keys_list(*, keys: Keys = KEYS) -> Measured:
+    """List the clients that may listen, with their public keys.
+
+    Parameters
+    ----------
+    keys:
+        The publisher's folder of keys.
+
+    Returns
+    -------
+    dict
+        `server`: the publisher's public key, or null; `allowed`: name to public key.
+
+    Raises
+    ------
+    RigposeError
+        If a file there is no key.
+
+    Examples
+    --------
+    rigpose keys list
+    """
+    from deploy.keys import PUBLIC_SUFFIX, SERVER, allowed, read_public
+
+    own = keys / f"{SERVER}{PUBLIC_SUFFIX}"
+    server = read_public(own) if own.exists() else None
+    clients = {name: key for key, name in allowed(keys).items()}
+    print(f"{SERVER}: {server or f'none; run: rigpose keys new {SERVER} --keys {keys}'}")
+    for name, key in clients.items():
+        print(f"{name}: {key}")
+    if not clients:
+        print("nobody may listen yet; run: rigpose keys allow NAME.pub")
+    return {"server": server, "allowed": clients}
