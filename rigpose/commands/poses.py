@@ -80,6 +80,49 @@ def filter(
     return measured
 
 
+def plot(
+    *poses: Path, format: Literal["png", "svg", "pdf"] = "png", cutoff: Cutoff = 0.6,
+    keypoints: str | None = None, output: OutputFolder = None,
+) -> Measured:  # fmt: skip
+    """Draw charts of poses: trajectories, coordinates over time, likelihood, steps; 2D or 3D.
+
+    A folder plot-poses/FILE with trajectory, plot, plot-likelihood and hist, as DeepLabCut calls them. Points
+    below the cutoff are drawn in the likelihoods only. Charts that are there are replaced.
+
+    Parameters
+    ----------
+    poses:
+        Files of rigpose analyze or DeepLabCut (h5, csv, .poses.npz), or of rigpose triangulate (csv).
+    format:
+        Of the charts.
+    keypoints:
+        Draw only these: snout,tail.
+
+    Returns
+    -------
+    dict
+        Per file under `files`: its charts, and per keypoint how many rows are sure and how far it steps.
+
+    Raises
+    ------
+    RigposeError
+        A file that is missing, of another layout or without rows; a keypoint that it does not have; two files
+        that would have one folder. Nothing is written then.
+
+    Examples
+    --------
+    rigpose plot poses/m4s1DLC_x_filtered.h5
+    rigpose plot day-1-3d.csv --format pdf --keypoints snout,tail_base -o charts
+    """
+    from deploy.plots import plot_files
+
+    names = [name.strip() for name in keypoints.split(",")] if keypoints else []
+    measured = plot_files(poses, kind=format, cutoff=cutoff, keypoints=names, output=output)
+    for file in measured["files"]:
+        print(", ".join(file["charts"]))
+    return measured
+
+
 def skeleton(
     *poses: Path, skeleton: SkeletonOf, cutoff: Cutoff = 0.0, output: OutputFolder = None,
     overwrite: Overwrite = False,

@@ -41,6 +41,10 @@ def test_filter_writes_beside_and_says_what_it_did(poses: Path, capsys: pytest.C
         (["filter", "aS.poses.npz", "--kind", "median", "--window", "4"], "Give 5"),
         (["filter", "aS.poses.npz", "--kind", "arima", "--order", "3"], "2 whole numbers"),
         (["filter", "aS.poses.npz", "--kind", "mean"], "Choose from"),
+        (["skeleton", "aS.poses.npz", "--skeleton", "none"], "nothing there"),
+        (["skeleton", "--skeleton", "none"], "found none"),
+        (["plot"], "found none"),
+        (["plot", "aS.poses.npz", "--keypoints", "snout,ear"], "'ear'"),
     ],
 )
 def test_mistakes_are_one_line_and_nothing_is_written(
