@@ -209,14 +209,16 @@ def triangulate_block(points, lenses, rotations, translations, noise, least, gat
             good = _linear(rays, weights, use, rotations, translations, x) and _refine(
                 pixels, weights, use, lenses, rotations, translations, x, normal
             )
-            chi2 = np.inf
+            chi2 = worst = np.inf
             if good:
-                chi2 = 0.0
+                chi2 = worst = 0.0
                 for c in range(cameras):
                     if use[c]:
                         du, dv = _residual(c, pixels, lenses, rotations, translations, x)
-                        chi2 += weights[c] * (du * du + dv * dv)
-            if chi2 > quantiles[views] and views > 2:
+                        e2 = weights[c] * (du * du + dv * dv)
+                        chi2 += e2
+                        worst = max(worst, e2)
+            if views > 2 and (chi2 > quantiles[views] or worst > gate2):
                 lowest = np.inf
                 for first in range(cameras):  # MSAC, every pair: there are few cameras
                     for second in range(first + 1, cameras):

@@ -1,8 +1,9 @@
 """From 2D keypoints in several cameras to 3D: weighted, through the lens, robust to a wrong view.
 
 A view's variance is noise^2 / confidence. All views are fitted (linear, then Gauss-Newton on the
-pixels); where their chi-square with 2 n - 3 degrees of freedom is too large, every pair of views is
-tried (MSAC, Torr and Zisserman 2000), and the views within the gate of the best are fitted again.
+pixels); where their chi-square with 2 n - 3 degrees of freedom is too large, or one view lies outside the
+gate, every pair of views is tried (MSAC, Torr and Zisserman 2000), and the views within the gate of the best
+are fitted again.
 The covariance is that of independent errors of `noise_px`; the calibration's own uncertainty and
 biases common to the views are not in it.
 """

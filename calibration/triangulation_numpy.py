@@ -33,8 +33,8 @@ def triangulate_reference(
     views = seen.sum(1)
     use = seen & (views >= 2)[:, None]
     x, normal = problem.refine(problem.linear(use), use)
-    chi2 = np.where(use, problem.errors2(x), 0.0).sum(1)
-    doubtful = (views > 2) & ~(chi2 <= quantiles[views])
+    fitted = np.where(use, problem.errors2(x), 0.0)
+    doubtful = (views > 2) & ~((fitted.sum(1) <= quantiles[views]) & (fitted.max(1) <= gate2))
     if doubtful.any():
         part = _Problem(rig, pixels[doubtful], rays[doubtful], weights[doubtful])
         x[doubtful], use[doubtful], normal[doubtful] = _robust(part, seen[doubtful], gate2)
