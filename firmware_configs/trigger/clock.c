@@ -28,12 +28,12 @@ static inline uint32_t wraps_at(uint16_t count)
     return high;
 }
 
-static inline void keep_edge(uint16_t count, uint8_t level)
+static inline __attribute__((always_inline)) void keep_edge(uint16_t count, uint8_t level)
 {
     volatile struct edge *edge = &edges[written % EDGES];
 
     if ((uint8_t)(written - taken) >= EDGES) {
-        /* Not one more interrupt until there is room: a line that oscillates must not stop the pulses. */
+        /* Not one more interrupt until there is room. */
         TIMSK1 &= ~_BV(ICIE1);
         lost++;
         return;
@@ -55,6 +55,10 @@ ISR(TIMER1_CAPT_vect)
     if (((PINB & _BV(PIN_TTL)) != 0) != (rising != 0) && !(TIFR1 & _BV(ICF1))) {
         TCCR1B ^= _BV(ICES1);
         keep_edge(TCNT1, rising == 0);
+    }
+    if (TIFR1 & TIMSK1 & (_BV(OCF1A) | _BV(OCF1B)) && TIMSK1 & _BV(ICIE1)) {
+        TIMSK1 &= ~_BV(ICIE1);
+        GPIOR0 |= EDGES_WAIT;
     }
 }
 
@@ -111,7 +115,7 @@ void clock_take_edge(void)
     taken++;
     ATOMIC_BLOCK(ATOMIC_RESTORESTATE)
     {
-        if (!(TIMSK1 & _BV(ICIE1)))
+        if (!(TIMSK1 & _BV(ICIE1)) && !(GPIOR0 & EDGES_WAIT))
             listen();
     }
 }

@@ -2,6 +2,7 @@
 #ifndef CLOCK_H
 #define CLOCK_H
 
+#include <avr/io.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -24,5 +25,17 @@ void clock_take_edge(void);
 
 /* Edges that found the queue full: they came faster than the serial line can tell of them. */
 uint16_t clock_lost_edges(void);
+
+/* An input that oscillates must not hold up the pulses: an edge lets a pulse's interrupt go first, which
+ * at its end lets edges in again. */
+#define EDGES_WAIT 1 /* in GPIOR0 */
+
+static inline void clock_listen_again(void)
+{
+    if (GPIOR0 & EDGES_WAIT) {
+        GPIOR0 &= ~EDGES_WAIT;
+        TIMSK1 |= _BV(ICIE1);
+    }
+}
 
 #endif

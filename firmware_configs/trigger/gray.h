@@ -14,15 +14,25 @@
 
 #include <stdint.h>
 
+/* The LED in a slot. Asked for every slot in turn, beginning with 0. */
 static inline uint8_t gray_led(uint32_t slot)
 {
-    uint8_t place = slot & 31;
-    uint16_t word = (slot >> 5) & 0x1fff;
+    static uint16_t code; /* the bits still to come, the next one on top */
+    uint8_t place = slot & 31, top;
 
+    if (place == 0) {
+        uint16_t word = slot >> 5;
+
+        code = (word ^ (word & 0x1fff) >> 1) << 3;
+    }
     if (place < 6)
         return place >= 1 && place <= 3;
-    word ^= word >> 1;
-    return ((word >> (15 - (place >> 1))) ^ place) & 1;
+    top = code >> 15;
+    if (place & 1) {
+        code <<= 1;
+        return !top;
+    }
+    return top;
 }
 
 #endif

@@ -5,6 +5,7 @@
 #include "clock.h"
 #include "pins.h"
 #include "protocol.h"
+#include "report.h"
 #include "serial.h"
 #include "watch.h"
 
@@ -15,11 +16,11 @@ int main(void)
     watch_begin();
     serial_begin();
     sei();
-    protocol_begin();
+    report_begin();
     set_sleep_mode(SLEEP_MODE_IDLE);
     for (;;) {
         protocol_answer();
-        protocol_report();
+        report_next();
         /* Something comes every millisecond at least: the watch's own interrupt. */
         cli();
         if (serial_pending()) {

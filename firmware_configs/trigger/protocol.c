@@ -1,12 +1,10 @@
 #include "protocol.h"
 
-#include <avr/eeprom.h>
-#include <avr/io.h>
 #include <string.h>
 
 #include "clock.h"
-#include "pins.h"
 #include "pulses.h"
+#include "report.h"
 #include "serial.h"
 #include "watch.h"
 
@@ -14,13 +12,7 @@
 #define LEAD_MIN 16000UL      /* 1 ms: time enough to prepare */
 #define LEAD_MAX 1600000000UL /* 100 s */
 
-static uint32_t EEMEM boots;
-static uint32_t epoch;    /* one a boot */
-static uint32_t every;    /* how many slots to a report, 0: none */
-static uint32_t reported; /* slots */
-static uint8_t end_told = 1;
-static uint16_t edges_told, lost_told;
-static uint8_t pulses_due, gate_told, start_number;
+static uint8_t start_number;
 static uint32_t first_time;
 
 static char *word(char **rest)
@@ -54,23 +46,16 @@ static void answer_begin(uint8_t number)
 {
     say_begin('=');
     say_number(number);
-    say_number(epoch);
+    say_number(report_epoch());
 }
 
 static void refuse(uint8_t number, const char *why)
 {
     say_begin('-');
     say_number(number);
-    say_number(epoch);
+    say_number(report_epoch());
     say_text(why);
     say_end();
-}
-
-static void event(const char *kind)
-{
-    say_begin('!');
-    say_text(kind);
-    say_number(epoch);
 }
 
 static void say_settings(uint8_t number)
@@ -86,7 +71,7 @@ static void say_settings(uint8_t number)
     say_number(train->group);
     say_number(train->burst);
     say_number(train->gate);
-    say_number(every);
+    say_number(report_interval());
     say_end();
 }
 
@@ -118,7 +103,7 @@ static void set(uint8_t number, const uint32_t *value, bool running)
     } else if (value[5] > 255 || value[7] > 255 || !pulses_set(&train)) {
         refuse(number, " range");
     } else {
-        every = value[8];
+        report_every(value[8]);
         say_settings(number);
     }
 }
@@ -148,8 +133,7 @@ static void start(uint8_t number, uint32_t lead, bool running)
             return;
         }
         start_number = number;
-        reported = 0;
-        end_told = 0;
+        report_train();
         first_time = pulses_start(lead);
     }
     answer_begin(number);
@@ -228,15 +212,6 @@ static void command(char *text)
 #undef VERB
 }
 
-void protocol_begin(void)
-{
-    epoch = eeprom_read_dword(&boots) + 1;
-    eeprom_update_dword(&boots, epoch);
-    event("boot");
-    say_number(VERSION);
-    say_end();
-}
-
 void protocol_answer(void)
 {
     char *text;
@@ -250,101 +225,5 @@ void protocol_answer(void)
         break;
     default:
         break;
-    }
-}
-
-/* Every `every`-th slot, however many have passed since the last look: none is left out. */
-static void report_pulse(const struct progress *progress)
-{
-    uint32_t behind = progress->slots - (reported + 1);
-
-    event("pulse");
-    say_number(reported);
-    say_clock(clock_extend(progress->pulse_time) - (uint64_t)behind * pulses_train()->period);
-    say_end();
-    reported += every;
-}
-
-/* An edge with the newest slot before it and the cycles since; slot and cycles are 0 without one. */
-static void report_edge(const struct edge *edge, const struct progress *progress)
-{
-    uint64_t time = clock_extend(edge->time);
-    uint32_t slots = progress->slots, since = 0;
-
-    if (slots) {
-        int64_t distance = time - clock_extend(progress->pulse_time);
-
-        while (distance < 0 && slots) {
-            slots--;
-            distance += pulses_train()->period;
-        }
-        if (slots)
-            since = distance > 0xffffffffLL ? 0xffffffff : distance;
-    }
-    event("edge");
-    say_number(edges_told++);
-    say_number(edge->level);
-    say_clock(time);
-    say_number(slots);
-    say_number(since);
-    say_end();
-}
-
-void protocol_report(void)
-{
-    struct progress progress;
-    struct edge edge;
-    uint8_t why, gate;
-    uint16_t lost;
-
-    if (!serial_room())
-        return;
-    pulses_due = !pulses_due; /* neither edges nor pulses keep the other from being told */
-    pulses_progress(&progress);
-    if (pulses_due && every && progress.slots > reported) {
-        report_pulse(&progress);
-        return;
-    }
-    if (clock_edge(&edge)) {
-        pulses_progress(&progress); /* newer than the edge */
-        report_edge(&edge, &progress);
-        clock_take_edge();
-        return;
-    }
-    lost = clock_lost_edges();
-    if (lost != lost_told) {
-        event("lost");
-        say_number(lost);
-        say_end();
-        lost_told = lost;
-        return;
-    }
-    why = watch_take_cut();
-    if (why != CUT_NOT) {
-        event("cut");
-        say_number(why);
-        say_end();
-        return;
-    }
-    gate = (PIND & _BV(PIN_GATE)) != 0;
-    if (pulses_train()->gate && gate != gate_told) {
-        gate_told = gate;
-        event("gate");
-        say_number(gate);
-        say_number(progress.slots);
-        say_end();
-        return;
-    }
-    if (every && progress.slots > reported) {
-        report_pulse(&progress);
-        return;
-    }
-    if (!progress.running && !end_told) {
-        end_told = 1;
-        event("end");
-        say_number(progress.ended);
-        say_number(progress.slots);
-        say_number(progress.held);
-        say_end();
     }
 }

@@ -32,9 +32,10 @@ struct output {
 };
 
 static struct train train = {.period = 160000, .a = {0, 16000}, .b = {0, 16000}, .group = GROUP_PINS};
-static volatile struct output a, b;
-static volatile uint32_t slots, held, pulse_time, last;
-static volatile uint8_t ended;
+/* All of this belongs to the interrupts, and to the main program only while they are held off. */
+static struct output a, b;
+static uint32_t slots, held, pulse_time, last;
+static uint8_t ended;
 static uint8_t led_next; /* in the slot that A prepares */
 static uint8_t gate_slot[2], gate_open[2]; /* what was decided for the last two slots */
 
@@ -53,7 +54,7 @@ static inline uint8_t slot_open(uint8_t slot)
 }
 
 /* Prepare the next match, `left` cycles or a step towards it after the one at `time`. False: too late. */
-static inline __attribute__((always_inline)) bool prepare(volatile struct output *o, volatile uint16_t *ocr,
+static inline __attribute__((always_inline)) bool prepare(struct output *o, volatile uint16_t *ocr,
                                                           uint8_t shift)
 {
     uint16_t before = o->time, step;
@@ -79,7 +80,7 @@ static inline __attribute__((always_inline)) bool prepare(volatile struct output
 }
 
 /* The match at `time` was an edge: which one, and how far it is to the next. False after the last. */
-static inline __attribute__((always_inline)) bool turn(volatile struct output *o)
+static inline __attribute__((always_inline)) bool turn(struct output *o)
 {
     o->level = !o->level;
     if (o->level) {
@@ -124,6 +125,7 @@ ISR(TIMER1_COMPA_vect)
     } else if (!prepare(&a, &OCR1A, 0)) {
         pulses_abort(ENDED_LATE);
     }
+    clock_listen_again();
 }
 
 ISR(TIMER1_COMPB_vect)
@@ -134,6 +136,7 @@ ISR(TIMER1_COMPB_vect)
     } else if (!prepare(&b, &OCR1B, B_SHIFT)) {
         pulses_abort(ENDED_LATE);
     }
+    clock_listen_again();
 }
 
 static bool fits(const struct pulse *pulse, uint32_t period)
@@ -160,7 +163,7 @@ const struct train *pulses_train(void)
     return &train;
 }
 
-static void begin(volatile struct output *o, const struct pulse *pulse, uint32_t now, uint32_t lead)
+static void begin(struct output *o, const struct pulse *pulse, uint32_t now, uint32_t lead)
 {
     o->high = pulse->width;
     o->low = train.period - pulse->width;
@@ -203,7 +206,7 @@ uint32_t pulses_start(uint32_t lead)
 }
 
 /* Slots that an output has given once the pulse is over that it gives or has prepared. */
-static inline uint32_t committed(volatile struct output *o)
+static inline uint32_t committed(struct output *o)
 {
     return o->slot + (o->level || o->left == 0);
 }

@@ -10,8 +10,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* The shortest high or low time: twice what both interrupts take together at their worst. */
-#define SHORTEST 800UL /* 50 us */
+/* The shortest high or low time: twice what both interrupts take together. */
+#define SHORTEST 1600UL /* 100 us */
 /* Fastest 5 kHz, slowest one pulse in 100 s. */
 #define PERIOD_MIN 3200UL
 #define PERIOD_MAX 1600000000UL

@@ -29,7 +29,7 @@ ISR(TIMER2_COMPA_vect)
     if (line_left_ms) {
         if (--line_left_ms == 0)
             line_cut(CUT_TIME);
-        else if (silent >= limits.line_silence_ms)
+        else if (silent >= limits.line_silence_ms || silent >= limits.silence_ms)
             line_cut(CUT_SILENCE);
     }
     if (silent == limits.silence_ms)

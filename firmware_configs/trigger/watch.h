@@ -9,9 +9,9 @@
 #include <stdint.h>
 
 struct limits {
-    uint16_t silence_ms;      /* after so long without a word the pulses end */
+    uint16_t silence_ms;      /* after so long without a word everything falls */
     uint16_t line_on_ms;      /* the line is never high for longer */
-    uint16_t line_silence_ms; /* and falls after so long without a word */
+    uint16_t line_silence_ms; /* after so long without a word the line falls already */
 };
 
 enum cut { CUT_NOT, CUT_TIME, CUT_SILENCE };

@@ -106,12 +106,21 @@ static void send(unsigned char byte)
 
 static void drive(const char *pin, int level)
 {
+    static avr_ioport_external_t ports[2] = {{.name = 'B'}, {.name = 'D'}};
+    avr_ioport_external_t *port = &ports[pin[0] == 'D'];
+    int mask = 1 << (pin[1] - '0');
+
+    /* It stays driven when the firmware writes another pin of the port. */
+    port->mask |= mask;
+    port->value = level ? port->value | mask : port->value & ~mask;
+    avr_ioctl(avr, AVR_IOCTL_IOPORT_SET_EXTERNAL(pin[0]), port);
     avr_raise_irq(avr_io_getirq(avr, AVR_IOCTL_IOPORT_GETIRQ(pin[0]), pin[1] - '0'), level);
 }
 
 /* Timer1's compare units, normal mode, no prescaler, by the data sheet. simavr 1.6 begins the timer anew
  * whenever a compare or control register is written, so these are taken out of its hands; counter, overflow,
  * input capture and interrupts stay its own. */
+#define TIFR1 0x36
 #define TCCR1A 0x80
 #define TCCR1B 0x81
 #define RUNS 0x1f /* mode and clock in TCCR1B */
@@ -169,6 +178,17 @@ static void on_forced(avr_t *a, avr_io_addr_t addr, uint8_t value, void *unused)
             drive_output(unit);
 }
 
+/* A 1 clears its flag and no other; simavr 1.6 forgets the other compare unit's too. */
+static void on_flags_written(avr_t *a, avr_io_addr_t addr, uint8_t value, void *unused)
+{
+    avr_int_vector_t *vectors[] = {&timer->overflow, &timer->comp[0].interrupt, &timer->comp[1].interrupt, &timer->icr};
+
+    (void)addr, (void)unused;
+    for (int i = 0; i < 4; i++)
+        if (value & vectors[i]->raised.mask << vectors[i]->raised.bit)
+            avr_clear_interrupt(a, vectors[i]);
+}
+
 static void take_compare_units(void)
 {
     for (avr_io_t *io = avr->io_port; io; io = io->next)
@@ -182,6 +202,7 @@ static void take_compare_units(void)
     avr->io[AVR_DATA_TO_IO(TCCR1A)].w.c = on_control_written;
     avr->io[AVR_DATA_TO_IO(TCCR1B)].w.c = on_control_written;
     avr->io[AVR_DATA_TO_IO(TCCR1C)].w.c = on_forced;
+    avr->io[AVR_DATA_TO_IO(TIFR1)].w.c = on_flags_written;
 }
 
 static void begin(const char *elf)
@@ -210,12 +231,20 @@ static void begin(const char *elf)
     take_compare_units();
     for (int number = 0; number < 2; number++) /* else looked at every cycle, though no interrupt is enabled */
         avr_extint_set_strict_lvl_trig(avr, number, 0);
-    drive("B0", 0);
+    drive("B0", 1); /* as with nothing connected: pulled up */
     drive("D2", 1);
+}
+
+static avr_cycle_count_t wake(avr_t *a, avr_cycle_count_t when, void *unused)
+{
+    (void)a, (void)when, (void)unused;
+    return 0;
 }
 
 static void run_to(avr_cycle_count_t until)
 {
+    if (until > avr->cycle)
+        avr_cycle_timer_register(avr, until - avr->cycle, wake, NULL); /* else it sleeps beyond */
     while (avr->cycle < until) {
         int state = avr_run(avr);
 

@@ -53,7 +53,7 @@ class Event:
     @classmethod
     def pin(cls, cycle: int, name: str, level: int) -> Event:
         """An input pin by its port and number: "B0" is the TTL input, "D2" the gate."""
-        return cls(cycle, f"pin {name} {level}")
+        return cls(cycle, f"pin {name} {int(level)}")
 
 
 @dataclass(slots=True)
