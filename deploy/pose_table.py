@@ -1,9 +1,9 @@
 """Poses beside a recording: an append-only table, whole up to the last set after a kill.
 
 The first line of `poses/<stream session>.poses` is JSON (padded to whole 512 bytes): what the columns are,
-which network and calibration made them. Then one little-endian record of fixed size a frame set. A tracker
-that is restarted begins another file. What stands here is always as measured, whatever was filtered for the
-stream.
+which network and calibration made them, what subscribers were told (`announcement`). Then one little-endian
+record of fixed size a frame set. A tracker that is restarted begins another file. What stands here is always
+as measured, whatever was filtered for the stream.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ FOLDER = "poses"
 SUFFIX = ".poses"
 _FORMAT = "rigpose pose table"
 _HEADER_STEP = 512
+_LONGEST_HEADER = 1 << 22
 _STAMPS = (
     "index",
     "t_exposure_ns",
@@ -112,7 +113,7 @@ class PoseTable:
         Structured array, one row a frame set: int64 index, t_exposure_ns, t_arrival_ns,
         t_inference_start_ns, t_inference_end_ns, t_publish_ns; uint8 absence (cameras), 0 where the frame was
         there, else a place in `about["absences"]`; float32 pose2d (cameras, keypoints, 3) and pose3d
-        (keypoints, 11).
+        (keypoints, 11). It is read from the file where it is looked at: hours need no memory.
     """
 
     cameras: tuple[str, ...]
@@ -138,12 +139,13 @@ def read_pose_tables(session_dir: Path) -> list[PoseTable]:
 def read_pose_table(path: Path) -> PoseTable:
     """One pose table; raises `RigposeError`."""
     try:
-        content = path.read_bytes()
-        line, newline, _ = content.partition(b"\n")
+        with path.open("rb") as stream:
+            line = stream.readline(_LONGEST_HEADER)
+            size = os.fstat(stream.fileno()).st_size
         about = json.loads(line)
         cameras, keypoints = tuple(about["cameras"]), tuple(about["keypoints"])
         dtype = _dtype(len(cameras), len(keypoints))
-        if not newline or (about["format"], about["version"]) != (_FORMAT, 1):
+        if not line.endswith(b"\n") or (about["format"], about["version"]) != (_FORMAT, 1):
             raise ValueError("another format")
         if about["record_bytes"] != dtype.itemsize:
             raise ValueError(f"records of {about['record_bytes']} bytes instead of {dtype.itemsize}")
@@ -152,14 +154,9 @@ def read_pose_table(path: Path) -> PoseTable:
             path, expected=f"a {_FORMAT}, version 1", found=str(error) or type(error).__name__,
             remedy="Restore the file from a copy",
         ) from None  # fmt: skip
-    start = len(line) + 1
-    count = (len(content) - start) // dtype.itemsize
-    return PoseTable(
-        cameras,
-        keypoints,
-        about,
-        np.frombuffer(content[: start + count * dtype.itemsize], dtype, offset=start),
-    )
+    count = (size - len(line)) // dtype.itemsize
+    records = np.memmap(path, dtype, "r", len(line), (count,)) if count else np.empty(0, dtype)
+    return PoseTable(cameras, keypoints, about, records)
 
 
 def _dtype(cameras: int, keypoints: int) -> np.dtype[np.void]:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import cv2
+import msgspec
 import numpy as np
 
 from acquisition.child import ChildLink
@@ -92,15 +93,6 @@ class Tracker:
         self._table_error = ""
         self._table: PoseTableWriter | None = None
         self._publisher = Publisher(plan.stream, self._describe, insider=plan.insider)
-        if plan.session_dir is not None:
-            facts = {"network": self._network, "calibration_sha256": self._calibration_sha256}
-            self._table = PoseTableWriter(
-                Path(plan.session_dir),
-                self._publisher.session_id,
-                plan.cameras,
-                self._predictor.keypoints,
-                facts,
-            )
 
     def run(self) -> None:
         """Connect, warm up, say ready, wait for the pulses, track until told to stop."""
@@ -128,6 +120,7 @@ class Tracker:
         synchroniser = Synchroniser(self._plan.cameras, self._plan.sync, **pulses)
         for leased in chain.from_iterable(first.values()):
             synchroniser.add(leased.stamp, leased)
+        self._begin_table()
         self._publisher.announce()
         while not link.stopping:
             self._take_in(synchroniser, 0.0 if len(self._backlog) else _WAIT_S)
@@ -240,6 +233,22 @@ class Tracker:
                 "exposure_to_publish": sent_ns - frame_set.t_exposure_ns,
             }
         )
+
+    def _begin_table(self) -> None:
+        """The table of a recorded run, with all that subscribers are told: enough to publish it again."""
+        if self._plan.session_dir is None:
+            return
+        facts = {
+            "network": self._network, "calibration_sha256": self._calibration_sha256,
+            "announcement": msgspec.to_builtins(self._describe()),
+        }  # fmt: skip
+        try:
+            self._table = PoseTableWriter(
+                Path(self._plan.session_dir), self._publisher.session_id, self._plan.cameras,
+                self._predictor.keypoints, facts,
+            )  # fmt: skip
+        except OSError as error:
+            self._table_error = error.strerror or str(error)
 
     def _write(
         self, poses: PoseSet, points: Pose3D | None, stamps: tuple[int, int, int, int], frame_set: StampSet

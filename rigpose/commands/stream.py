@@ -1,4 +1,4 @@
-"""`rigpose keys` and `rigpose replay`: who may listen to a stream, and recordings as streams."""
+"""`rigpose keys` and `rigpose replay`: who may listen to a stream, and a recording as one."""
 
 from __future__ import annotations
 
@@ -164,3 +164,58 @@ def keys_list(*, keys: Keys = KEYS) -> Measured:
     if not clients:
         print("nobody may listen yet; run: rigpose keys allow NAME.pub")
     return {"server": server, "allowed": clients}
+
+
+def replay(
+    session: Annotated[Path, Parameter(help="A session that 'rigpose live --record' has written.")],
+    /,
+    *,
+    speed: Annotated[float, Parameter(help="1: at the recording's own pace; 10: ten times as fast.")] = 1.0,
+    wait: Annotated[int, Parameter(help="Begin when so many subscribers have joined.")] = 0,
+    endpoint: Annotated[str, Parameter(help="Where to publish.")] = "tcp://127.0.0.1:5555",
+    keys: Annotated[Path | None, Parameter(help="Folder of keys, to publish for other hosts.")] = None,
+) -> Measured:
+    """Publish the poses of a recording as if they were live.
+
+    The same messages in the same order at the same pace, with stamps of now; the payloads are those of the
+    live run bit for bit. The session announces itself as a replay. Ctrl-C ends it.
+
+    Parameters
+    ----------
+    session:
+        The recording's folder.
+    speed:
+        How many times as fast as it was recorded.
+    wait:
+        So that nobody misses the beginning.
+    endpoint, keys:
+        As for `rigpose live`.
+
+    Returns
+    -------
+    dict
+        Frame sets published, stream sessions, seconds, how far behind the recording's pace it fell, ms.
+
+    Raises
+    ------
+    RigposeError
+        If the folder holds no recorded poses, or the endpoint cannot be bound.
+
+    Examples
+    --------
+    rigpose replay sessions/mouse-7 --speed 2
+    """
+    import rigpose
+    from acquisition.errors import RigposeError
+    from acquisition.settings import parse_settings
+    from deploy.replay import ReplayOptions
+    from deploy.replay import replay as replay_session
+    from deploy.stream_settings import StreamSettings
+
+    if not 0 < speed < float("inf"):
+        raise RigposeError("--speed", expected="a number above 0", found=f"{speed:g}", remedy="Give another")
+    stream = parse_settings(StreamSettings, {"endpoint": endpoint, "keys": keys}, "--endpoint")
+    measured = replay_session(session, stream, ReplayOptions(speed, wait, rigpose.__version__))
+    sets = f"{measured['sets']} of {measured['of']} frame sets"
+    print(f"{sets} in {measured['seconds']:.1f} s, {measured['ended']}")
+    return measured

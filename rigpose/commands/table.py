@@ -104,6 +104,9 @@ GROUPS: dict[str, dict[str, Command]] = {
             "rigpose.commands.live:watch",
             "Show a running stream: rate, losses, latency, and the newest 3D pose.",
         ),
+        "replay": Command(
+            "rigpose.commands.stream:replay", "Publish the poses of a recording as if they were live."
+        ),
         "keys new": Command(
             "rigpose.commands.stream:keys_new",
             "Make a pair of keys: NAME.pub to give away, NAME.secret to keep.",

@@ -4,11 +4,13 @@ import multiprocessing
 import os
 import shutil
 import signal
+import socket
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -23,13 +25,17 @@ from acquisition.simulation.timeline import Cause
 from acquisition.simulation.truth import Truth
 from calibration.camera_model import CalibratedRig, CameraModel
 from calibration.formats.anipose import save_toml
+from calibration.poses import PoseSet
+from deploy.keys import new_pair
 from deploy.live import LiveOptions, live
 from deploy.messages import Session, StreamClock
 from deploy.pose_table import read_pose_tables
 from deploy.predictor import Predictor
 from deploy.publisher import Publisher
+from deploy.replay import ReplayOptions, replay
 from deploy.stream_settings import StreamSettings
 from deploy.subscriber import PoseSubscriber
+from tests.deploy.streaming import client
 
 BUNDLE = Path(__file__).parent / "golden" / "schema1.bundle"
 CAUSES = {Cause.LOST: "lost", Cause.IGNORED: "trigger ignored"}
@@ -154,6 +160,51 @@ def test_accounts_losses_and_poses_of_a_recorded_run(
         assert recording.session["calibration"]["file"] == "calibration.toml"
     assert compared >= 5
     assert (tmp_path / "day1" / "calibration.toml").read_bytes() == calibration.read_bytes()
+
+
+def test_a_replay_is_the_live_stream_again_on_any_address_with_keys(
+    rig: RigSettings, calibration: Path, tmp_path: Path
+) -> None:
+    keys = tmp_path / "keys"
+    new_pair(keys, "server")
+    mine = client(keys, "ada")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    stream = StreamSettings(keys=keys, endpoint=f"tcp://*:{port}")
+
+    def listen(heard: list[tuple[Any, ...]], over: threading.Event) -> None:
+        with PoseSubscriber(f"tcp://127.0.0.1:{port}", ["pose2d", "pose3d"], mine) as subscriber:
+            while (message := subscriber.receive(timeout_ms=200)) is not None or not over.is_set():
+                if message is not None:
+                    header, body = message.header, message.body
+                    about = (message.topic, header.sequence, header.index, header.kind, header.shape)
+                    array = body.keypoints if isinstance(body, PoseSet) else body.points
+                    heard.append((*about, array.tobytes()))
+
+    def heard_of(run: Callable[[], dict[str, Any]]) -> tuple[list[tuple[Any, ...]], dict[str, Any]]:
+        heard: list[tuple[Any, ...]] = []
+        over = threading.Event()
+        listener = threading.Thread(target=listen, args=(heard, over))
+        listener.start()
+        try:
+            measured = run()
+        finally:
+            over.set()
+            listener.join()
+        return heard, measured
+
+    day = tmp_path / "day1"
+    lived, measured = heard_of(
+        lambda: live(rig, stream, LiveOptions(BUNDLE, calibration, seconds=3.0, runtime="onnx", record=day))
+    )
+    assert measured["subscriber"]["received"]["pose3d"] == measured["published"] > 20
+    assert measured["stream"]["clients_refused_unlisted"] == 0
+    replayed, again = heard_of(lambda: replay(day, stream, ReplayOptions(speed=2.0, wait=1)))
+    assert again["sets"] == measured["published"]
+    assert len(lived) == 2 * measured["published"]
+    assert sorted(replayed) == sorted(lived)
+    assert [message[:3] for message in replayed] == [message[:3] for message in lived]
 
 
 def test_a_killed_tracker_is_replaced_and_the_stream_begins_anew(

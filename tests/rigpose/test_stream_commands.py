@@ -78,6 +78,9 @@ def test_keys_are_made_allowed_listed_and_revoked(folder: Path, capsys: pytest.C
     [
         (("keys", "new", "../x"), "letters, digits"),
         (("keys", "allow", "nobody.pub"), "No such file"),
+        (("replay", "nowhere"), "expected a recorded session"),
+        (("replay", "nowhere", "--speed", "0"), "a number above 0"),
+        (("replay", "nowhere", "--endpoint", "tcp://*:5555"), "no keys"),
         (("watch", "--key", "x"), "--server-key and --key, or neither"),
         (("watch", "--key", "x", "--server-key", "y"), "No such file"),
     ],
