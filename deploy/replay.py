@@ -6,6 +6,7 @@ import contextlib
 import socket
 import time
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -50,8 +51,8 @@ def replay(folder: Path, stream: StreamSettings, options: ReplayOptions) -> dict
     """Publish the poses stored in a session, in their order and at their pace; payloads are bit-identical.
 
     Every stamp is moved by the time between the recorded publishing and this one: ages are those of the live
-    run. What is stored is as measured, so that is what is published. A tracker that was restarted while it was
-    recorded is another stream session here, too. Ctrl-C ends it.
+    run. What is stored is as measured, so that is what is published. A tracker that was restarted while it
+    was recorded is another stream session here, too. Ctrl-C ends it.
 
     Returns
     -------
@@ -74,7 +75,7 @@ def replay(folder: Path, stream: StreamSettings, options: ReplayOptions) -> dict
     announced = [_announced(table, name, folder) for table in tables]
     _require_order(tables, folder)
     total = sum(len(table.records) for table in tables)
-    with Publisher(stream, lambda: _now(announced[0], options.version)) as publisher:
+    with Publisher(stream, partial(_now, announced[0], options.version)) as publisher:
         run = _Run(publisher, options.speed, int(tables[0].records["t_publish_ns"][0]))
         ended = "interrupted"
         with Progress("replay", total) as bar, contextlib.suppress(KeyboardInterrupt):
@@ -82,7 +83,7 @@ def replay(folder: Path, stream: StreamSettings, options: ReplayOptions) -> dict
             run.wait_for(options.wait)
             for number, (table, session) in enumerate(zip(tables, announced, strict=True)):
                 if number:
-                    publisher.begin_session(lambda session=session: _now(session, options.version))
+                    publisher.begin_session(partial(_now, session, options.version))
                 run.publish(table, bool(session.calibration_sha256), bar)
             ended = "all published"
         return {
