@@ -1,12 +1,6 @@
 """Kalman smoother of constant acceleration: every point by what was measured before and after it.
 
-Each keypoint is a Wiener process of acceleration (Bar-Shalom, Li and Kirubarajan 2001, section 6.2.3):
-state position, velocity, acceleration in each of D dimensions; over dt frames, with q the intensity of
-the jerk,
-
-    F = 1 dt dt^2/2      Q = q  dt^5/20 dt^4/8 dt^3/6
-        0  1   dt                dt^4/8  dt^3/3 dt^2/2
-        0  0   1                 dt^3/6  dt^2/2 dt
+Each keypoint moves as `motion` says; over frames, q is in units of r.
 
 A measured point has the covariance r M, M from its file (3D) or 1/confidence (2D). q/r and r are found
 from the measurements by maximum likelihood of the innovations, a keypoint at a time. Smoothing is that of
@@ -23,6 +17,8 @@ import numba
 import numpy as np
 import numpy.typing as npt
 from scipy.optimize import minimize_scalar
+
+from deploy.motion import advance, correct
 
 Floats = npt.NDArray[np.float64]
 
@@ -149,33 +145,6 @@ def _innovations(
 
 
 @numba.njit(cache=True, nogil=True)
-def _predict(state, spread, step, ratio):  # type: ignore[no-untyped-def]
-    """F x and F P F' + Q, in place."""
-    half = step * step / 2
-    size = len(state)
-    for d in range(0, size, 3):
-        state[d] += step * state[d + 1] + half * state[d + 2]
-        state[d + 1] += step * state[d + 2]
-        for k in range(size):
-            spread[d, k] += step * spread[d + 1, k] + half * spread[d + 2, k]
-            spread[d + 1, k] += step * spread[d + 2, k]
-    for d in range(0, size, 3):
-        for k in range(size):
-            spread[k, d] += step * spread[k, d + 1] + half * spread[k, d + 2]
-            spread[k, d + 1] += step * spread[k, d + 2]
-    for d in range(0, size, 3):
-        spread[d, d] += ratio * step**5 / 20
-        spread[d, d + 1] += ratio * step**4 / 8
-        spread[d + 1, d] += ratio * step**4 / 8
-        spread[d, d + 2] += ratio * step**3 / 6
-        spread[d + 2, d] += ratio * step**3 / 6
-        spread[d + 1, d + 1] += ratio * step**3 / 3
-        spread[d + 1, d + 2] += ratio * step**2 / 2
-        spread[d + 2, d + 1] += ratio * step**2 / 2
-        spread[d + 2, d + 2] += ratio * step
-
-
-@numba.njit(cache=True, nogil=True)
 def _forget(state, spread):  # type: ignore[no-untyped-def]
     for a in range(len(state)):
         state[a] = 0.0
@@ -199,39 +168,18 @@ def _forwards(  # type: ignore[no-untyped-def]
             _forget(state, spread)
             begins[t] = True
         else:
-            _predict(state, spread, steps[t], ratio)
+            advance(state, spread, steps[t], ratio)
             if spread[0, 0] > LOST:
                 _forget(state, spread)
                 begins[t] = True
         distances[t] = 0.0
         if there[t]:
-            # whitened, the coordinates of a point are measurements of variance 1, one after the other
-            for a in range(size):
-                new[a] = state[a]
-                for b in range(size):
-                    less[a, b] = spread[a, b]
-            log = 0.0
-            for i in range(dimensions):
-                innovation, variance = values[t, i], 1.0
-                for j in range(dimensions):
-                    innovation -= whitening[t, i, j] * new[3 * j]
-                for a in range(size):
-                    gain[a] = 0.0
-                    for j in range(dimensions):
-                        gain[a] += whitening[t, i, j] * less[a, 3 * j]
-                for j in range(dimensions):
-                    variance += whitening[t, i, j] * gain[3 * j]
-                distances[t] += innovation * innovation / variance
-                log += np.log(variance)
-                for a in range(size):
-                    new[a] += gain[a] * innovation / variance
-                    for b in range(size):
-                        less[a, b] -= gain[a] * gain[b] / variance
+            new[:] = state
+            less[:] = spread
+            distances[t], log = correct(new, less, values[t], whitening[t], gain)
             if distances[t] <= gate:
-                for a in range(size):
-                    state[a] = new[a]
-                    for b in range(size):
-                        spread[a, b] = (less[a, b] + less[b, a]) / 2
+                state[:] = new
+                spread[:] = less
                 if seen >= UNSETTLED:
                     logs += log
                 seen += 1
@@ -285,7 +233,7 @@ def _backwards(states, spreads, steps, ratio, begins):  # type: ignore[no-untype
             for k in range(size):
                 gain[d, k] += step * gain[d + 1, k] + step * step / 2 * gain[d + 2, k]
                 gain[d + 1, k] += step * gain[d + 2, k]
-        _predict(ahead, around, step, ratio)
+        advance(ahead, around, step, ratio)
         for a in range(size):
             for b in range(size):
                 factor[a, b] = around[a, b]
