@@ -130,7 +130,7 @@ GROUPS: dict[str, dict[str, Command]] = {
             "Find the keypoints in videos, image folders and recordings.",
         ),
     },
-    "Poses and videos": {
+    "Poses": {
         "filter": Command(
             "rigpose.commands.poses:filter",
             "Filter poses, 2D or 3D: X.h5 gives X_filtered.h5, and what was measured stays.",
@@ -142,6 +142,28 @@ GROUPS: dict[str, dict[str, Command]] = {
         "skeleton": Command(
             "rigpose.commands.poses:skeleton",
             "Measure bones and joints over time: lengths, directions, angles; 2D or 3D.",
+        ),
+    },
+    "Videos": {
+        "video check": Command(
+            "rigpose.commands.videos:check",
+            "Check videos and recordings: broken frames, rate, times, frames that are missing.",
+        ),
+        "video shorten": Command(
+            "rigpose.commands.videos:shorten",
+            "Copy a part of a video, to the frame; the times between frames stay as they were.",
+        ),
+        "video crop": Command(
+            "rigpose.commands.videos:crop",
+            "Copy a part of every picture of a video; the times of the frames stay as they were.",
+        ),
+        "video downsample": Command(
+            "rigpose.commands.videos:downsample",
+            "Copy a video with smaller pictures, or with every so many-th frame only, or turned.",
+        ),
+        "video pack": Command(
+            "rigpose.commands.videos:pack",
+            "Copy a recording's videos at a constant rate, lost pictures black and listed.",
         ),
     },
     "This installation": {
