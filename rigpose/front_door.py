@@ -26,6 +26,7 @@ EXTRAS = {
     "label": ("starlette", "uvicorn"),
     "litert": ("ai_edge_litert",),
     "onnx": ("onnxruntime",),
+    "lsl": ("pylsl",),
 }  # fmt: skip
 
 

@@ -1,13 +1,13 @@
-"""`rigpose keys` and `rigpose replay`: who may listen to a stream, and a recording as one."""
+"""`rigpose keys`, `replay`, `lsl`: who may listen, a recording as a stream, a stream for LSL's programs."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-from rigpose.commands.options import Keys, Measured
+from rigpose.commands.options import ClientKey, Keys, Measured, ServerKey
 
 KEYS = Path("keys")
 
@@ -218,4 +218,59 @@ def replay(
     measured = replay_session(session, stream, ReplayOptions(speed, wait, rigpose.__version__))
     sets = f"{measured['sets']} of {measured['of']} frame sets"
     print(f"{sets} in {measured['seconds']:.1f} s, {measured['ended']}")
+    return measured
+
+
+def lsl(
+    endpoint: Annotated[str, Parameter(help="Address of the stream.")] = "tcp://127.0.0.1:5555",
+    /,
+    *,
+    server_key: ServerKey = None,
+    key: ClientKey = None,
+    topics: Annotated[Literal["pose2d", "pose3d", "both"], Parameter(help="What to hand on.")] = "both",
+    network: Annotated[bool, Parameter(negative="", help="Announce it to the network.")] = False,
+    seconds: Annotated[float | None, Parameter(help="A budget of time in seconds.")] = None,
+) -> Measured:
+    """Hand a running stream on to Lab Streaming Layer, for LabRecorder and its like.
+
+    One LSL stream a topic: a channel for each number of the pose, named and with its unit, every sample at
+    the instant its pose is valid. LSL has no keys: whoever reaches this host can read what is handed on, also
+    without --network.
+
+    Parameters
+    ----------
+    endpoint:
+        ZeroMQ address that `rigpose live` publishes on.
+    server_key, key:
+        The publisher's public key and your own secret one, for a stream that has keys.
+    topics:
+        2D, 3D or both.
+    network:
+        Let other hosts find the LSL streams; LSL's own configuration (lsl_api.cfg) then says who.
+    seconds:
+        How long; by default until Ctrl-C.
+
+    Returns
+    -------
+    dict
+        Poses handed on, received and lost by topic.
+
+    Raises
+    ------
+    RigposeError
+        If the address is none, a key file is none, or LSL's library is missing.
+
+    Examples
+    --------
+    rigpose lsl tcp://127.0.0.1:5555 --topics pose3d
+    """
+    from deploy.keys import keys_of
+    from deploy.lsl_outlet import TOPICS, LslOptions, hand_on
+
+    wanted = TOPICS if topics == "both" else (topics,)
+    measured = hand_on(LslOptions(endpoint, keys_of(server_key, key), wanted, network, seconds))
+    counts = ", ".join(f"{count} {topic}" for topic, count in measured["handed_on"].items())
+    print(f"handed on: {counts}" + (f"; refused: {measured['refused']}" if measured["refused"] else ""))
+    if measured["without_time"]:
+        print(f"{measured['without_time']} not handed on: the publisher's clock is not known here")
     return measured

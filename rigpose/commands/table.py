@@ -107,6 +107,10 @@ GROUPS: dict[str, dict[str, Command]] = {
         "replay": Command(
             "rigpose.commands.stream:replay", "Publish the poses of a recording as if they were live."
         ),
+        "lsl": Command(
+            "rigpose.commands.stream:lsl",
+            "Hand a running stream on to Lab Streaming Layer, for LabRecorder and its like.",
+        ),
         "keys new": Command(
             "rigpose.commands.stream:keys_new",
             "Make a pair of keys: NAME.pub to give away, NAME.secret to keep.",
