@@ -51,6 +51,11 @@ class DerivedPoses:
         self._flat = _Filters(settings, cameras * keypoints, 2, period_ns)
         self._solid = _Filters(settings, keypoints, 3, period_ns)
 
+    def warm_up(self) -> None:
+        """Compile what will run; the filters have seen nothing afterwards."""
+        for filters in (self._flat, self._solid):
+            filters.warm_up()
+
     def of_2d(self, pose: PoseSet, now_ns: int) -> Iterator[Derived]:
         """The derived poses of a measured 2D pose, the predicted one for `now_ns` and the lead."""
         if not self._flat.wanted:
@@ -113,6 +118,14 @@ class _Filters:
         self._one_euro: OneEuro | None = None
         if settings.smooth == "one-euro":
             self._one_euro = OneEuro(count, dimensions, settings.one_euro)
+
+    def warm_up(self) -> None:
+        """Compile what will run."""
+        if self._settings.predict or self._settings.smooth == "kalman":
+            bank = KalmanBank(1, self._shape[1], _SOME_PERIOD_NS)
+            for t_ns in (0, _SOME_PERIOD_NS):
+                bank.take(np.zeros((1, self._shape[1])), np.eye(self._shape[1])[None], t_ns)
+                bank.at(t_ns)
 
     def take(
         self, points: Floats, shapes: Floats, t_ns: int, now_ns: int

@@ -151,10 +151,13 @@ class Publisher:
             session = msgspec.structs.replace(session, clock=clock)
         self._send(session, t_valid_ns=self._announced_ns)
 
-    def pose(self, pose: PoseSet | Pose3D, stamps: Stamps, kind: Kind = "measured") -> int:
-        """Publish a pose of its frame set; returns `t_publish_ns`."""
+    def pose(
+        self, pose: PoseSet | Pose3D, stamps: Stamps, kind: Kind = "measured", t_valid_ns: int | None = None
+    ) -> int:
+        """Publish a pose of its frame set, by default for its exposure; returns `t_publish_ns`."""
+        valid_ns = pose.t_exposure_ns if t_valid_ns is None else t_valid_ns
         return self._send(
-            pose, index=pose.index, t_valid_ns=pose.t_exposure_ns, exposure_ns=pose.t_exposure_ns,
+            pose, index=pose.index, t_valid_ns=valid_ns, exposure_ns=pose.t_exposure_ns,
             stamps=stamps, kind=kind,
         )  # fmt: skip
 

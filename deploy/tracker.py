@@ -2,7 +2,7 @@
 
 Rings -> frame sets -> backlog -> network (all cameras in one call) -> triangulation -> publisher. One thread
 does it all; ZeroMQ's own thread sends. A set that lacks frames is tracked with those that are there: NaN for
-the absent camera, 3D from fewer views.
+the absent camera, 3D from fewer views. Filtered and predicted poses go out after the measured ones.
 """
 
 from __future__ import annotations
@@ -17,31 +17,24 @@ from pathlib import Path
 from typing import Any
 
 import cv2
-import msgspec
-import numpy as np
 
 from acquisition.child import ChildLink
-from acquisition.errors import RigposeError
 from acquisition.ring import Leased
 from acquisition.ring_readers import RingReaders
 from acquisition.synchronise import FrameSetMaker, StampSet, Synchroniser
-from calibration.camera_model import CalibratedRig
-from calibration.formats.anipose import calibration_hash, load_calibration
-from calibration.poses import Pose3D, PoseSet
-from calibration.triangulation import triangulate
+from calibration.poses import PoseSet
 from deploy.accounts import SetAccounts
 from deploy.announcement import announcement
 from deploy.backlog import Backlog
+from deploy.estimator import Estimator
 from deploy.latency import StageLatency
 from deploy.messages import Session
-from deploy.pose_table import PoseTableWriter
-from deploy.predictor import Predictor
+from deploy.pose_output import PoseOutput
 from deploy.publisher import Publisher, Stamps
 from deploy.tracker_plan import TrackerPlan
 
 _WAIT_S = 0.005  # a set overdue is noticed this late at most
 _HEALTH_NS = 1_000_000_000
-_WARM_UP = 5
 _FIRST_FRAMES = 8  # a camera; half of its ring
 
 
@@ -74,25 +67,16 @@ class Tracker:
         self._link = link
         self._plan = plan
         self._rings = rings
-        self._predictor = Predictor(
-            plan.bundle, runtime=plan.runtime, precision=plan.precision, cameras=len(plan.cameras),
-            threads=plan.threads,
-        )  # fmt: skip
-        self._network = self._predictor.describe()
-        self._calibration_sha256 = ""
-        self._calibration: CalibratedRig | None = None
+        self._estimator = Estimator(plan)
+        self._network = self._estimator.predictor.describe()
         self._joining = False
-        if plan.calibration is not None:
-            self._calibration = load_calibration(Path(plan.calibration)).subset(plan.cameras)
-            self._calibration_sha256 = calibration_hash(Path(plan.calibration))
         self._period_ns = 0
         self._accounts = SetAccounts(plan.cameras)
         self._latency = StageLatency()
         self._backlog = Backlog()
         self._health_ns = 0
-        self._table_error = ""
-        self._table: PoseTableWriter | None = None
         self._publisher = Publisher(plan.stream, self._describe, insider=plan.insider)
+        self._output = PoseOutput(plan, self._publisher, self._estimator.predictor.keypoints)
 
     def run(self) -> None:
         """Connect, warm up, say ready, wait for the pulses, track until told to stop."""
@@ -120,7 +104,8 @@ class Tracker:
         synchroniser = Synchroniser(self._plan.cameras, self._plan.sync, **pulses)
         for leased in chain.from_iterable(first.values()):
             synchroniser.add(leased.stamp, leased)
-        self._begin_table()
+        facts = {"network": self._network, "calibration_sha256": self._estimator.calibration_sha256}
+        self._output.begin(self._period_ns, self._describe(), facts)
         self._publisher.announce()
         while not link.stopping:
             self._take_in(synchroniser, 0.0 if len(self._backlog) else _WAIT_S)
@@ -134,8 +119,7 @@ class Tracker:
     def close(self) -> None:
         """Let go of endpoint and table."""
         self._publisher.close()
-        if self._table is not None:
-            self._table.close()
+        self._output.close()
 
     def _idle(self) -> list[Leased]:
         """Before the sets begin: answer subscribers; the frames that came."""
@@ -143,29 +127,12 @@ class Tracker:
         return self._rings.receive(0.02)
 
     def _warm_up(self) -> None:
-        """Size checks, and everything once that is slow the first time (kernels compile, pages fault)."""
-        images = []
-        for camera, reader in self._rings.readers.items():
-            assert reader.geometry is not None
-            images.append(np.zeros(reader.geometry.image_shape, np.uint8))
-            size = (reader.geometry.width_px, reader.geometry.height_px)
-            if self._calibration is not None and self._calibration.camera(camera).size_px != size:
-                calibrated = self._calibration.camera(camera).size_px
-                raise RigposeError(
-                    f"calibration {self._plan.calibration}", expected=f"images of {size} px from '{camera}'",
-                    found=f"a calibration for {calibrated} px", remedy="Calibrate the rig as it is now",
-                )  # fmt: skip
-        for _ in range(_WARM_UP):
-            keypoints = self._predictor.predict(images)
-            _release(self._idle())
-        if self._calibration is not None:
-            wide = np.asarray([camera.size_px for camera in self._calibration.cameras], np.float32)
-            keypoints[..., :2] = wide[:, None] / 2
-            keypoints[..., 2] = 1.0
-            for view in range(len(keypoints)):  # the path of an outlier view, and of a missing one
-                triangulate(self._calibration, keypoints)
-                keypoints[view, ::2, 0] += 50
-                keypoints[view, 1::2] = np.nan
+        """All that can only be checked now, and everything once that is slow the first time."""
+        geometries = {
+            name: reader.geometry for name, reader in self._rings.readers.items() if reader.geometry
+        }
+        self._estimator.warm_up(geometries, lambda: _release(self._idle()))
+        self._output.warm_up()
         gc.collect()
         gc.freeze()  # what is loaded now lives as long as the process: the collector need not look at it
 
@@ -197,70 +164,44 @@ class Tracker:
         if not any(stamp is not None for stamp in frame_set.stamps):
             self._accounts.was_empty()
             return
+        index, t_exposure_ns = frame_set.index, frame_set.t_exposure_ns
         start_ns = time.monotonic_ns()
         images = [None if leased is None else leased.image for leased in frame_set.payloads]
-        poses = PoseSet(frame_set.index, frame_set.t_exposure_ns, self._predictor.predict(images))
+        poses = PoseSet(index, t_exposure_ns, self._estimator.keypoints(images))
         end_ns = time.monotonic_ns()
         _release(frame_set.payloads)
         arrival_ns = max(stamp.t_arrival_ns for stamp in frame_set.stamps if stamp is not None)
         stamps = Stamps(arrival_ns, start_ns, end_ns)
-        published_ns = self._publisher.pose(poses, stamps)
-        points: Pose3D | None = None
+        published_ns = self._output.measured(poses, stamps)
+        points = self._estimator.points(index, t_exposure_ns, poses.keypoints)
         triangulated_ns = sent_ns = published_ns
-        if self._calibration is not None:
-            begin_ns = time.monotonic_ns()
-            found = triangulate(self._calibration, poses.keypoints)
+        if points is not None:
             triangulated_ns = time.monotonic_ns()
-            points = Pose3D(frame_set.index, frame_set.t_exposure_ns, found)
-            sent_ns = self._publisher.pose(points, stamps)
+            sent_ns = self._output.measured(points, stamps)
         done_ns = time.monotonic_ns()
+        self._output.derive(poses, points, stamps)
+        derived_ns = time.monotonic_ns()
         self._accounts.was_published(frame_set)
-        if self._table is not None:
-            self._write(poses, points, (arrival_ns, start_ns, end_ns, sent_ns), frame_set)
+        self._output.record(poses, points, stamps, sent_ns, frame_set.absences)
+        self._output.tell(self._estimator.news, index)
+        self._estimator.news.clear()
         self._backlog.served(time.monotonic_ns() - start_ns)
 
-        times = self._predictor.times
+        times = self._estimator.predictor.times
         self._latency.add(
             {
-                "exposure_to_arrival": arrival_ns - frame_set.t_exposure_ns,
+                "exposure_to_arrival": arrival_ns - t_exposure_ns,
                 "arrival_to_inference": start_ns - arrival_ns,
                 "preprocess": times.preprocess_ns,
                 "network": times.network_ns,
                 "decode": times.decode_ns,
-                "triangulate": triangulated_ns - begin_ns if points is not None else 0,
-                "publish": (published_ns - end_ns) + (done_ns - triangulated_ns if points is not None else 0),
+                "triangulate": triangulated_ns - published_ns,
+                "publish": (published_ns - end_ns) + (done_ns - triangulated_ns),
+                "derive": derived_ns - done_ns,
                 "arrival_to_publish": sent_ns - arrival_ns,
-                "exposure_to_publish": sent_ns - frame_set.t_exposure_ns,
+                "exposure_to_publish": sent_ns - t_exposure_ns,
             }
         )
-
-    def _begin_table(self) -> None:
-        """The table of a recorded run, with all that subscribers are told: enough to publish it again."""
-        if self._plan.session_dir is None:
-            return
-        facts = {
-            "network": self._network, "calibration_sha256": self._calibration_sha256,
-            "announcement": msgspec.to_builtins(self._describe()),
-        }  # fmt: skip
-        try:
-            self._table = PoseTableWriter(
-                Path(self._plan.session_dir), self._publisher.session_id, self._plan.cameras,
-                self._predictor.keypoints, facts,
-            )  # fmt: skip
-        except OSError as error:
-            self._table_error = error.strerror or str(error)
-
-    def _write(
-        self, poses: PoseSet, points: Pose3D | None, stamps: tuple[int, int, int, int], frame_set: StampSet
-    ) -> None:
-        """Into the table, if the disk allows; tracking goes on without it."""
-        assert self._table is not None
-        try:
-            self._table.append(poses, points, stamps, frame_set.absences)
-        except OSError as error:
-            self._table_error = error.strerror or str(error)
-            self._table.close()
-            self._table = None
 
     def _housekeeping(self) -> None:
         self._publisher.service()
@@ -268,8 +209,8 @@ class Tracker:
         if now_ns - self._health_ns >= _HEALTH_NS:
             self._health_ns = now_ns
             lost = {f"camera {camera}": causes for camera, causes in self._accounts.lost().items()}
-            self._publisher.health({"tracker": self._accounts.counters(), **lost})
-        self._link.report(sets=self._accounts.counters())
+            self._publisher.health({"tracker": self._accounts.counters(), **lost, **self._quality()})
+        self._link.report(sets=self._accounts.counters(), warnings=self._output.warnings)
 
     def _finish(self, synchroniser: FrameSetMaker) -> None:
         """Track what is there, give up what is not whole, write the summary."""
@@ -278,12 +219,16 @@ class Tracker:
         while (frame_set := self._backlog.take()) is not None:
             self._track(frame_set)
         self._release_skipped()
-        self._publisher.health({"tracker": self._accounts.counters()})
+        self._publisher.health({"tracker": self._accounts.counters(), **self._quality()})
         self._link.report(now=True, sets=self._accounts.counters())
         report = Path(self._plan.report)
         temporary = report.with_suffix(".part")
         temporary.write_text(json.dumps(self._summary(synchroniser)), encoding="utf-8")
         temporary.replace(report)
+
+    def _quality(self) -> dict[str, dict[str, int | float]]:
+        """Counters of 3D, of windows that follow, of prediction: those that there are."""
+        return {**self._output.counters(), **self._estimator.counters()}
 
     def _summary(self, synchroniser: FrameSetMaker) -> dict[str, Any]:
         return {
@@ -291,15 +236,16 @@ class Tracker:
             "frames_rejected": dict(synchroniser.counts),
             "stages": self._latency.summary(),
             "stream": {**self._publisher.counters(), "session": self._publisher.session_id},
-            "poses_written": self._table.rows if self._table is not None else 0,
-            "poses_stopped": self._table_error,
+            **self._output.summary(),
+            "follow": self._estimator.counters(),
             "network": self._network,
-            "calibration_sha256": self._calibration_sha256,
+            "calibration_sha256": self._estimator.calibration_sha256,
         }
 
     def _describe(self) -> Session:
+        estimator = self._estimator
         return announcement(
-            self._plan, self._predictor, self._rings, self._calibration_sha256, self._period_ns
+            self._plan, estimator.predictor, self._rings, estimator.calibration_sha256, self._period_ns
         )
 
 

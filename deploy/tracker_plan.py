@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from acquisition.rig import SyncSettings
 from deploy.stream_settings import StreamSettings
+from deploy.tracking_settings import TrackingSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +23,8 @@ class TrackerPlan:
         Public key of the processes of this run, which may listen to its stream; "" where it has no keys.
     bundle, runtime, precision, threads:
         The network, as `Predictor` takes them.
+    tracking:
+        Windows, filters, prediction.
     calibration:
         Calibration TOML for 3D; None: 2D only.
     report:
@@ -45,3 +48,4 @@ class TrackerPlan:
     session_dir: str | None = None
     version: str = ""
     insider: str = ""
+    tracking: TrackingSettings = field(default_factory=TrackingSettings)
