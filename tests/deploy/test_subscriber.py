@@ -1,35 +1,25 @@
 """`PoseSubscriber` against the real publisher: losses, restarts, lateness, strangers."""
 
+import asyncio
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from calibration.poses import Pose3D, PoseSet
-from deploy.messages import CameraView, Session, StreamClock
-from deploy.publisher import Publisher, Stamps
+from deploy.arrivals import Arrivals
+from deploy.clock_offset import ClockOffset
+from deploy.messages import VERSION, Event, Header, encode, payload_of, topic_of
+from deploy.publisher import Publisher
 from deploy.stream_settings import StreamSettings
 from deploy.subscriber import PoseSubscriber, Received
-
-STAMPS = Stamps(1, 2, 3)
-BOOT_ID = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-
-
-def _describe(boot_id: str) -> Callable[[], Session]:
-    def session() -> Session:
-        clock = StreamClock(boot_id, "host", time.monotonic_ns(), 0, 0)
-        return Session("arena", (CameraView("top", 640, 480),), ("nose",), clock)
-
-    return session
-
-
-def _pose3d(index: int) -> Pose3D:
-    return Pose3D(index, time.monotonic_ns() - 5_000_000, np.full((1, 11), index, np.float32))
+from tests.deploy.streaming import STAMPS, describe, join, pose3d, serve
 
 
 @pytest.fixture
@@ -39,18 +29,8 @@ def endpoint(tmp_path: Path) -> str:
 
 @pytest.fixture
 def publisher(endpoint: str) -> Iterator[Publisher]:
-    with Publisher(StreamSettings(endpoint=endpoint), _describe(BOOT_ID)) as running:
+    with Publisher(StreamSettings(endpoint=endpoint), describe()) as running:
         yield running
-
-
-def _join(publisher: Publisher, subscriber: PoseSubscriber) -> Received:
-    """Serve until the subscriber hears the session."""
-    for _ in range(200):
-        publisher.service()
-        message = subscriber.receive(timeout_ms=25)
-        if message is not None:
-            return message
-    raise AssertionError("no session heard within five seconds")
 
 
 def _next(subscriber: PoseSubscriber) -> Received:
@@ -61,26 +41,26 @@ def _next(subscriber: PoseSubscriber) -> Received:
 
 def test_poses_arrive_typed_with_their_session_and_age(publisher: Publisher, endpoint: str) -> None:
     with PoseSubscriber(endpoint) as subscriber:
-        joined = _join(publisher, subscriber)
+        joined = join(publisher, subscriber)
         assert joined.topic == "session" and joined.new_session
         publisher.pose(PoseSet(4, 99, np.ones((1, 1, 3), np.float32)), STAMPS)
-        publisher.pose(_pose3d(4), STAMPS)
-        pose2d, pose3d = _next(subscriber), _next(subscriber)
-    assert isinstance(pose2d.body, PoseSet) and pose2d.body.t_exposure_ns == 99
-    assert isinstance(pose3d.body, Pose3D) and pose3d.body.points[0, 0] == 4
-    assert pose3d.session is not None and pose3d.session.keypoints == ("nose",)
-    assert pose3d.age_ns is not None and pose3d.age_ns >= 5_000_000
-    assert not pose3d.new_session and pose3d.lost_before == 0
+        publisher.pose(pose3d(4), STAMPS)
+        flat, deep = _next(subscriber), _next(subscriber)
+    assert isinstance(flat.body, PoseSet) and flat.body.t_exposure_ns == 99
+    assert isinstance(deep.body, Pose3D) and deep.body.points[0, 0] == 4
+    assert deep.session is not None and deep.session.keypoints == ("nose",)
+    assert deep.age_ns is not None and deep.age_ns >= 5_000_000
+    assert not deep.new_session and deep.lost_before == 0
 
 
 def test_age_needs_the_publishers_clock(endpoint: str) -> None:
     with (
-        Publisher(StreamSettings(endpoint=endpoint), _describe("another host")) as publisher,
+        Publisher(StreamSettings(endpoint=endpoint), describe("another host")) as publisher,
         PoseSubscriber(endpoint, topics=["pose3d"]) as subscriber,
     ):
         for _ in range(200):
             publisher.service()
-            publisher.pose(_pose3d(0), STAMPS)
+            publisher.pose(pose3d(0), STAMPS)
             message = subscriber.receive(timeout_ms=10)
             if message is not None and message.session is not None:
                 break
@@ -90,10 +70,10 @@ def test_age_needs_the_publishers_clock(endpoint: str) -> None:
 
 def test_a_gap_in_the_sequence_is_a_loss_of_that_topic_only(publisher: Publisher, endpoint: str) -> None:
     with PoseSubscriber(endpoint) as subscriber:
-        _join(publisher, subscriber)
-        publisher.pose(_pose3d(0), STAMPS)
+        join(publisher, subscriber)
+        publisher.pose(pose3d(0), STAMPS)
         publisher.published["pose3d"] += 3  # as if three had been dropped on the way
-        publisher.pose(_pose3d(4), STAMPS)
+        publisher.pose(pose3d(4), STAMPS)
         publisher.pose(PoseSet(4, 0, np.ones((1, 1, 3), np.float32)), STAMPS)
         assert [_next(subscriber).lost_before for _ in range(3)] == [0, 3, 0]
         assert subscriber.lost == {"session": 0, "pose2d": 0, "pose3d": 3, "health": 0, "event": 0}
@@ -102,10 +82,10 @@ def test_a_gap_in_the_sequence_is_a_loss_of_that_topic_only(publisher: Publisher
 
 def test_joining_late_is_no_loss(publisher: Publisher, endpoint: str) -> None:
     for index in range(10):
-        publisher.pose(_pose3d(index), STAMPS)
+        publisher.pose(pose3d(index), STAMPS)
     with PoseSubscriber(endpoint) as subscriber:
-        _join(publisher, subscriber)
-        publisher.pose(_pose3d(10), STAMPS)
+        join(publisher, subscriber)
+        publisher.pose(pose3d(10), STAMPS)
         message = _next(subscriber)
         assert message.header.sequence == 10 and message.lost_before == 0
 
@@ -116,31 +96,31 @@ def test_a_restarted_publisher_is_a_new_session(endpoint: str) -> None:
         assert subscriber.receive(timeout_ms=0) is None
         ids = []
         for run in range(2):
-            with Publisher(settings, _describe(BOOT_ID)) as publisher:
-                joined = _join(publisher, subscriber)
+            with Publisher(settings, describe()) as publisher:
+                joined = join(publisher, subscriber)
                 assert joined.new_session
                 ids.append(joined.header.session)
                 publisher.published["pose3d"] = 100 * (1 - run)
-                publisher.pose(_pose3d(0), STAMPS)
+                publisher.pose(pose3d(0), STAMPS)
                 assert _next(subscriber).lost_before == 0
         assert ids[0] != ids[1] and subscriber.sessions == 2
 
 
 def test_strangers_are_counted_and_passed_over(publisher: Publisher, endpoint: str) -> None:
     with PoseSubscriber(endpoint) as subscriber:
-        _join(publisher, subscriber)
+        join(publisher, subscriber)
         for frames in ([b"pose3d"], [b"pose3d", b"\xc1", b""], [b"pose3dx", b"", b""]):
             publisher._socket.send_multipart(frames)
-        publisher.pose(_pose3d(1), STAMPS)
+        publisher.pose(pose3d(1), STAMPS)
         assert _next(subscriber).topic == "pose3d"
         assert subscriber.malformed == 3 and "unknown topic" in subscriber.malformed_last
 
 
 def test_iterating_gives_messages(publisher: Publisher, endpoint: str) -> None:
     with PoseSubscriber(endpoint) as subscriber:
-        _join(publisher, subscriber)
+        join(publisher, subscriber)
         for index in range(3):
-            publisher.pose(_pose3d(index), STAMPS)
+            publisher.pose(pose3d(index), STAMPS)
         indices = [message.header.index for message in islice(subscriber, 3)]
         assert indices == [0, 1, 2]
 
@@ -150,6 +130,153 @@ def test_wrong_topics_and_addresses_are_refused() -> None:
         PoseSubscriber(topics=["pose"])
     with pytest.raises(ValueError, match="no address"):
         PoseSubscriber("tcp://127.0.0.1")
+
+
+def test_a_publisher_that_is_gone_is_silent_and_no_error(endpoint: str) -> None:
+    with PoseSubscriber(endpoint) as subscriber:
+        assert subscriber.silent_s is None
+        with Publisher(StreamSettings(endpoint=endpoint), describe()) as publisher:
+            join(publisher, subscriber)
+            assert subscriber.connected
+        while subscriber.connected:
+            assert subscriber.receive(timeout_ms=50) is None
+        assert subscriber.silent_s is not None and subscriber.silent_s > 0 and subscriber.sessions == 1
+
+
+def test_an_event_loop_gets_every_message_and_its_own_turn(publisher: Publisher, endpoint: str) -> None:
+    async def listen() -> tuple[list[int], int]:
+        turns = 0
+
+        async def serve_and_publish() -> None:
+            nonlocal turns
+            while not publisher.joins:
+                publisher.service()
+                await asyncio.sleep(0.001)
+            for index in range(300):
+                publisher.pose(pose3d(index), STAMPS)
+                if index % 20 == 0:  # bursts, and pauses in which the subscriber waits
+                    await asyncio.sleep(0.002)
+            while True:
+                turns += 1
+                await asyncio.sleep(0)
+
+        indices = []
+        with PoseSubscriber(endpoint, ["pose3d"]) as subscriber:
+            publishing = asyncio.create_task(serve_and_publish())
+            async for message in subscriber:
+                indices.append(message.header.index)
+                if len(indices) == 300:
+                    break
+            assert await subscriber.receive_async(timeout_ms=20) is None
+            # A message that was being waited for is not lost with the wait.
+            with pytest.raises(asyncio.TimeoutError):
+                await asyncio.wait_for(subscriber.receive_async(), 0.05)
+            publisher.pose(pose3d(300), STAMPS)
+            message = await asyncio.wait_for(subscriber.receive_async(), 10)
+            assert message is not None and message.header.index == 300
+            publishing.cancel()
+        return indices, turns
+
+    indices, turns = asyncio.run(listen())
+    assert indices == list(range(300)) and turns > 10
+
+
+def test_who_reads_slowly_loses_what_the_queues_do_not_hold_and_counts_it(endpoint: str) -> None:
+    settings = StreamSettings(endpoint=endpoint, high_water_mark=10)
+    large = PoseSet(0, 0, np.zeros((4, 200, 3), np.float32))
+    with (
+        Publisher(settings, describe()) as publisher,
+        PoseSubscriber(endpoint, ["pose2d"]) as slow,
+        PoseSubscriber(endpoint, ["pose3d"]) as quick,
+    ):
+        serve(
+            publisher, lambda: slow.receive(0) is None and quick.receive(0) is None and publisher.joins == 2
+        )
+        count = 6000  # more than all queues hold together
+        for index in range(count):
+            publisher.pose(large, STAMPS)
+            if index % 50 == 0:
+                publisher.pose(pose3d(index), STAMPS)
+                assert _next(quick).lost_before == 0
+        publisher.announce()
+        received = 0
+        while slow.receive(timeout_ms=300) is not None:
+            received += 1
+        publisher.pose(large, STAMPS)
+        last = _next(slow)
+        assert last.header.sequence == count
+        assert received + 1 + slow.lost["pose2d"] == count + 1 and slow.lost["pose2d"] > 0
+        assert publisher.overflows > 0 and quick.lost["pose3d"] == 0
+
+
+def _frames(body: object, sequence: int, t_publish_ns: int, session: str = "0123456789abcdef") -> list[bytes]:
+    payload, shape, dtype = payload_of(body)
+    header = Header(
+        VERSION, session, sequence, 0, "measured", 0, 0, 0, 0, t_publish_ns, t_publish_ns - 1000, shape, dtype
+    )
+    return encode(topic_of(body), header, payload)
+
+
+def test_lateness_is_relative_to_the_fastest_of_the_last_half_minute() -> None:
+    arrivals = Arrivals()
+    second = 10**9
+
+    def late_ns(t_publish_ns: int, delay_ns: int) -> int:
+        # The publisher's clock is 500 s ahead, and nobody knows.
+        message = arrivals.account(
+            _frames(Event("x"), 0, t_publish_ns + 500 * second), t_publish_ns + delay_ns, None
+        )
+        assert message is not None and message.age_ns is None and message.age_uncertainty_ns is None
+        return message.late_ns
+
+    assert [late_ns(t * second, delay) for t, delay in ((1, 700), (2, 900), (3, 200), (4, 250))] == [
+        0,
+        200,
+        0,
+        50,
+    ]
+    # The fastest of a minute ago is forgotten: the clocks may have drifted apart since.
+    assert [late_ns(t * second, 5000) for t in (35, 60, 66, 97)] == [4800, 4800, 0, 0]
+
+
+def test_an_age_has_the_uncertainty_of_the_offset() -> None:
+    arrivals = Arrivals()
+    assert arrivals.account(_frames(describe("another host")(), 0, 10_000), 7_000, None).age_ns is None
+    message = arrivals.account(_frames(Event("x"), 0, 10_000), 7_000, ClockOffset(4_000, 30))
+    assert (message.age_ns, message.age_uncertainty_ns) == (7_000 + 4_000 - 9_000, 30)
+    arrivals.account(_frames(describe()(), 1, 10_000), 7_000, None)
+    message = arrivals.account(_frames(Event("x"), 1, 10_000), 12_000, None)
+    assert (message.age_ns, message.age_uncertainty_ns) == (3_000, 0)
+
+
+_sequences = st.lists(
+    st.tuples(
+        st.sampled_from(["a" * 16, "b" * 16]), st.integers(-(2**63), 2**63 - 1), st.integers(0, 2**63 - 1)
+    ),
+    max_size=12,
+)
+
+
+@given(_sequences, st.integers(-(2**62), 2**62))
+def test_any_order_of_any_sequence_leaves_counts_that_add_up(
+    messages: list[tuple[str, int, int]], now_ns: int
+) -> None:
+    arrivals = Arrivals()
+    lost = 0
+    for session, sequence, t_ns in messages:
+        received = arrivals.account(_frames(Event("x"), sequence, t_ns, session), now_ns, ClockOffset(1, 2))
+        assert received is not None and received.lost_before >= 0 and received.late_ns >= 0
+        lost += received.lost_before
+    assert arrivals.received["event"] == len(messages) and arrivals.lost["event"] == lost
+    assert arrivals.sessions <= len(messages) and arrivals.malformed == 0
+
+
+@given(st.lists(st.binary(max_size=60) | st.just(b"event"), max_size=4), st.integers(0, 2**62))
+def test_foreign_frames_are_counted_and_change_nothing_else(frames: list[bytes], now_ns: int) -> None:
+    arrivals = Arrivals()
+    assert arrivals.account(frames, now_ns, None) is None
+    assert arrivals.malformed == 1 and arrivals.malformed_last
+    assert sum(arrivals.received.values()) == arrivals.sessions == arrivals.heard_ns == 0
 
 
 def test_it_needs_only_pyzmq_msgspec_and_numpy() -> None:
