@@ -1,7 +1,8 @@
 """Numba kernels of triangulation. `triangulation_numpy` computes the same in plain NumPy.
 
-One thread, no fastmath: the result is the same bit for bit every time. Compiled once and cached
-beside the module (or in the user's cache where the package is read-only).
+Points are fitted side by side (`calibration.lanes`); those that are not ordinary are done again here, one by
+one, with a search for outliers. One thread, no fastmath: the result is the same bit for bit every time.
+Compiled once and cached beside the module (or in the user's cache where the package is read-only).
 """
 
 from __future__ import annotations
@@ -9,13 +10,15 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+from calibration.lanes import FLAT, fit_lanes
+
+LANES = 64
 UNDISTORT_STEPS = 20
 UNDISTORT_TOLERANCE = 1e-10
 LINEAR_PASSES = 2  # the second weighs each ray by the depth that the first found
 NEWTON_STEPS = 12
-STEP_TOLERANCE_MM = 1e-4  # Gauss-Newton gains three digits a step: the next one would be 1e-7
+STEP_TOLERANCE_MM = 1e-5  # Gauss-Newton gains three digits a step: the next one would be 1e-8
 REFIT_ROUNDS = 3
-FLAT = 1e-13  # determinant of the normal matrix over its mean eigenvalue cubed: rays are parallel
 
 
 @njit(cache=True, error_model="numpy")
@@ -121,8 +124,9 @@ def _residual(c, pixels, lenses, rotations, translations, x):  # type: ignore[no
 
 @njit(cache=True, error_model="numpy")
 def _refine(pixels, weights, use, lenses, rotations, translations, x, normal):  # type: ignore[no-untyped-def]
-    """Gauss-Newton on the pixels; leaves the normal matrix in `normal`. False where it gets lost."""
-    for _ in range(NEWTON_STEPS):
+    """Gauss-Newton on the pixels; leaves the normal matrix at x in `normal`. False where it gets lost."""
+    done = False
+    for _ in range(NEWTON_STEPS + 1):
         h0 = h1 = h2 = h3 = h4 = h5 = g0 = g1 = g2 = 0.0
         x0, x1, x2 = x[0], x[1], x[2]
         for c in range(len(use)):
@@ -163,14 +167,121 @@ def _refine(pixels, weights, use, lenses, rotations, translations, x, normal):  
             h3 += w * (u1 * u1 + v1 * v1)
             h4 += w * (u1 * u2 + v1 * v2)
             h5 += w * (u2 * u2 + v2 * v2)
+        normal[0], normal[1], normal[2], normal[3], normal[4], normal[5] = h0, h1, h2, h3, h4, h5
+        if done:
+            break
         solved, s0, s1, s2 = _solve3(h0, h1, h2, h3, h4, h5, g0, g1, g2)
         if not solved:
             return False
         x[0], x[1], x[2] = x0 + s0, x1 + s1, x2 + s2
-        normal[0], normal[1], normal[2], normal[3], normal[4], normal[5] = h0, h1, h2, h3, h4, h5
-        if abs(s0) + abs(s1) + abs(s2) < STEP_TOLERANCE_MM:
-            return True
+        done = abs(s0) + abs(s1) + abs(s2) < STEP_TOLERANCE_MM
     return True
+
+
+@njit(cache=True, error_model="numpy")
+def _robust(pixels, rays, weights, seen, use, best, lenses, rotations, translations, gate2, x, normal):  # type: ignore[no-untyped-def]
+    """MSAC over every pair of views (there are few cameras), then refits; leaves the views in `use`."""
+    cameras = len(seen)
+    lowest = np.inf
+    for first in range(cameras):
+        for second in range(first + 1, cameras):
+            if not (seen[first] and seen[second]):
+                continue
+            use[:] = False
+            use[first] = True
+            use[second] = True
+            if not _linear(rays, weights, use, rotations, translations, x):
+                continue
+            cost = 0.0
+            for c in range(cameras):
+                if seen[c]:
+                    du, dv = _residual(c, pixels, lenses, rotations, translations, x)
+                    e2 = weights[c] * (du * du + dv * dv)
+                    use[c] = e2 <= gate2
+                    cost += min(e2, gate2)
+            if cost < lowest:
+                lowest = cost
+                best[:] = use
+    good = lowest < np.inf
+    use[:] = best
+    for _ in range(REFIT_ROUNDS):
+        if not good:
+            break
+        good = _linear(rays, weights, use, rotations, translations, x) and _refine(
+            pixels, weights, use, lenses, rotations, translations, x, normal
+        )
+        changed = False
+        for c in range(cameras):
+            if good and seen[c]:
+                du, dv = _residual(c, pixels, lenses, rotations, translations, x)
+                inside = weights[c] * (du * du + dv * dv) <= gate2
+                changed = changed or inside != use[c]
+                best[c] = inside
+        if not changed or best.sum() < 2:
+            break
+        use[:] = best
+    return good
+
+
+@njit(cache=True, error_model="numpy")
+def _single(u, v, confidence, noise, lenses, rotations, translations, least, gate2, quantiles, result):  # type: ignore[no-untyped-def]
+    """One point, by itself: views (C,) to `result` (11,)."""
+    cameras = len(u)
+    rays, pixels, weights = np.empty((cameras, 2)), np.empty((cameras, 2)), np.empty(cameras)
+    seen, use, best = np.zeros(cameras, np.bool_), np.zeros(cameras, np.bool_), np.zeros(cameras, np.bool_)
+    x, normal = np.empty(3), np.empty(6)
+    result[:] = np.nan
+    views = 0
+    for c in range(cameras):
+        seen[c] = confidence[c] >= least and np.isfinite(u[c]) and np.isfinite(v[c])
+        if seen[c]:
+            pixels[c, 0], pixels[c, 1] = u[c], v[c]
+            rays[c, 0], rays[c, 1] = _undistort(u[c], v[c], lenses, c)
+            seen[c] = np.isfinite(rays[c, 0])
+            weights[c] = confidence[c] / (noise * noise)
+        views += seen[c]
+        use[c] = seen[c]
+    result[9] = views
+    if views < 2:
+        return
+    good = _linear(rays, weights, use, rotations, translations, x) and _refine(
+        pixels, weights, use, lenses, rotations, translations, x, normal
+    )
+    chi2 = worst = np.inf
+    if good:
+        chi2 = worst = 0.0
+        for c in range(cameras):
+            if use[c]:
+                du, dv = _residual(c, pixels, lenses, rotations, translations, x)
+                e2 = weights[c] * (du * du + dv * dv)
+                chi2 += e2
+                worst = max(worst, e2)
+    if views > 2 and (chi2 > quantiles[views] or worst > gate2):
+        good = _robust(
+            pixels, rays, weights, seen, use, best, lenses, rotations, translations, gate2, x, normal
+        )
+    if not good or use.sum() < 2:
+        return
+    squares = 0.0
+    inside = True
+    for c in range(cameras):
+        if use[c]:
+            du, dv = _residual(c, pixels, lenses, rotations, translations, x)
+            squares += du * du + dv * dv
+            inside = inside and weights[c] * (du * du + dv * dv) <= gate2
+    result[9] = use.sum()
+    result[10] = np.sqrt(squares / use.sum())
+    if inside:  # else the views contradict each other and none can be told to be wrong
+        _write(x[0], x[1], x[2], normal, result)
+
+
+@njit(cache=True, error_model="numpy")
+def _write(x0, x1, x2, normal, result):  # type: ignore[no-untyped-def]
+    h0, h1, h2, h3, h4, h5 = normal[0], normal[1], normal[2], normal[3], normal[4], normal[5]
+    result[0], result[1], result[2] = x0, x1, x2
+    _, result[3], result[4], result[5] = _solve3(h0, h1, h2, h3, h4, h5, 1.0, 0.0, 0.0)
+    _, _, result[6], result[7] = _solve3(h0, h1, h2, h3, h4, h5, 0.0, 1.0, 0.0)
+    _, _, _, result[8] = _solve3(h0, h1, h2, h3, h4, h5, 0.0, 0.0, 1.0)
 
 
 @njit(cache=True, error_model="numpy")
@@ -180,98 +291,49 @@ def triangulate_block(points, lenses, rotations, translations, noise, least, gat
     noise (K,) px; least: smallest confidence used; gate2: squared gate in sigmas;
     quantiles (C + 1,): largest chi-square that n views may have without a search for outliers.
     """
-    cameras = points.shape[1]
-    rays = np.empty((cameras, 2))
-    pixels = np.empty((cameras, 2))
-    weights = np.empty(cameras)
-    seen = np.zeros(cameras, np.bool_)
-    use = np.zeros(cameras, np.bool_)
-    best = np.zeros(cameras, np.bool_)
-    x, normal = np.empty(3), np.empty(6)
-    for t in range(points.shape[0]):
-        for k in range(points.shape[2]):
+    sets, cameras, keypoints = points.shape[:3]
+    total = sets * keypoints
+    lanes = min(LANES, 8 * ((total + 7) // 8))  # whole vectors; a lane too many repeats the last point
+    u, v, weights = np.zeros((cameras, lanes)), np.zeros((cameras, lanes)), np.zeros((cameras, lanes))
+    x, normal = np.zeros((3, lanes)), np.empty((6, lanes))
+    chi2, worst, squares = np.empty(lanes), np.empty(lanes), np.empty(lanes)
+    views, bad = np.zeros(lanes, np.int64), np.zeros(lanes, np.bool_)
+    for first in range(0, total, max(lanes, 1)):
+        here = min(lanes, total - first)
+        views[:] = 0
+        for c in range(cameras):
+            for i in range(lanes):
+                t, k = divmod(first + min(i, here - 1), keypoints)
+                pu, pv, confidence = points[t, c, k, 0], points[t, c, k, 1], points[t, c, k, 2]
+                seen = confidence >= least and np.isfinite(pu) and np.isfinite(pv)
+                u[c, i] = pu if seen else lenses[c, 2]
+                v[c, i] = pv if seen else lenses[c, 3]
+                weights[c, i] = confidence / (noise[k] * noise[k]) if seen else 0.0
+                views[i] += seen
+        fit_lanes(
+            u,
+            v,
+            weights,
+            lenses,
+            rotations,
+            translations,
+            STEP_TOLERANCE_MM,
+            x,
+            normal,
+            chi2,
+            worst,
+            squares,
+            bad,
+        )
+        for i in range(here):
+            t, k = divmod(first + i, keypoints)
             result = out[t, k]
-            result[:] = np.nan
-            views = 0
-            for c in range(cameras):
-                u, v, confidence = points[t, c, k, 0], points[t, c, k, 1], points[t, c, k, 2]
-                seen[c] = confidence >= least and np.isfinite(u) and np.isfinite(v)
-                if seen[c]:
-                    pixels[c, 0], pixels[c, 1] = u, v
-                    rays[c, 0], rays[c, 1] = _undistort(u, v, lenses, c)
-                    seen[c] = np.isfinite(rays[c, 0])
-                    weights[c] = confidence / (noise[k] * noise[k])
-                views += seen[c]
-                use[c] = seen[c]
-            result[9] = views
-            if views < 2:
+            if views[i] < 2 or bad[i] or not (chi2[i] <= quantiles[views[i]] and worst[i] <= gate2):
+                _single(
+                    points[t, :, k, 0], points[t, :, k, 1], points[t, :, k, 2], noise[k], lenses, rotations,
+                    translations, least, gate2, quantiles, result,
+                )  # fmt: skip
                 continue
-            good = _linear(rays, weights, use, rotations, translations, x) and _refine(
-                pixels, weights, use, lenses, rotations, translations, x, normal
-            )
-            chi2 = worst = np.inf
-            if good:
-                chi2 = worst = 0.0
-                for c in range(cameras):
-                    if use[c]:
-                        du, dv = _residual(c, pixels, lenses, rotations, translations, x)
-                        e2 = weights[c] * (du * du + dv * dv)
-                        chi2 += e2
-                        worst = max(worst, e2)
-            if views > 2 and (chi2 > quantiles[views] or worst > gate2):
-                lowest = np.inf
-                for first in range(cameras):  # MSAC, every pair: there are few cameras
-                    for second in range(first + 1, cameras):
-                        if not (seen[first] and seen[second]):
-                            continue
-                        use[:] = False
-                        use[first] = True
-                        use[second] = True
-                        if not _linear(rays, weights, use, rotations, translations, x):
-                            continue
-                        cost = 0.0
-                        for c in range(cameras):
-                            if seen[c]:
-                                du, dv = _residual(c, pixels, lenses, rotations, translations, x)
-                                e2 = weights[c] * (du * du + dv * dv)
-                                use[c] = e2 <= gate2
-                                cost += min(e2, gate2)
-                        if cost < lowest:
-                            lowest = cost
-                            best[:] = use
-                good = lowest < np.inf
-                use[:] = best
-                for _ in range(REFIT_ROUNDS):
-                    if not good:
-                        break
-                    good = _linear(rays, weights, use, rotations, translations, x) and _refine(
-                        pixels, weights, use, lenses, rotations, translations, x, normal
-                    )
-                    changed = False
-                    for c in range(cameras):
-                        if good and seen[c]:
-                            du, dv = _residual(c, pixels, lenses, rotations, translations, x)
-                            inside = weights[c] * (du * du + dv * dv) <= gate2
-                            changed = changed or inside != use[c]
-                            best[c] = inside
-                    if not changed or best.sum() < 2:
-                        break
-                    use[:] = best
-            if not good or use.sum() < 2:
-                continue
-            squares = 0.0
-            inside = True
-            for c in range(cameras):
-                if use[c]:
-                    du, dv = _residual(c, pixels, lenses, rotations, translations, x)
-                    squares += du * du + dv * dv
-                    inside = inside and weights[c] * (du * du + dv * dv) <= gate2
-            result[9] = use.sum()
-            result[10] = np.sqrt(squares / use.sum())
-            if not inside:
-                continue  # the views contradict each other and none can be told to be wrong
-            h0, h1, h2, h3, h4, h5 = normal[0], normal[1], normal[2], normal[3], normal[4], normal[5]
-            result[0], result[1], result[2] = x[0], x[1], x[2]
-            _, result[3], result[4], result[5] = _solve3(h0, h1, h2, h3, h4, h5, 1.0, 0.0, 0.0)
-            _, _, result[6], result[7] = _solve3(h0, h1, h2, h3, h4, h5, 0.0, 1.0, 0.0)
-            _, _, _, result[8] = _solve3(h0, h1, h2, h3, h4, h5, 0.0, 0.0, 1.0)
+            result[9] = views[i]
+            result[10] = np.sqrt(squares[i] / views[i])
+            _write(x[0, i], x[1, i], x[2, i], normal[:, i], result)

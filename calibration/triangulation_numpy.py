@@ -11,7 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from calibration.camera_model import CalibratedRig, distort, distort_jacobian
-from calibration.kernels import FLAT, LINEAR_PASSES, NEWTON_STEPS, REFIT_ROUNDS, STEP_TOLERANCE_MM
+from calibration.kernels import LINEAR_PASSES, NEWTON_STEPS, REFIT_ROUNDS, STEP_TOLERANCE_MM
+from calibration.lanes import FLAT
 
 Array = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]

@@ -50,9 +50,12 @@ def test_the_kernel_agrees_with_numpy_whatever_it_is_given(seed, cameras):
         rig, keypoints, *(lambda noise, bound: (noise, 0.3, 16.0, bound))(*prepare(rig, keypoints, BROAD))
     )
     np.testing.assert_array_equal(np.isnan(found), np.isnan(expected))
-    known = np.isfinite(found)
-    # relative to what can be known: two nearly parallel rays leave a metre open
-    np.testing.assert_allclose(found[known], expected[known], rtol=1e-8, atol=1e-9)
+    # of the point's distance and of the covariance's size: two nearly parallel rays leave a metre open
+    for columns, agreed in ((slice(0, 3), 1e-9), (slice(3, 9), 1e-7), (slice(10, 11), 1e-7)):
+        size = np.linalg.norm(expected[..., columns], axis=-1, keepdims=True)
+        far = np.abs(found - expected)[..., columns] > agreed * (1 + size)
+        assert not far.any(), (found[..., columns][far], expected[..., columns][far])
+    np.testing.assert_array_equal(found[..., 9], expected[..., 9])
 
 
 @pytest.mark.parametrize("cameras", [2, 3, 4, 8])
