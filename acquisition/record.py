@@ -91,6 +91,7 @@ def record(
         how = "failed"
         try:
             with run:
+                run.write_events(session.folder)
                 if run.start():
                     infos = {name: counters["info"] for name, counters in run.cameras().items()}
                     session.began(infos, run.pulses)

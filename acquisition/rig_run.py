@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any
 
 from acquisition.capture import capture, capture_plans
 from acquisition.errors import RigposeError
+from acquisition.events import EventsWriter
 from acquisition.rig import RigSettings
 from acquisition.supervise import Process, Supervisor
 from acquisition.trigger import Trigger, trigger_of
@@ -61,6 +63,7 @@ class RigRun:
         ]
         self.supervisor = Supervisor([*captures, *self._readers])
         self._trigger: Trigger | None = trigger_of(rig)
+        self._events: EventsWriter | None = None
 
     def __enter__(self) -> RigRun:
         if self._trigger is not None:
@@ -79,6 +82,12 @@ class RigRun:
             self._close_trigger()
         finally:
             self.supervisor.__exit__()
+
+    def write_events(self, session: Path) -> None:
+        """From now on what the trigger tells (pulses, edges of its input) goes into a session's events."""
+        if self._trigger is not None:
+            self._events = EventsWriter(session)
+            self._trigger.listen(self._note)
 
     def start(self, timeout_s: float = READY_S) -> bool:
         """Wait for cameras and readers, then start the pulses. False where a signal came before.
@@ -102,13 +111,16 @@ class RigRun:
         return True
 
     def run(self, seconds: float | None, each: Callable[[], bool] | None = None) -> str:
-        """Poll until the time is over; how it ended: "time is over", "interrupted" or "asked to".
+        """Poll until the time is over; how it ended: "time is over", "interrupted", "asked to", or what
+        befell the trigger.
 
         `each` is called about ten times a second and ends the run by returning False.
         """
         while True:
             if self.supervisor.stopping:
                 return "interrupted"
+            if self._trigger is not None and self._trigger.fault:
+                return self._trigger.fault
             if seconds is not None and time.monotonic_ns() >= self.started_ns + int(seconds * 1e9):
                 return "time is over"
             if each is not None and not each():
@@ -146,6 +158,13 @@ class RigRun:
             self.supervisor.counters.get(reader.name, {}).get("state") == "ready" for reader in self._readers
         )
 
+    def _note(self, kind: str, t_ns: int, **facts: Any) -> None:
+        if self._events is not None:
+            with contextlib.suppress(OSError):  # a full disk: the recorder ends the recording, and says so
+                self._events.append(kind, t_ns, **facts)
+
     def _close_trigger(self) -> None:
         if self._trigger is not None:
             self._trigger.close()
+        if self._events is not None:
+            self._events.close()

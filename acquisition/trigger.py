@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
-import importlib
+from collections.abc import Callable
 from typing import Protocol
 from urllib.parse import urlsplit
 
 from acquisition.errors import RigposeError
-from acquisition.rig import RigSettings
-
-TRIGGERS = {
-    "sim": "acquisition.simulation.trigger:SimulatedTrigger",
-}
+from acquisition.rig import RigSettings, TriggerSettings
 
 
 class Trigger(Protocol):
-    """A source of pulses. Its class takes (port, rate_hz)."""
+    """A source of pulses."""
+
+    @property
+    def fault(self) -> str:
+        """ "" while all is well; else why its pulses can be trusted no longer. It stays."""
+        ...
 
     def open(self) -> None:
         """Reach the device. Raises `RigposeError`."""
+        ...
+
+    def listen(self, note: Callable[..., None] | None) -> None:
+        """From now on call `note(kind, t_ns, **facts)` (`EventsWriter.append`) with what happens, from
+        any thread; None: nobody."""
         ...
 
     def start(self) -> tuple[int, int]:
@@ -40,13 +46,26 @@ def trigger_of(rig: RigSettings) -> Trigger | None:
     if settings is None:
         return None
     scheme = urlsplit(settings.port).scheme
-    if scheme not in TRIGGERS:
+    if scheme not in TRIGGERS or (not scheme and not settings.port.startswith("/")):
         raise RigposeError(
             "trigger",
-            expected=f"a port beginning with {', '.join(f'{s}://' for s in TRIGGERS)}",
+            expected="a serial port such as /dev/ttyACM0, or sim://scene.yaml",
             found=f"'{settings.port}'",
             remedy="Mend 'trigger.port' in the rig file",
         )
-    module, name = TRIGGERS[scheme].split(":")
-    trigger: Trigger = getattr(importlib.import_module(module), name)(settings.port, settings.rate_hz)
-    return trigger
+    return TRIGGERS[scheme](settings)
+
+
+def _simulated(settings: TriggerSettings) -> Trigger:
+    from acquisition.simulation.trigger import SimulatedTrigger
+
+    return SimulatedTrigger(settings.port, settings.rate_hz)
+
+
+def _serial(settings: TriggerSettings) -> Trigger:
+    from acquisition.serial_trigger import SerialTrigger, train_of
+
+    return SerialTrigger(settings.port, train_of(settings.rate_hz, settings.exposure_us))
+
+
+TRIGGERS: dict[str, Callable[[TriggerSettings], Trigger]] = {"sim": _simulated, "": _serial}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -65,6 +66,8 @@ class SimulatedTrigger:
         faster or slower.
     """
 
+    fault = ""
+
     def __init__(self, port: str, rate_hz: float) -> None:
         path, _ = scene_of(port)
         scene = Scene.load(path)
@@ -80,6 +83,9 @@ class SimulatedTrigger:
 
     def open(self) -> None:
         """Nothing to reach: the scene was read already."""
+
+    def listen(self, note: Callable[..., None] | None) -> None:
+        """Nothing happens here but pulses."""
 
     def start(self) -> tuple[int, int]:
         """Announce the train: (time of pulse 0, about 0.3 s ahead, rig clock; period), ns."""

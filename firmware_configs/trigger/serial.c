@@ -32,12 +32,22 @@ ISR(USART_UDRE_vect)
         UDR0 = out[out_taken++];
 }
 
+static void put(char byte)
+{
+    while ((uint8_t)(out_written + 1) == out_taken)
+        ; /* the interrupt makes room */
+    out[out_written] = byte;
+    out_written++;
+    UCSR0B |= _BV(UDRIE0);
+}
+
 void serial_begin(void)
 {
     UCSR0A = _BV(U2X0);
     UBRR0 = 16; /* 117647 baud: 2.1 % fast, as every Uno is */
     UCSR0C = _BV(UCSZ01) | _BV(UCSZ00);
     UCSR0B = _BV(RXEN0) | _BV(TXEN0) | _BV(RXCIE0);
+    put('\n'); /* ends the line that a reset has cut off */
 }
 
 static int8_t hex_digit(char byte)
@@ -103,15 +113,6 @@ bool serial_pending(void)
 bool serial_room(void)
 {
     return (uint8_t)(out_taken - out_written - 1) >= SAID_MAX;
-}
-
-static void put(char byte)
-{
-    while ((uint8_t)(out_written + 1) == out_taken)
-        ; /* the interrupt makes room */
-    out[out_written] = byte;
-    out_written++;
-    UCSR0B |= _BV(UDRIE0);
 }
 
 static void say_byte(char byte)

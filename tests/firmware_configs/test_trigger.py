@@ -356,3 +356,19 @@ def test_requests_that_do_not_fit_the_moment(board):
     first, again = [body for body in log.lines if body.startswith("= 3 ")]
     assert first == again
     assert log.answer(5) == log.answer(6)
+
+
+@pytest.mark.parametrize("offset", range(0, 40000, 9973))
+def test_a_reset_is_another_epoch_with_all_outputs_low(board, offset):
+    period = 160000
+    train = settings(period, (0, 80000), (0, 80000), every=1)
+    middle = START + 10 * period + offset
+    log = board.run(
+        [*begin(train), Event.reset(middle), Event.pin(middle + ms(10), "B0", 0)], middle + ms(100)
+    )
+    assert [told[:1] for told in log.told("boot")] == [[EPOCH], [EPOCH + 1]]
+    for output in ("B1", "B2", "C"):
+        assert log.level(output, middle + 1000) == 0
+        assert log.rises(output)[-1] <= middle
+    assert [told[:3] for told in log.told("edge")] == [[EPOCH + 1, 0, 0]]
+    assert log.answer(3)[0] < log.told("pulse")[-1][2]

@@ -3,11 +3,12 @@
  *     board ELF CYCLES             events from stdin, as fast as it goes, to the given cycle
  *     board ELF pty [uno]          a pseudo-terminal, in real time, commands from stdin
  *
- * stdin, first form, in the order of time: `CYCLE uart HEX` sends bytes, `CYCLE pin B0 1` drives an input.
+ * stdin, first form, in the order of time: `CYCLE uart HEX` sends bytes, `CYCLE pin B0 1` drives an input,
+ * `CYCLE reset` is the reset button.
  * stdout: `CYCLE B1 1` an output changed, `CYCLE C 3f` the whole of port C did, `CYCLE tx 0a` a byte was sent.
  *
- * Second form: `pin B0 1`, `reset`, `unplug` (the terminal goes away), `pulses` (prints how often B1 rose);
- * the end of stdin ends it. With `uno`, opening the terminal resets the board, which then is deaf for 0.3 s as in its
+ * Second form: `pin B0 1`, `reset`, `unplug` (the terminal goes away), `pulses` (prints how often B1
+ * rose, and the real time of its first rise in ns); the end of stdin ends it. With `uno`, opening the terminal resets the board, which then is deaf for 0.3 s as in its
  * bootloader.
  */
 #define _GNU_SOURCE
@@ -30,7 +31,7 @@
 
 #define HZ 16000000ULL
 #define BYTE_CYCLES 1389 /* ten bits at 115200 baud */
-#define BOOTLOADER_CYCLES (HZ * 3 / 10)
+#define BOOTLOADER_NS 300000000LL
 
 static avr_t *avr;
 static avr_irq_t *uart_in;
@@ -38,7 +39,17 @@ static unsigned char queue[1 << 16]; /* bytes on their way into the board */
 static uint16_t queue_written, queue_taken;
 static int feeding, log_pins = 1, master = -1;
 static unsigned long rises;
-static avr_cycle_count_t deaf_until, match_cycle;
+static long long first_rise_ns;
+static avr_cycle_count_t match_cycle;
+
+/* Real time, CLOCK_MONOTONIC, at a cycle. */
+static long long origin_ns;
+static avr_cycle_count_t origin_cycle;
+
+static long long real_time_of(avr_cycle_count_t cycle)
+{
+    return origin_ns + (long long)(cycle - origin_cycle) * 125 / 2;
+}
 
 static void no_sleep(avr_t *a, avr_cycle_count_t cycles)
 {
@@ -67,8 +78,8 @@ static void on_pin(avr_irq_t *irq, uint32_t value, void *param)
     if (output->level == value)
         return;
     output->level = value;
-    if (value && strcmp(output->name, "B1") == 0)
-        rises++;
+    if (value && strcmp(output->name, "B1") == 0 && rises++ == 0)
+        first_rise_ns = real_time_of(match_cycle);
     if (log_pins)
         printf("%llu %s %x\n", (unsigned long long)(match_cycle ? match_cycle : avr->cycle), output->name, value);
 }
@@ -80,7 +91,7 @@ static void on_sent(avr_irq_t *irq, uint32_t value, void *unused)
     (void)irq, (void)unused;
     if (master < 0)
         printf("%llu tx %02x\n", (unsigned long long)avr->cycle, byte);
-    else if (avr->cycle >= deaf_until)
+    else
         (void)!write(master, &byte, 1);
 }
 
@@ -104,9 +115,10 @@ static void send(unsigned char byte)
     }
 }
 
+static avr_ioport_external_t ports[2] = {{.name = 'B'}, {.name = 'D'}}; /* what is driven from outside */
+
 static void drive(const char *pin, int level)
 {
-    static avr_ioport_external_t ports[2] = {{.name = 'B'}, {.name = 'D'}};
     avr_ioport_external_t *port = &ports[pin[0] == 'D'];
     int mask = 1 << (pin[1] - '0');
 
@@ -255,6 +267,24 @@ static void run_to(avr_cycle_count_t until)
     }
 }
 
+static void drive_again(const char *pin)
+{
+    int level = ports[pin[0] == 'D'].value >> (pin[1] - '0') & 1;
+
+    drive(pin, !level);
+    drive(pin, level);
+}
+
+static void reset(void)
+{
+    avr_reset(avr);
+    for (int i = 0; i < avr->interrupts.vector_count; i++)
+        avr->interrupts.vector[i]->pending = 0; /* its queue is emptied, its marks are not */
+    drive_again("B0"); /* simavr has forgotten the levels, and takes changes only */
+    drive_again("D2");
+    queue_taken = queue_written;
+}
+
 static void scripted(avr_cycle_count_t end)
 {
     static char line[1 << 16], word[1 << 16];
@@ -272,6 +302,9 @@ static void scripted(avr_cycle_count_t end)
         } else if (sscanf(line, "%llu pin %2s %d", &when, word, &level) == 3) {
             run_to(when);
             drive(word, level);
+        } else if (sscanf(line, "%llu %9s", &when, word) == 2 && strcmp(word, "reset") == 0) {
+            run_to(when);
+            reset();
         } else {
             fprintf(stderr, "no such event: %s", line);
             exit(2);
@@ -288,10 +321,16 @@ static long long real_ns(void)
     return now.tv_sec * 1000000000LL + now.tv_nsec;
 }
 
-static void reset(void)
+/* In its bootloader the board runs no firmware, and what it is sent is lost. */
+static void reset_uno(void)
 {
-    avr_reset(avr);
-    deaf_until = avr->cycle + BOOTLOADER_CYCLES;
+    struct timespec nap = {0, BOOTLOADER_NS};
+
+    reset();
+    nanosleep(&nap, NULL);
+    tcflush(master, TCIFLUSH);
+    origin_ns = real_ns();
+    origin_cycle = avr->cycle;
 }
 
 static int obey(char *line)
@@ -302,12 +341,12 @@ static int obey(char *line)
     if (sscanf(line, "pin %2s %d", pin, &level) == 2)
         drive(pin, level);
     else if (strncmp(line, "reset", 5) == 0)
-        reset();
+        reset_uno();
     else if (strncmp(line, "unplug", 6) == 0 && master >= 0) {
         close(master);
         master = open("/dev/null", O_RDWR);
     } else if (strncmp(line, "pulses", 6) == 0)
-        printf("%lu\n", rises);
+        printf("%lu %lld\n", rises, first_rise_ns);
     return 1;
 }
 
@@ -315,8 +354,6 @@ static void on_terminal(int uno)
 {
     struct termios raw;
     int slave, opened = 0, plugged = 1;
-    long long origin;
-    avr_cycle_count_t base;
     char line[256];
 
     log_pins = 0;
@@ -330,8 +367,8 @@ static void on_terminal(int uno)
     fcntl(master, F_SETFL, O_NONBLOCK);
     fcntl(0, F_SETFL, O_NONBLOCK);
     printf("%s\n", line);
-    origin = real_ns();
-    base = avr->cycle;
+    origin_ns = real_ns();
+    origin_cycle = avr->cycle;
     for (;;) {
         struct pollfd terminal = {.fd = master, .events = POLLIN};
         unsigned char bytes[256];
@@ -357,24 +394,23 @@ static void on_terminal(int uno)
             if (!opened && !(terminal.revents & POLLHUP)) {
                 opened = 1;
                 if (uno)
-                    reset();
+                    reset_uno();
             } else if (terminal.revents & POLLHUP) {
                 opened = 0;
             }
             count = opened ? read(master, bytes, sizeof bytes) : 0;
             for (ssize_t i = 0; i < count; i++)
-                if (avr->cycle >= deaf_until)
-                    send(bytes[i]);
+                send(bytes[i]);
         }
-        ahead = (long long)((avr->cycle - base) * 125 / 2) - (real_ns() - origin);
+        ahead = real_time_of(avr->cycle) - real_ns();
         if (ahead > 0) {
             struct timespec nap = {0, ahead};
 
             nanosleep(&nap, NULL);
-        } else if (ahead < -50000000) {
+        } else if (ahead < -500000000) {
             /* Held up: its clock goes slow rather than racing after. */
-            origin = real_ns();
-            base = avr->cycle;
+            origin_ns = real_ns();
+            origin_cycle = avr->cycle;
         }
     }
 }

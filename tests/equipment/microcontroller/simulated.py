@@ -30,7 +30,7 @@ def line(body: str) -> bytes:
 def said(data: bytes) -> list[str]:
     """The bodies of the lines in `data`, every checksum checked."""
     bodies = []
-    for text in data.decode("ascii").splitlines():
+    for text in filter(None, data.decode("ascii").split("\n")):
         body, _, checksum = text.rpartition("*")
         assert int(checksum, 16) == binascii.crc_hqx(body.encode(), 0), text
         bodies.append(body)
@@ -39,7 +39,7 @@ def said(data: bytes) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something done to the board at a CPU cycle: bytes sent to it, or an input pin driven."""
+    """Something done to the board at a CPU cycle: bytes sent, an input pin driven, a reset."""
 
     cycle: int
     what: str
@@ -54,6 +54,11 @@ class Event:
     def pin(cls, cycle: int, name: str, level: int) -> Event:
         """An input pin by its port and number: "B0" is the TTL input, "D2" the gate."""
         return cls(cycle, f"pin {name} {int(level)}")
+
+    @classmethod
+    def reset(cls, cycle: int) -> Event:
+        """The reset button."""
+        return cls(cycle, "reset")
 
 
 @dataclass(slots=True)
@@ -158,9 +163,17 @@ class PluggedIn:
 
     def pulses(self) -> int:
         """How often output A has risen by now."""
+        return self._counted()[0]
+
+    def first_pulse_ns(self) -> int:
+        """When it rose for the first time, by this machine's monotonic clock."""
+        return self._counted()[1]
+
+    def _counted(self) -> tuple[int, int]:
         self.tell("pulses")
         assert self._process.stdout is not None
-        return int(self._process.stdout.readline())
+        count, first_ns = self._process.stdout.readline().split()
+        return int(count), int(first_ns)
 
 
 def build(folder: Path) -> Board:
