@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from training.exporting.export import export_network
-from training.exporting.gates import LabelledFrames
+from training.exporting.labelled_frames import LabelledFrames
 from training.networks.units import ConvUnit
 from training.run import RunSettings
 
@@ -78,7 +78,7 @@ class ColourFinder(nn.Module):
         self.eval()
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        heatmap, offset = self.head(self.trunk(images.permute(0, 3, 1, 2).float() * (1 / 127.5) - 1.0))
+        heatmap, offset = self.head(self.trunk(images.float().permute(0, 3, 1, 2) * (1 / 127.5) - 1.0))
         return heatmap, offset
 
 

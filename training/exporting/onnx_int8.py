@@ -98,7 +98,7 @@ def _shift_image(graph: OnnxGraph) -> str:
     Returns the new tensor. The rim changes by what 128 is beside 127.5, the zero of the normalised image.
     """
     first = graph.network()[0]
-    real = graph.of_type("Cast")[0].output[0]
+    real = graph.of_type("Transpose")[0].output[0]  # the image as the network takes it, not yet normalised
     by = graph.add_constant("image_shift", np.array(INPUT_SHIFT, np.float32))
     shifted = graph.add_node("Add", [real, by], "image_shifted")
     scale, shift = NORMALISATION

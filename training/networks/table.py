@@ -47,7 +47,8 @@ class PoseNetwork(nn.Module):
 
         The offset's first K channels are x, the next K are y.
         """
-        image = images.permute(0, 3, 1, 2).to(torch.float32) * (1 / 127.5) - 1.0
+        # in this order, since TensorRT takes uint8 as an input and does nothing with it but convert it
+        image = images.to(torch.float32).permute(0, 3, 1, 2) * (1 / 127.5) - 1.0
         heatmap, offset = self.head(self.trunk(image))
         return heatmap, offset
 
