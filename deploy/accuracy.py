@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from acquisition.frame import Image
 from calibration.image_transform import ImageTransform
+from deploy.acceptance import pixel_error
 from deploy.bundle import Bundle
 from deploy.manifest import PixelError
 from deploy.predictor import Predictor
@@ -22,27 +23,6 @@ VIEWS: tuple[View, ...] = ("full", "cropped", "resized")
 
 CROP_SHARE = 0.75
 RESIZE_SCALE = 0.8
-
-
-def pixel_error(found: npt.ArrayLike, labels: npt.ArrayLike) -> PixelError | None:
-    """Error of keypoints (..., 2 or more) against labels (..., 2), both px; None without a label.
-
-    Points whose label is NaN do not count. Bias: found minus labelled, mean by axis.
-    """
-    difference = np.asarray(found, np.float64)[..., :2] - np.asarray(labels, np.float64)[..., :2]
-    difference = difference[np.isfinite(difference).all(axis=-1)]
-    if not len(difference):
-        return None
-    distance = np.linalg.norm(difference, axis=-1)
-    bias_x, bias_y = difference.mean(axis=0)
-    return PixelError(
-        mean_px=float(distance.mean()),
-        median_px=float(np.median(distance)),
-        p95_px=float(np.quantile(distance, 0.95)),
-        bias_x_px=float(bias_x),
-        bias_y_px=float(bias_y),
-        points=len(distance),
-    )
 
 
 def seen_as(

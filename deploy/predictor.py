@@ -15,7 +15,8 @@ from acquisition.frame import Image
 from calibration.image_transform import ImageTransform
 from deploy.bundle import Bundle
 from deploy.preprocess import to_network
-from deploy.runtimes.table import AUTO, load_runtime
+from deploy.runtimes.loading import load_runtime
+from deploy.runtimes.table import AUTO
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +70,7 @@ class Predictor:
         self.keypoints = self.bundle.manifest.keypoints
         self.times = StageTimes()
         self._runtime = load_runtime(self.bundle, runtime, precision, batch=cameras, threads=threads)
+        self._frames = self._runtime.frames
         width, height = self.bundle.input_wh
         self._input = np.zeros((cameras, height, width, 3), np.uint8)
         self._whole: dict[tuple[int, int], ImageTransform] = {}
@@ -115,16 +117,19 @@ class Predictor:
         start_ns = time.monotonic_ns()
         used: list[ImageTransform | None] = []
         for slot, image in enumerate(images):
-            if image is None:
-                self._input[slot] = 0
-                used.append(None)
-                continue
             given = transforms[slot] if transforms is not None else None
-            transform = given if given is not None else self.whole_frame(image)
-            to_network(image, transform, self.bundle.input_wh, out=self._input[slot])
-            used.append(transform)
-        fed_ns = time.monotonic_ns()
-        keypoints = self._runtime.infer(self._input)
+            used.append(None if image is None else given if given is not None else self.whole_frame(image))
+        if self._frames is not None:
+            keypoints = self._frames.infer_frames(images, used)
+            fed_ns = start_ns + self._frames.preprocess_ns
+        else:
+            for slot, (image, transform) in enumerate(zip(images, used, strict=True)):
+                if image is None or transform is None:
+                    self._input[slot] = 0
+                else:
+                    to_network(image, transform, self.bundle.input_wh, out=self._input[slot])
+            fed_ns = time.monotonic_ns()
+            keypoints = self._runtime.infer(self._input)
         inferred_ns, decode_ns = time.monotonic_ns(), self._runtime.decode_ns
         for found, back in zip(keypoints, used, strict=True):
             if back is None:

@@ -85,7 +85,7 @@ def check_image(image: npt.NDArray[Any], whose: object = "image") -> None:
 
 
 def _resample(source: Image, transform: ImageTransform, target: Image) -> None:
-    windows = _resize_windows(source.shape[1::-1], transform, target.shape[1::-1])
+    windows = resize_windows(source.shape[1::-1], transform, target.shape[1::-1])
     if windows is None:
         cv2.warpAffine(
             source,
@@ -111,7 +111,7 @@ def _resample(source: Image, transform: ImageTransform, target: Image) -> None:
     )
 
 
-def _resize_windows(
+def resize_windows(
     source_wh: tuple[int, ...], transform: ImageTransform, target_wh: tuple[int, ...]
 ) -> tuple[tuple[int, ...], tuple[int, ...]] | None:
     """Where the map is a resize of whole pixels: target and source windows (x0, y0, x1, y1), or None.

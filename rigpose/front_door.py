@@ -27,6 +27,7 @@ EXTRAS = {
     "litert": ("ai_edge_litert",),
     "onnx": ("onnxruntime",),
     "lsl": ("pylsl",),
+    "tensorrt": ("tensorrt", "pycuda", "cuda"),
 }  # fmt: skip
 
 

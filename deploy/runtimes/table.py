@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-import importlib
 import importlib.util
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
 
 from acquisition.errors import RigposeError
 from acquisition.frame import Image
+from calibration.image_transform import ImageTransform
+from deploy.acceptance import Acceptance
 from deploy.bundle import Bundle
 from deploy.manifest import Artifact, Manifest
+from deploy.runtimes.gpu import gpu_missing
 
 
 class Runtime(Protocol):
@@ -33,6 +36,35 @@ class Runtime(Protocol):
         """Runtime, version, threads and batch, as JSON."""
 
 
+@runtime_checkable
+class FrameRuntime(Runtime, Protocol):
+    """A runtime that can also resample the cameras' images itself, where `takes_frames` says so.
+
+    `preprocess_ns` is the part of the last `infer_frames` before the network could begin.
+    """
+
+    takes_frames: bool
+    preprocess_ns: int
+
+    def infer_frames(
+        self, images: Sequence[Image | None], transforms: Sequence[ImageTransform | None]
+    ) -> npt.NDArray[np.float32]:
+        """One image a camera, as `deploy.preprocess` takes it, or None -> as `infer`; levels within 1."""
+
+
+@runtime_checkable
+class BuiltRuntime(Runtime, Protocol):
+    """A runtime whose engine is made on this machine, where it must prove itself before it is used.
+
+    `acceptance` is what it did on the bundle's check/ here; None while nobody measured it.
+    """
+
+    acceptance: Acceptance | None
+
+    def keep(self, acceptance: Acceptance | None) -> None:
+        """Keep the engine, or that it was refused, for the next start."""
+
+
 class RuntimeClass(Protocol):
     """How a runtime is built. Raises whatever its library raises; `load_runtime` translates."""
 
@@ -42,20 +74,39 @@ class RuntimeClass(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class RuntimeRow:
-    """One row of the table: where the class is, which import it needs, which extra brings that."""
+    """One row of the table.
+
+    Attributes
+    ----------
+    target:
+        Where the class is.
+    needs, extra:
+        The imports it needs, and the extra that brings them.
+    gpu:
+        Whether it needs an NVIDIA GPU.
+    builds:
+        Whether it is a `BuiltRuntime`.
+    """
 
     target: str
-    needs: str
+    needs: tuple[str, ...]
     extra: str
+    gpu: bool = False
+    builds: bool = False
 
 
 RUNTIMES = {
-    "litert": RuntimeRow("deploy.runtimes.litert:LiteRTRuntime", needs="ai_edge_litert", extra="litert"),
-    "onnx": RuntimeRow("deploy.runtimes.onnx:OnnxRuntime", needs="onnxruntime", extra="onnx"),
-}
+    "litert": RuntimeRow("deploy.runtimes.litert:LiteRTRuntime", needs=("ai_edge_litert",), extra="litert"),
+    "onnx": RuntimeRow("deploy.runtimes.onnx:OnnxRuntime", needs=("onnxruntime",), extra="onnx"),
+    "tensorrt": RuntimeRow(
+        "deploy.runtimes.tensorrt.runtime:TensorRTRuntime",
+        needs=("tensorrt", "pycuda", "cuda"), extra="tensorrt", gpu=True, builds=True,
+    ),
+}  # fmt: skip
 
-# What `auto` tries, fastest first (medians on a CPU; benchmarks/inference.py).
+# What `auto` tries, fastest first: the GPU's, then by medians on a CPU (benchmarks/inference.py).
 PREFERENCE = (
+    ("tensorrt", "int8"), ("tensorrt", "fp16"), ("tensorrt", "fp32"),
     ("litert", "int8"), ("onnx", "int8"), ("litert", "fp32"), ("onnx", "fp32"), ("onnx", "fp16"),
 )  # fmt: skip
 AUTO = "auto"
@@ -70,10 +121,22 @@ class Choice:
     reason: str
 
 
-def choose(bundle: Bundle, runtime: str = AUTO, precision: str = AUTO) -> Choice:
+def choose(
+    bundle: Bundle,
+    runtime: str = AUTO,
+    precision: str = AUTO,
+    refused: Mapping[tuple[str, str], str] | None = None,
+) -> Choice:
     """The first artifact of `PREFERENCE` that is installed, asked for and within tolerance.
 
-    An artifact beyond tolerance is used only where its precision is asked for by name.
+    An artifact beyond tolerance is used only where its precision is asked for by name, and one that is to be
+    built here but that no frames in the bundle could prove only where its runtime is. Without a GPU, `auto`
+    does not speak of runtimes that need one.
+
+    Parameters
+    ----------
+    refused:
+        Runtimes and precisions that failed on this machine, and how, in words.
 
     Raises
     ------
@@ -92,16 +155,29 @@ def choose(bundle: Bundle, runtime: str = AUTO, precision: str = AUTO) -> Choice
     for name, level in PREFERENCE:
         if runtime not in (AUTO, name) or precision not in (AUTO, level):
             continue
+        row = RUNTIMES[name]
+        no_gpu = gpu_missing() if row.gpu else ""
+        if no_gpu and runtime == AUTO:
+            continue
         artifact = bundle.artifact(name, level)
+        lacking = [need for need in row.needs if importlib.util.find_spec(need) is None]
         if artifact is None:
             passed_over.append(f"{name} {level} is not in the bundle")
-        elif importlib.util.find_spec(RUNTIMES[name].needs) is None:
-            missing.append(RUNTIMES[name].extra)
-            passed_over.append(f"{RUNTIMES[name].needs} is not installed")
+        elif no_gpu:
+            passed_over.append(no_gpu)
+        elif lacking:
+            missing.append(row.extra)
+            passed_over.append(f"{lacking[0]} is not installed")
+        elif refused and (name, level) in refused:
+            passed_over.append(f"{name} {level} {refused[name, level]}")
+        elif row.builds and runtime == AUTO and not bundle.manifest.check_files:
+            passed_over.append(f"{name} {level} cannot be proved here: the bundle carries no held-out frames")
         elif not artifact.within_tolerance and precision == AUTO:
             passed_over.append(f"{name} {level} {artifact.verdict}")
         else:
-            why = "; ".join(passed_over) or ("the fastest" if runtime == precision == AUTO else "as asked")
+            why = "; ".join(dict.fromkeys(passed_over)) or (
+                "the fastest" if runtime == precision == AUTO else "as asked"
+            )
             if not artifact.within_tolerance:
                 why = f"asked for by name, although it {artifact.verdict}"
             return Choice(artifact, name, f"{name} {level}: {why}")
@@ -117,61 +193,3 @@ def choose(bundle: Bundle, runtime: str = AUTO, precision: str = AUTO) -> Choice
         found="; ".join(dict.fromkeys(passed_over)) or "none of that kind",
         remedy=remedy,
     )
-
-
-@dataclass(frozen=True, slots=True)
-class LoadedRuntime:
-    """A runtime and why it was chosen."""
-
-    runtime: Runtime
-    choice: Choice
-
-    @property
-    def batch(self) -> int:
-        """Images per call."""
-        return self.runtime.batch
-
-    @property
-    def decode_ns(self) -> int:
-        """The part of the last `infer` that decoded on the host."""
-        return self.runtime.decode_ns
-
-    def infer(self, images: Image) -> npt.NDArray[np.float32]:
-        """uint8 (batch, H, W, 3) RGB -> float32 (batch, K, 3): x, y in network px, confidence."""
-        return self.runtime.infer(images)
-
-    def describe(self) -> dict[str, Any]:
-        """What runs, as JSON: artifact, precision, hash, reason, and the runtime's own words."""
-        artifact = self.choice.artifact
-        return {
-            **self.runtime.describe(),
-            "artifact": artifact.file,
-            "artifact_sha256": artifact.sha256,
-            "precision": artifact.precision,
-            "reason": self.choice.reason,
-        }
-
-
-def load_runtime(
-    bundle: Bundle, runtime: str = AUTO, precision: str = AUTO, *, batch: int = 1, threads: int = 1
-) -> LoadedRuntime:
-    """Choose an artifact and make it ready for `batch` images a call on `threads` threads.
-
-    Raises
-    ------
-    RigposeError
-        If none can be chosen, or the chosen one does not load.
-    """
-    choice = choose(bundle, runtime, precision)
-    module, _, name = RUNTIMES[choice.runtime].target.partition(":")
-    build: RuntimeClass = getattr(importlib.import_module(module), name)
-    path = bundle.path / choice.artifact.file
-    try:
-        return LoadedRuntime(build(path, bundle.manifest, batch=batch, threads=threads), choice)
-    except (RuntimeError, ValueError, ImportError) as error:
-        raise RigposeError(
-            path,
-            expected=f"an artifact that {choice.runtime} can run on this machine",
-            found=" ".join(str(error).split())[:200],
-            remedy="Choose another --runtime, or export again",
-        ) from error

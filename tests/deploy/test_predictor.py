@@ -10,7 +10,8 @@ import pytest
 
 from acquisition.errors import RigposeError
 from calibration.image_transform import ImageTransform
-from deploy.accuracy import VIEWS, measure_bundle, pixel_error
+from deploy.acceptance import pixel_error
+from deploy.accuracy import VIEWS, measure_bundle
 from deploy.bundle import Bundle, Check
 from deploy.predictor import Predictor
 

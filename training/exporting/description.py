@@ -9,10 +9,11 @@ import numpy as np
 import numpy.typing as npt
 
 from calibration.image_transform import ImageTransform
+from deploy.acceptance import spread
 from deploy.bundle import CHECK_IMAGES_AT_MOST, Check
 from deploy.manifest import AnimalSize, Manifest, Provenance, TensorContract
 from training.exporting.conversion import NORMALISATION
-from training.exporting.gates import LabelledFrames, network_px_per_px, spread
+from training.exporting.labelled_frames import LabelledFrames, network_px_per_px
 from training.run import RunSettings
 
 MADE_WITH = (

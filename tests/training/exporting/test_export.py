@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from acquisition.errors import RigposeError
+from deploy.acceptance import judge
 from deploy.bundle import Bundle
 from deploy.decode import decode
 from deploy.manifest import PixelError
@@ -19,7 +20,6 @@ from training.exporting import export as export_module
 from training.exporting.artifacts import ARTIFACTS
 from training.exporting.conversion import INPUT_SHIFT, _Shifted, _WithDecoding
 from training.exporting.export import export_network
-from training.exporting.gates import judge
 from training.networks.table import build_network, fold_batch_norm
 
 GOLDEN = Path(__file__).parents[2] / "deploy" / "golden" / "six_artifacts.bundle"
