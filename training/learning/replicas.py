@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from training.learning.dataset import Batch
 from training.learning.losses import LossSettings, pose_loss
+from training.learning.quantization_aware import RoundedOutput
 from training.networks.table import PoseNetwork
 
 # Fewer samples than this in a part, and the norms' statistics become noise.
@@ -31,10 +32,18 @@ class Replicas:
         The network that is trained; its copies share its weights, not its norms' running statistics.
     batch:
         Samples of a step.
+    mixed:
+        Compute the network in bfloat16 where torch holds that to be safe (weights, loss and sums stay
+        float32). None: on a GPU only, since most CPUs gain nothing by it, and never while int8's rounding is
+        learned, whose steps are finer than bfloat16's.
     """
 
-    def __init__(self, network: PoseNetwork, batch: int, loss: LossSettings) -> None:
+    def __init__(
+        self, network: PoseNetwork, batch: int, loss: LossSettings, *, mixed: bool | None = None
+    ) -> None:
         self._device = next(network.parameters()).device
+        rounds = any(isinstance(module, RoundedOutput) for module in network.modules())
+        self._mixed = self._device.type == "cuda" and not rounds if mixed is None else mixed
         self._loss = loss
         self._threads = torch.get_num_threads()
         count = min(self._threads, max(1, batch // SAMPLES_AT_LEAST)) if self._device.type == "cpu" else 1
@@ -68,10 +77,12 @@ class Replicas:
         network.train()
         network.zero_grad(set_to_none=True)
         pixels, points, known, weight = (
-            torch.from_numpy(array).to(self._device)
+            torch.from_numpy(array).to(self._device, non_blocking=True)
             for array in (batch.images, batch.points, batch.known, batch.weight)
         )
-        heatmap, offset = network(pixels)
+        with torch.autocast(self._device.type, torch.bfloat16, enabled=self._mixed):
+            heatmap, offset = network(pixels)
+        heatmap, offset = heatmap.float(), offset.float()
         stride = pixels.shape[1] // heatmap.shape[2]
         loss = pose_loss(heatmap, offset, points, known, weight, stride, self._loss)
         loss.backward()  # type: ignore[no-untyped-call]

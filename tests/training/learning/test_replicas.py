@@ -9,6 +9,7 @@ import torch
 
 from training.learning.dataset import Batch, Known
 from training.learning.losses import LossSettings
+from training.learning.quantization_aware import tensors_of, with_rounding
 from training.learning.replicas import Replicas
 from training.networks.table import build_network
 
@@ -48,3 +49,26 @@ def test_a_step_on_the_network_moves_its_copies():
             network.head.heatmap.bias.fill_(3.0)
         for replica in replicas._networks:
             assert (replica.head.heatmap.bias == 3.0).all()
+
+
+def test_bfloat16_gives_nearly_the_same_gradient_in_float32():
+    """As a GPU computes it; the arithmetic is the same on a CPU."""
+    torch.manual_seed(0)
+    network = build_network("residual-8", 2, stride=8)
+    gradients = []
+    for mixed in (False, True):
+        with Replicas(network, 4, LossSettings(), mixed=mixed) as replicas:
+            replicas.backward(batch_of(1))
+        gradients.append(torch.cat([p.grad.flatten() for p in network.parameters()]))
+    exact, mixed_one = gradients
+    assert mixed_one.dtype == torch.float32
+    assert not torch.equal(exact, mixed_one)
+    assert torch.nn.functional.cosine_similarity(exact, mixed_one, dim=0) > 0.9  # norms of small batches are touchy
+
+
+def test_rounding_is_never_learned_in_bfloat16(monkeypatch):
+    network = build_network("mobilenetv2-0.35", 2)
+    rounded = with_rounding(network, dict.fromkeys(tensors_of(network), 1.0))
+    monkeypatch.setattr(torch.Tensor, "device", property(lambda self: torch.device("cuda")))
+    assert Replicas(network, 4, LossSettings())._mixed
+    assert not Replicas(rounded, 4, LossSettings())._mixed
