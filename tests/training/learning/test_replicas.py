@@ -63,7 +63,8 @@ def test_bfloat16_gives_nearly_the_same_gradient_in_float32():
     exact, mixed_one = gradients
     assert mixed_one.dtype == torch.float32
     assert not torch.equal(exact, mixed_one)
-    assert torch.nn.functional.cosine_similarity(exact, mixed_one, dim=0) > 0.9  # norms of small batches are touchy
+    # the norms of a small batch are touchy
+    assert torch.nn.functional.cosine_similarity(exact, mixed_one, dim=0) > 0.9
 
 
 def test_rounding_is_never_learned_in_bfloat16(monkeypatch):
