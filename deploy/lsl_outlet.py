@@ -18,7 +18,7 @@ from typing import Any
 from acquisition.errors import RigposeError
 from calibration.poses import POSE3D_COLUMNS, Pose3D, PoseSet
 from deploy.keys import ClientKeys
-from deploy.messages import Session
+from deploy.messages import Kind, Session
 from deploy.subscriber import PoseSubscriber, Received
 
 TOPICS = ("pose2d", "pose3d")
@@ -53,6 +53,8 @@ class LslOptions:
         Of the stream.
     topics:
         pose2d, pose3d, or both.
+    kind:
+        Which poses: measured, filtered or predicted.
     network:
         Announce the outlets to the network instead of to this host only.
     seconds:
@@ -62,6 +64,7 @@ class LslOptions:
     endpoint: str
     keys: ClientKeys | None = None
     topics: tuple[str, ...] = TOPICS
+    kind: Kind = "measured"
     network: bool = False
     seconds: float | None = None
 
@@ -97,7 +100,7 @@ def hand_on(options: LslOptions) -> dict[str, Any]:
     """
     pylsl = _pylsl(options.network)
     try:
-        subscriber = PoseSubscriber(options.endpoint, options.topics, options.keys)
+        subscriber = PoseSubscriber(options.endpoint, options.topics, options.keys, (options.kind,))
     except ValueError as error:
         raise RigposeError(
             "rigpose lsl", expected="an address such as tcp://127.0.0.1:5555", found=str(error),

@@ -17,7 +17,7 @@ from deploy.arrivals import Arrivals, Received
 from deploy.clock_offset import ClockExchange, ClockOffset
 from deploy.endpoint import beside
 from deploy.keys import ClientKeys
-from deploy.messages import TOPICS, Event, Health, Session
+from deploy.messages import TOPICS, Event, Health, Kind, Session
 
 __all__ = ["ClientKeys", "Event", "Health", "Pose3D", "PoseSet", "PoseSubscriber", "Received", "Session"]
 
@@ -47,6 +47,8 @@ class PoseSubscriber(Arrivals):
     topics:
         Which of session, pose2d, pose3d, health, event to receive. The session is always listened to, and
         yielded only if named here.
+    kinds:
+        Which of measured, filtered, predicted poses to receive; all count for losses.
     keys:
         For a stream with keys: `deploy.keys.client_keys(server_public_file, own_secret_file)`.
 
@@ -65,6 +67,7 @@ class PoseSubscriber(Arrivals):
         endpoint: str = "tcp://127.0.0.1:5555",
         topics: Sequence[str] = ("session", "pose2d", "pose3d"),
         keys: ClientKeys | None = None,
+        kinds: Sequence[Kind] = ("measured",),
     ) -> None:
         unknown = set(topics) - set(TOPICS)
         if unknown:
@@ -74,6 +77,7 @@ class PoseSubscriber(Arrivals):
         self.connected = False
         self.refused = ""
         self._wanted = frozenset(topics)
+        self._kinds = frozenset(kinds)
         self._keys = keys
         self._knock_ns = 0  # when to try again after a refusal; 0: nothing to do
         self._clock: ClockExchange | None = None
@@ -195,7 +199,8 @@ class PoseSubscriber(Arrivals):
         message = self.account(frames, received_ns, offset)
         if message is None or message.topic not in self._wanted:
             return None
-        return message
+        unwanted = isinstance(message.body, PoseSet | Pose3D) and message.header.kind not in self._kinds
+        return None if unwanted else message
 
     def _upkeep(self, now_ns: int) -> None:
         """Follow the connection, knock again after a refusal, ask for the time."""

@@ -228,6 +228,9 @@ def lsl(
     server_key: ServerKey = None,
     key: ClientKey = None,
     topics: Annotated[Literal["pose2d", "pose3d", "both"], Parameter(help="What to hand on.")] = "both",
+    kind: Annotated[
+        Literal["measured", "filtered", "predicted"], Parameter(help="Which poses, where there are several.")
+    ] = "measured",
     network: Annotated[bool, Parameter(negative="", help="Announce it to the network.")] = False,
     seconds: Annotated[float | None, Parameter(help="A budget of time in seconds.")] = None,
 ) -> Measured:
@@ -245,6 +248,8 @@ def lsl(
         The publisher's public key and your own secret one, for a stream that has keys.
     topics:
         2D, 3D or both.
+    kind:
+        As measured, filtered, or predicted for now.
     network:
         Let other hosts find the LSL streams; LSL's own configuration (lsl_api.cfg) then says who.
     seconds:
@@ -268,7 +273,7 @@ def lsl(
     from deploy.lsl_outlet import TOPICS, LslOptions, hand_on
 
     wanted = TOPICS if topics == "both" else (topics,)
-    measured = hand_on(LslOptions(endpoint, keys_of(server_key, key), wanted, network, seconds))
+    measured = hand_on(LslOptions(endpoint, keys_of(server_key, key), wanted, kind, network, seconds))
     counts = ", ".join(f"{count} {topic}" for topic, count in measured["handed_on"].items())
     print(f"handed on: {counts}" + (f"; refused: {measured['refused']}" if measured["refused"] else ""))
     if measured["without_time"]:
