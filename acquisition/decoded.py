@@ -81,3 +81,16 @@ class DecodedFrames:
             self.gap = f"{self.path}: breaks off after {self.decoded} frames: {words}"
         if self.gap is None and self.info.frames is not None and self.decoded < self.info.frames:
             self.gap = f"{self.path}: {self.decoded} frames, its header says {self.info.frames}"
+
+
+def count_frames(path: Path) -> int:
+    """Frames in a video file, by its packets and without decoding. Raises `RigposeError`."""
+    open_video(path)
+    counted = 0
+    with av.open(str(path)) as container:
+        try:
+            for packet in container.demux(container.streams.video[0]):
+                counted += packet.size > 0 and not packet.is_discard
+        except (av.error.FFmpegError, OSError):
+            pass  # cut off here
+    return counted

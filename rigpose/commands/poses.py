@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-from rigpose.commands.options import Measured
+from rigpose.commands.options import Measured, Output
 
 OutputFolder = Annotated[
     Path | None,
@@ -16,6 +16,10 @@ OutputFolder = Annotated[
 Overwrite = Annotated[bool, Parameter(negative="", help="Replace outputs that are there.")]
 SkeletonOf = Annotated[
     Path, Parameter(help="Where the bones are listed: a bundle, a run, a project, a config.yaml.")
+]
+BonesOf = Annotated[
+    Path | None,
+    Parameter(name="--skeleton", help="Draw the bones listed there: a bundle, run, project, config.yaml."),
 ]
 Cutoff = Annotated[float, Parameter(help="Least confidence of a point that counts.")]
 
@@ -120,6 +124,76 @@ def plot(
     measured = plot_files(poses, kind=format, cutoff=cutoff, keypoints=names, output=output)
     for file in measured["files"]:
         print(", ".join(file["charts"]))
+    return measured
+
+
+def label_video(
+    *files: Path, output: Output, skeleton: BonesOf = None, cutoff: Cutoff = 0.6, trail: int = 0,
+    dot: float | None = None, points: Path | None = None, calibration: Path | None = None,
+    black: Annotated[bool, Parameter(negative="")] = False,
+    numbers: Annotated[bool, Parameter(negative="")] = False, rate: float | None = None,
+    unequal: Annotated[bool, Parameter(negative="")] = False, overwrite: Overwrite = False,
+) -> Measured:  # fmt: skip
+    """Draw poses into their videos: skeleton, trail, several views beside 3D axes.
+
+    Files of poses are found for their videos by name (m4s1.mp4, m4s1DLC_x.h5). Several videos come beside
+    each other, one picture a frame set; a frame that a camera lost is black there. Frame n of the poses is
+    the n-th decoded frame; none is left out, and where the counts differ that is an error.
+
+    Parameters
+    ----------
+    files:
+        Videos, image folders or a recording's folder, and their files of poses (h5, csv, .poses.npz).
+    output:
+        The video to make: .mp4, .mkv or .mov.
+    trail:
+        Draw where the points were in so many frames before.
+    dot:
+        Radius of a point, px; by default by the picture's size.
+    points:
+        3D points of the same frame sets (rigpose triangulate), shown in a box beside the views.
+    calibration:
+        Draw the 3D points into the views as rings, as this calibration's cameras see them.
+    black:
+        Draw on black instead of the pictures.
+    numbers:
+        Write the number of the frame or frame set.
+    rate:
+        Pictures a second; by default the first video's.
+    unequal:
+        Draw what there is where a video has another number of frames than its poses.
+
+    Returns
+    -------
+    dict
+        `output`, `pictures`, size, and per view its frames, those without a pose, and where it broke off.
+
+    Raises
+    ------
+    RigposeError
+        Files that are missing or do not belong together, a number of frames that differs, an output that
+        exists.
+
+    Examples
+    --------
+    rigpose label-video m4s1.mp4 m4s1DLC_x_filtered.h5 -o m4s1-labelled.mp4 --skeleton openfield --trail 20
+    rigpose label-video day-1 poses/day-1_*.npz --points day-1-3d.csv --calibration c.toml -o day-1.mp4
+    """
+    from deploy.labelled_video import Look
+    from deploy.labelled_video import label_video as draw
+    from rigpose.commands.outcome import CommandFailed
+
+    look = Look(cutoff, trail, dot, black, numbers)
+    measured = draw(
+        files, output, look, skeleton=skeleton, points=points, calibration=calibration, rate_hz=rate,
+        unequal=unequal, overwrite=overwrite,
+    )  # fmt: skip
+    size = f"{measured['width_px']} x {measured['height_px']} px"
+    print(
+        f"{measured['output']}: {measured['pictures']} pictures of {size}, {measured['rate_hz']:g} a second"
+    )
+    if wrong := [view["gap"] for view in measured["views"] if view["gap"]]:
+        raise CommandFailed(f"{'; '.join(wrong)} (black from there on)", measured)
     return measured
 
 

@@ -143,6 +143,10 @@ GROUPS: dict[str, dict[str, Command]] = {
             "rigpose.commands.poses:plot",
             "Draw charts of poses: trajectories, coordinates over time, likelihood, steps; 2D or 3D.",
         ),
+        "label-video": Command(
+            "rigpose.commands.poses:label_video",
+            "Draw poses into their videos: skeleton, trail, several views beside 3D axes.",
+        ),
         "skeleton": Command(
             "rigpose.commands.poses:skeleton",
             "Measure bones and joints over time: lengths, directions, angles; 2D or 3D.",

@@ -10,6 +10,7 @@ import pytest
 from deploy.poses_io.columns import save_columns
 from deploy.poses_io.deeplabcut import save_csv
 from deploy.poses_io.poses import load_poses
+from tests.acquisition.clips import clip
 from tests.deploy.tracks import walk
 from tests.rigpose.calling import run
 
@@ -33,6 +34,16 @@ def test_filter_writes_beside_and_says_what_it_did(poses: Path, capsys: pytest.C
     assert "4 bridged, 0 left out" in capsys.readouterr().out
 
 
+def test_label_video(poses: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    video, output = clip(poses.with_name("a.mp4"), range(0, 4800, 40)), poses.with_name("o.mp4")
+    assert run("label-video", video, poses, "-o", output, "--trail", "5", "--numbers", "--black") == 0
+    assert "o.mp4: 120 pictures of 64 x 48 px, 25 a second" in capsys.readouterr().out
+    clip(video, range(0, 400, 40))
+    assert run("label-video", video, poses, "-o", output.with_name("p.mp4")) == 2
+    assert "the 120 frames that aS.poses.npz speaks of, found 10" in capsys.readouterr().err
+    assert run("label-video", video, poses, "-o", output.with_name("p.mp4"), "--unequal") == 0
+
+
 @pytest.mark.parametrize(
     ("words", "says"),
     [
@@ -44,6 +55,9 @@ def test_filter_writes_beside_and_says_what_it_did(poses: Path, capsys: pytest.C
         (["skeleton", "aS.poses.npz", "--skeleton", "none"], "nothing there"),
         (["skeleton", "--skeleton", "none"], "found none"),
         (["plot"], "found none"),
+        (["label-video", "aS.poses.npz", "-o", "o.mp4"], "at least one video"),
+        (["label-video", "a.mp4", "aS.poses.npz", "-o", "o.gif"], ".mp4"),
+        (["label-video", "a.mp4", "aS.poses.npz", "-o", "o.mp4"], "nothing there"),
         (["plot", "aS.poses.npz", "--keypoints", "snout,ear"], "'ear'"),
     ],
 )
