@@ -39,6 +39,7 @@ def test_live_says_what_became_of_every_frame_set(tmp_path: Path, rig: Path) -> 
     )  # fmt: skip
     assert (run.returncode, run.stderr) == (0, "")
     assert "exposure to subscriber pose2d" in run.stdout and "absent frames: none" in run.stdout
+    assert run.stdout.startswith(f"publishing on ipc://{tmp_path}/stream, without keys: for this host only\n")
     measured = json.loads((tmp_path / "live.json").read_text())
     assert (
         measured["balanced"] and measured["published"] > 10 and measured["lost"] == {"cam_0": {}, "cam_1": {}}
@@ -64,6 +65,7 @@ def test_what_cannot_work_is_one_line_and_leaves_nothing(tmp_path: Path, rig: Pa
             (("--model", BUNDLE, "--calibration", "none.toml"), "expected a calibration"),
             (("--model", BUNDLE, "--endpoint", taken), "in use by another process"),
             (("--model", BUNDLE, "--endpoint", "tcp://0.0.0.0:5555"), "no keys"),
+            (("--model", BUNDLE, "--endpoint", "tcp://*:5555", "--keys", "none"), "rigpose keys new server"),
             (("--model", BUNDLE, "--seconds", 1, "--minutes", 1), "found both"),
             (("--model", BUNDLE, "--seconds", 0), "more than 0 seconds"),
             (("--model", BUNDLE, "--record", "scene"), "a folder that is not empty"),
