@@ -41,8 +41,18 @@ GROUPS: dict[str, dict[str, Command]] = {
         "record": Command(
             "rigpose.commands.recording:record", "Record all cameras of a rig, synchronised, into a session."
         ),
+        "trigger flash": Command(
+            "rigpose.commands.trigger:flash", "Put the trigger's firmware on an Arduino Uno or Nano."
+        ),
+        "trigger test": Command(
+            "rigpose.commands.trigger:test",
+            "Let a trigger board pulse for some seconds, and judge what it says.",
+        ),
     },
     "Calibration and 3D": {
+        "board": Command(
+            "rigpose.commands.calibration:board", "Make a calibration board to print: a PDF in true size."
+        ),
         "calibrate": Command(
             "rigpose.commands.calibration:calibrate",
             "Calibrate a rig from board images: lenses, places, and a report.",

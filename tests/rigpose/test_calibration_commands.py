@@ -100,3 +100,17 @@ def test_mistakes_end_with_one_line_and_code_two(tmp_path, capsys):
         assert message in said.replace("\n", " ")
         assert "Traceback" not in said
     assert sorted(path.name for path in tmp_path.iterdir()) == ["board.yaml"]
+
+
+def test_a_board_is_made_to_print(tmp_path, capsys):
+    settings = tmp_path / "board.yaml"
+    settings.write_text("kind: checkerboard\ninner_corners: [9, 6]\nsquare_mm: 20\n")
+    figures = tmp_path / "figures.json"
+    assert main(["board", str(settings), "-o", str(tmp_path / "board.pdf"), "--json", str(figures)]) == 0
+    assert json.loads(figures.read_text())["size_mm"] == [200, 140]
+    assert json.loads(figures.read_text())["paper"] == "A4"
+    assert (tmp_path / "board.pdf").read_bytes().startswith(b"%PDF-")
+    settings.write_text("kind: checkerboard\ninner_corners: [9, 6]\nsquare_mm: 60\n")
+    assert main(["board", str(settings), "-o", str(tmp_path / "large.pdf"), "--paper", "A4"]) == 2
+    assert "Take larger paper" in capsys.readouterr().err
+    assert not (tmp_path / "large.pdf").exists()
