@@ -234,3 +234,41 @@ def skeleton(
     for file in measured["files"]:
         print(f"{', '.join(file['files'])}: {file['rows']} rows, {len(file['measured'])} bones and joints")
     return measured
+
+
+def export_slp(
+    *files: Path, output: Output, skeleton: BonesOf = None, overwrite: Overwrite = False
+) -> Measured:
+    """Write poses into a SLEAP file (.slp), to look at and correct them there.
+
+    Every frame with a point becomes one with a predicted instance; points keep their confidence. SLEAP seeks
+    by number: of a recording that lost frames give the copies of rigpose video pack.
+
+    Parameters
+    ----------
+    files:
+        Files of 2D poses (h5, csv, .poses.npz), and their videos; without videos, those that the files name.
+    output:
+        The .slp to write.
+
+    Returns
+    -------
+    dict
+        `labelled_frames`, `points`, and per video its frames and how many are labelled.
+
+    Raises
+    ------
+    RigposeError
+        Files that do not belong together, a video that is not known, sleap-io that is missing, an output that
+        exists.
+
+    Examples
+    --------
+    rigpose export-slp m4s1.mp4 m4s1DLC_x.h5 -o m4s1.slp --skeleton openfield-Pranav-2018-10-30
+    rigpose export-slp packed/*.mp4 poses/*.npz -o day-1.slp
+    """
+    from deploy.export_slp import export_slp as export
+
+    measured = export(files, output, skeleton=skeleton, overwrite=overwrite)
+    print(f"{measured['output']}: {measured['labelled_frames']} frames, {measured['points']} points")
+    return measured

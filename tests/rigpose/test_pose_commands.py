@@ -56,6 +56,7 @@ def test_label_video(poses: Path, capsys: pytest.CaptureFixture[str]) -> None:
         (["skeleton", "--skeleton", "none"], "found none"),
         (["plot"], "found none"),
         (["label-video", "aS.poses.npz", "-o", "o.mp4"], "at least one video"),
+        (["export-slp", "aS.poses.npz", "-o", "o.slp"], "no word of it"),
         (["label-video", "a.mp4", "aS.poses.npz", "-o", "o.gif"], ".mp4"),
         (["label-video", "a.mp4", "aS.poses.npz", "-o", "o.mp4"], "nothing there"),
         (["plot", "aS.poses.npz", "--keypoints", "snout,ear"], "'ear'"),
