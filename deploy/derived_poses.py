@@ -114,6 +114,7 @@ class _Filters:
         self._period_ns = period_ns
         self._intervals_ns: deque[int] | None = None if period_ns else deque(maxlen=15)
         self._last_ns = 0
+        self._uses_bank = settings.predict or settings.smooth == "kalman"
         self._bank: KalmanBank | None = None
         self._one_euro: OneEuro | None = None
         if settings.smooth == "one-euro":
@@ -121,7 +122,7 @@ class _Filters:
 
     def warm_up(self) -> None:
         """Compile what will run."""
-        if self._settings.predict or self._settings.smooth == "kalman":
+        if self._uses_bank:
             bank = KalmanBank(1, self._shape[1], _SOME_PERIOD_NS)
             for t_ns in (0, _SOME_PERIOD_NS):
                 bank.take(np.zeros((1, self._shape[1])), np.eye(self._shape[1])[None], t_ns)
@@ -130,22 +131,26 @@ class _Filters:
     def take(
         self, points: Floats, shapes: Floats, t_ns: int, now_ns: int
     ) -> Iterator[tuple[Kind, int, Floats, Floats | None]]:
-        """Kind, instant, points and their covariances, one kind after the other."""
+        """Kind, instant, points and their covariances; the prediction first, since it is of now."""
         self._follow_period(t_ns)
+        bank = self._measured(points, shapes, t_ns) if self._uses_bank else None
+        if bank is not None and self._settings.predict:
+            valid_ns = max(t_ns, now_ns + self._lead_ns)
+            yield "predicted", valid_ns, *bank.at(valid_ns)
+            self._expect(bank, t_ns, valid_ns, points)
         if self._one_euro is not None:
             yield "filtered", t_ns, self._one_euro.take(points, t_ns), None
-        if self._settings.predict or self._settings.smooth == "kalman":
-            if self._bank is None:
-                self._bank = KalmanBank(*self._shape, self._period_ns or _SOME_PERIOD_NS)
-            if self._settings.predict and self._period_ns:
-                self.errors.measured(t_ns, points, self._period_ns)
-            self._bank.take(points, shapes, t_ns)
-            if self._settings.smooth == "kalman":
-                yield "filtered", t_ns, *self._bank.at(t_ns)
-            if self._settings.predict:
-                valid_ns = max(t_ns, now_ns + self._lead_ns)
-                yield "predicted", valid_ns, *self._bank.at(valid_ns)
-                self._expect(self._bank, t_ns, valid_ns, points)
+        if bank is not None and self._settings.smooth == "kalman":
+            yield "filtered", t_ns, *bank.at(t_ns)
+
+    def _measured(self, points: Floats, shapes: Floats, t_ns: int) -> KalmanBank:
+        """The bank, with a measurement more."""
+        if self._bank is None:
+            self._bank = KalmanBank(*self._shape, self._period_ns or _SOME_PERIOD_NS)
+        if self._settings.predict and self._period_ns:
+            self.errors.measured(t_ns, points, self._period_ns)
+        self._bank.take(points, shapes, t_ns)
+        return self._bank
 
     def _expect(self, bank: KalmanBank, t_ns: int, valid_ns: int, points: Floats) -> None:
         """After the message has gone: what there is to be seen at the next exposure after it."""

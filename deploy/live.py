@@ -6,7 +6,7 @@ import contextlib
 import json
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +21,14 @@ from acquisition.supervise import Process, runtime_folder
 from calibration.formats.anipose import calibration_hash, details_path, load_calibration
 from deploy.bundle import Bundle
 from deploy.endpoint import reachable, require_free
+from deploy.estimator import require_size
 from deploy.keys import ClientKeys, allowed, fresh_pair, server_pair
 from deploy.probe import ProbePlan, probe
 from deploy.runtimes.table import AUTO, choose
 from deploy.stream_settings import StreamSettings
 from deploy.tracker import track
 from deploy.tracker_plan import TrackerPlan
+from deploy.tracking_settings import TrackingSettings
 
 _STOP_S = 10.0  # a bound, not a wait: an encoder that has much to finish
 _TRACKER_RESTARTS = 3
@@ -47,6 +49,8 @@ class LiveOptions:
         From the first pulse; None: until SIGINT or SIGTERM.
     runtime, precision, threads:
         Of the network.
+    tracking:
+        Windows, filters, prediction.
     record, subject, notes:
         Folder of the session to record beside; None: no recording.
     poses:
@@ -61,6 +65,7 @@ class LiveOptions:
     runtime: str = AUTO
     precision: str = AUTO
     threads: int = 1
+    tracking: TrackingSettings = field(default_factory=TrackingSettings)
     record: Path | None = None
     subject: str = ""
     notes: str = ""
@@ -83,8 +88,9 @@ def live(rig: RigSettings, stream: StreamSettings, options: LiveOptions) -> dict
     dict
         `ended`; `pulses`; the accounts `sets_in`, `published`, `skipped`, `empty`, `complete_in`,
         `complete_published`, `complete_skipped`, `balanced`; `lost` by camera and cause, and `absences`
-        one by one; `stages` with count, p50_ms, p95_ms, p99_ms, max_ms of each; `subscriber` as measured
-        in another process; `recording`, `cameras`, `network`, `restarts`, `died`.
+        one by one; `stages` with count, p50_ms, p95_ms, p99_ms, max_ms of each; `pose3d` quality; `follow`
+        by camera; `prediction` errors by horizon; `warnings`; `subscriber` as measured in another process;
+        `recording`, `cameras`, `network`, `restarts`, `died`.
 
     Raises
     ------
@@ -93,7 +99,11 @@ def live(rig: RigSettings, stream: StreamSettings, options: LiveOptions) -> dict
         not there, an output that exists: before the first pulse, with nothing left behind.
     """
     # The quick checks first: their answer should not wait for the cameras.
-    choose(Bundle.load(options.bundle), options.runtime, options.precision)
+    bundle = Bundle.load(options.bundle)
+    choose(bundle, options.runtime, options.precision)
+    options.tracking.check(tuple(rig.cameras))
+    if options.tracking.followed(tuple(rig.cameras)):
+        require_size(bundle.path, bundle.manifest.animal_size)
     if options.calibration is not None:
         load_calibration(options.calibration).subset(tuple(rig.cameras))
     if options.record is not None:
@@ -149,6 +159,7 @@ def _readers(
         runtime=options.runtime,
         precision=options.precision,
         threads=options.threads,
+        tracking=options.tracking,
         session_dir=None if options.record is None else str(options.record.resolve()),
         version=options.version,
     )

@@ -15,8 +15,10 @@ from acquisition.child import ChildLink
 from calibration.poses import Pose3D, PoseSet
 from deploy.keys import ClientKeys
 from deploy.latency import StageLatency
+from deploy.messages import Kind
 from deploy.subscriber import PoseSubscriber, Received
 
+_KINDS: tuple[Kind, ...] = ("measured", "filtered", "predicted")
 _TAIL_MS = 150  # silence that says: nothing is on the way any more
 _TAIL_AT_MOST_NS = 1_000_000_000  # where there is no silence, because the publisher goes on
 
@@ -47,7 +49,7 @@ def probe(link: ChildLink, plan: ProbePlan) -> None:
     """The process: ready once it has heard a session; listens until told to stop."""
     latency = StageLatency()
     kept: list[Received] = []
-    with PoseSubscriber(plan.endpoint, keys=plan.keys) as stream:
+    with PoseSubscriber(plan.endpoint, keys=plan.keys, kinds=_KINDS) as stream:
         last_ns: int | None = None
         while last_ns is None or time.monotonic_ns() < last_ns:
             message = stream.receive(timeout_ms=_TAIL_MS)
@@ -57,11 +59,11 @@ def probe(link: ChildLink, plan: ProbePlan) -> None:
                 if link.stopping:
                     break
             elif isinstance(message.body, PoseSet | Pose3D):
-                topic, header = message.topic, message.header
+                name, header = _name(message), message.header
                 latency.add(
                     {
-                        f"exposure_to_subscriber_{topic}": message.t_received_ns - header.t_exposure_ns,
-                        f"publish_to_subscriber_{topic}": message.t_received_ns - header.t_publish_ns,
+                        f"exposure_to_subscriber_{name}": message.t_received_ns - header.t_exposure_ns,
+                        f"publish_to_subscriber_{name}": message.t_received_ns - header.t_publish_ns,
                     }
                 )
                 if plan.poses is not None:
@@ -77,18 +79,27 @@ def probe(link: ChildLink, plan: ProbePlan) -> None:
         })  # fmt: skip
 
 
+def _name(message: Received) -> str:
+    """pose2d, pose3d; of derived ones pose2d_filtered, ..."""
+    kind = message.header.kind
+    return message.topic if kind == "measured" else f"{message.topic}_{kind}"
+
+
 def _save(path: Path, messages: Sequence[Received]) -> None:
-    """All poses: per topic index, t_exposure_ns, t_publish_ns, t_received_ns and the arrays, stacked."""
+    """All poses: index, t_exposure_ns, t_publish_ns, t_valid_ns, t_received_ns and the arrays, stacked.
+
+    Names begin with the topic; those of derived poses go on with the kind, `pose2d_filtered`.
+    """
     arrays: dict[str, Any] = {}
     session = next((message.session for message in reversed(messages) if message.session is not None), None)
     if session is not None:
         arrays["keypoints"] = np.array(session.keypoints)
         arrays["cameras"] = np.array([camera.name for camera in session.cameras])
-    for topic in ("pose2d", "pose3d"):
-        mine = [message for message in messages if message.topic == topic]
-        for name in ("index", "t_exposure_ns", "t_publish_ns"):
-            values = [getattr(message.header, name) for message in mine]
-            arrays[f"{topic}_{name}"] = np.array(values, dtype=np.int64)
+    for topic in dict.fromkeys(("pose2d", "pose3d", *(_name(message) for message in messages))):
+        mine = [message for message in messages if _name(message) == topic]
+        for stamp in ("index", "t_exposure_ns", "t_publish_ns", "t_valid_ns"):
+            values = [getattr(message.header, stamp) for message in mine]
+            arrays[f"{topic}_{stamp}"] = np.array(values, dtype=np.int64)
         arrays[f"{topic}_t_received_ns"] = np.array([m.t_received_ns for m in mine], dtype=np.int64)
         poses = [m.body.keypoints if isinstance(m.body, PoseSet) else m.body.points for m in mine
                  if isinstance(m.body, PoseSet | Pose3D)]  # fmt: skip

@@ -10,12 +10,16 @@ from pydantic import Field
 from acquisition.rig import CameraSettings, RigSettings
 from acquisition.settings import read_settings
 from deploy.stream_settings import StreamSettings
+from deploy.tracking_settings import TrackingSettings
 
 
 class _WholeRig(RigSettings):
     """All sections in one model, so that an unknown key is judged against all known ones."""
 
     stream: StreamSettings = Field(default_factory=StreamSettings, description="keypoint stream")
+    tracking: TrackingSettings = Field(
+        default_factory=TrackingSettings, description="windows, filters, prediction"
+    )
     calibration: Path | None = Field(None, description="calibration of the rig, relative to rig.yaml")
 
 
@@ -27,7 +31,7 @@ class RigFile:
     ----------
     path:
         The file, absolute.
-    acquisition, stream:
+    acquisition, stream, tracking:
         The layers' sections; every path in them is absolute.
     calibration:
         Absolute path of the calibration the rig file names, or None. It need not exist yet.
@@ -36,6 +40,7 @@ class RigFile:
     path: Path
     acquisition: RigSettings
     stream: StreamSettings
+    tracking: TrackingSettings
     calibration: Path | None
 
 
@@ -62,6 +67,7 @@ def load_rig(path: Path) -> RigFile:
         path=path,
         acquisition=acquisition,
         stream=whole.stream.model_copy(update={"keys": whole.stream.keys and folder / whole.stream.keys}),
+        tracking=whole.tracking,
         calibration=None if whole.calibration is None else folder / whole.calibration,
     )
 

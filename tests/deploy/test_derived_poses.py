@@ -45,7 +45,7 @@ def test_kinds_instants_and_confidences(smooth: str) -> None:
     sets[41].keypoints[1, :, :2], sets[41].keypoints[1, :, 2] = 400.0, 0.1  # a guess
     for pose in sets:
         now_ns = pose.t_exposure_ns + 8 * MS
-        (kind, t_ns, filtered), (ahead, ahead_ns, predicted) = derived.of_2d(pose, now_ns)
+        (ahead, ahead_ns, predicted), (kind, t_ns, filtered) = derived.of_2d(pose, now_ns)
         assert (kind, t_ns, ahead, ahead_ns) == ("filtered", pose.t_exposure_ns, "predicted", now_ns + 2 * MS)
         assert filtered.shape == predicted.shape == (2, 1, 3) and filtered.dtype == np.float32
         index = pose.index
@@ -71,7 +71,7 @@ def test_3d_says_of_how_many_views_it_is() -> None:
     derived = DerivedPoses(TrackingSettings(smooth="kalman", predict=True), 2, 1, PERIOD_NS)
     for t in range(60):
         views = 1 if 40 <= t < 55 else 3
-        ((_, _, filtered), (_, _, predicted)) = derived.of_3d(solid(t, views), t * PERIOD_NS + 8 * MS)
+        (_, _, predicted), (_, _, filtered) = derived.of_3d(solid(t, views), t * PERIOD_NS + 8 * MS)
         if t > 20 and views == 3 and t < 55:
             assert filtered[0, :3] == pytest.approx([2.0 * t, 5, 7], abs=1)
             assert predicted[0, :3] == pytest.approx([2.0 * t + 1.6, 5, 7], abs=1)

@@ -1,24 +1,17 @@
 """The tracker on real rings, with a real network and a real subscriber."""
 
-import gc
 import json
-import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import pytest
 
-from acquisition.errors import RigposeError
-from acquisition.frame_stamp import NEW_COUNT, NO_DEVICE_STAMP, FrameStamp
 from acquisition.rig import SyncSettings
 from acquisition.ring import RingGeometry, ring_path
 from acquisition.ring_writer import RingWriter
-from calibration.camera_model import CalibratedRig, CameraModel
 from calibration.formats.anipose import save_toml
 from calibration.poses import PoseSet
 from calibration.triangulation import triangulate
@@ -26,37 +19,10 @@ from deploy.bundle import Bundle
 from deploy.pose_table import read_pose_tables
 from deploy.predictor import Predictor
 from deploy.stream_settings import StreamSettings
-from deploy.subscriber import PoseSubscriber, Received
-from deploy.tracker import track
 from deploy.tracker_plan import TrackerPlan
+from tests.deploy.tracker_runs import BUNDLE, PERIOD_NS, Running, calibration
 
-BUNDLE = Path(__file__).parent / "golden" / "schema1.bundle"
 CAMERAS = ("left", "right")
-PERIOD_NS = 20_000_000
-
-
-class Link:
-    """A parent that is the test."""
-
-    def __init__(self) -> None:
-        self.told: dict[str, Any] = {}
-        self.stopping = False
-        self.reports: dict[str, Any] = {}
-
-    def report(self, now: bool = False, **counters: Any) -> None:
-        self.reports.update(counters)
-
-
-def _calibration(size: tuple[int, int]) -> CalibratedRig:
-    matrix = np.array([[300.0, 0, size[0] / 2], [0, 300.0, size[1] / 2], [0, 0, 1]])
-    rotations = {"left": [0.0, 0.3, 0.0], "right": [0.0, -0.3, 0.0]}
-    places = {"left": [0.0, 0.0, 500.0], "right": [0.0, 0.0, 500.0]}
-    return CalibratedRig(
-        tuple(
-            CameraModel(name, size, matrix, np.zeros(5), np.array(rotations[name]), np.array(places[name]))
-            for name in CAMERAS
-        )
-    )
 
 
 @pytest.fixture
@@ -78,7 +44,7 @@ def rings(tmp_path: Path, images: list[np.ndarray]) -> Iterator[dict[str, RingWr
 
 @pytest.fixture
 def plan(tmp_path: Path) -> TrackerPlan:
-    save_toml(_calibration((256, 192)), tmp_path / "calibration.toml")
+    save_toml(calibration(CAMERAS), tmp_path / "calibration.toml")
     (tmp_path / "session").mkdir()
     return TrackerPlan(
         rig="arena",
@@ -92,70 +58,6 @@ def plan(tmp_path: Path) -> TrackerPlan:
         session_dir=str(tmp_path / "session"),
         version="test",
     )
-
-
-class Running:
-    """The tracker in a thread, and the stream it publishes."""
-
-    def __init__(self, plan: TrackerPlan, runtime: Path, rings: dict[str, RingWriter]) -> None:
-        self.link, self.error = Link(), None
-        self.received: list[Received] = []
-        self._rings = rings
-        self._counts = dict.fromkeys(CAMERAS, 0)
-        self._seen = dict.fromkeys(CAMERAS, False)
-        self.subscriber = PoseSubscriber(plan.stream.endpoint)
-        self._thread = threading.Thread(target=self._track, args=(runtime, plan))
-        self._thread.start()
-
-    def _track(self, runtime: Path, plan: TrackerPlan) -> None:
-        try:
-            track(self.link, str(runtime), plan)
-        except RigposeError as error:
-            self.error = error
-
-    def wait_for(self, condition: Callable[[], bool]) -> None:
-        for _ in range(3000):
-            for ring in self._rings.values():
-                ring.serve()
-            while (message := self.subscriber.receive(timeout_ms=2)) is not None:
-                self.received.append(message)
-            if condition() or not self._thread.is_alive():
-                return
-        raise AssertionError("did not happen in time")
-
-    def wait_until_ready(self) -> None:
-        self.wait_for(lambda: self.link.reports.get("state") == "ready" and bool(self.received))
-
-    def begin(self) -> int:
-        first_ns = time.monotonic_ns() + PERIOD_NS
-        self.link.told = {"pulses": {"period_ns": PERIOD_NS, "first_exposure_ns": first_ns}}
-        return first_ns
-
-    def expose(self, camera: str, first_ns: int, pulse: int, image: np.ndarray, lost_before: int = 0) -> None:
-        self._counts[camera] += 1 + lost_before
-        before = lost_before if self._seen[camera] else NEW_COUNT
-        self._seen[camera] = True
-        exposure_ns = first_ns + pulse * PERIOD_NS
-        stamp = FrameStamp(
-            camera, self._counts[camera], NO_DEVICE_STAMP, exposure_ns, 1000, exposure_ns + 3_000_000, before
-        )  # fmt: skip
-        assert self._rings[camera].publish(stamp, image)
-
-    def stop(self) -> None:
-        """May be called twice."""
-        if self.link.stopping:
-            return
-        self.link.stopping = True
-        self._thread.join(20)
-        assert not self._thread.is_alive()
-        while (message := self.subscriber.receive(timeout_ms=100)) is not None:
-            self.received.append(message)
-        self.subscriber.close()
-        gc.unfreeze()
-        cv2.setNumThreads(-1)
-
-    def of(self, topic: str) -> list[Received]:
-        return [message for message in self.received if message.topic == topic]
 
 
 @pytest.fixture
@@ -190,13 +92,13 @@ def test_poses_of_every_set_reach_the_stream_and_the_table(
     assert [message.header.index for message in pose2d] == list(range(pulses))
     assert [message.header.index for message in pose3d] == list(range(pulses))
     predictor = Predictor(BUNDLE, runtime="onnx", cameras=2)
-    calibration = _calibration((256, 192))
+    cameras = calibration(CAMERAS)
     for message, above in zip(pose2d, pose3d, strict=True):
         pulse = message.header.index
         expected = predictor.predict([images[pulse % 3], None if pulse == 7 else images[3 + pulse % 3]])
         assert isinstance(message.body, PoseSet)
         np.testing.assert_array_equal(message.body.keypoints, expected)
-        np.testing.assert_array_equal(above.body.points, triangulate(calibration, expected))
+        np.testing.assert_array_equal(above.body.points, triangulate(cameras, expected))
         header = above.header
         assert header.t_exposure_ns == pytest.approx(first_ns + pulse * PERIOD_NS, abs=1e6)
         stamps = (
@@ -257,7 +159,7 @@ def test_what_is_not_as_it_must_be_ends_the_tracker_in_one_line(
 
 
 def _other_size(folder: Path) -> str:
-    save_toml(_calibration((640, 480)), folder / "other.toml")
+    save_toml(calibration(CAMERAS, (640, 480)), folder / "other.toml")
     return str(folder / "other.toml")
 
 
