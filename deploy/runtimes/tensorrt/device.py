@@ -9,6 +9,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+# CU_STREAM_NON_BLOCKING: what anybody does on the default stream must not break the capture of a graph.
+_NON_BLOCKING = 1
+
 
 class Gpu:
     """The first GPU that CUDA shows (`CUDA_VISIBLE_DEVICES` chooses), in its primary context.
@@ -37,7 +40,7 @@ class Gpu:
         self.integrated = bool(device.get_attribute(self.cuda.device_attribute.INTEGRATED))
         self._context = device.retain_primary_context()
         with self.current():
-            self.stream = self.cuda.Stream()
+            self.stream = self.cuda.Stream(_NON_BLOCKING)
 
     @contextlib.contextmanager
     def current(self) -> Iterator[None]:

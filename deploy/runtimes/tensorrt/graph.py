@@ -28,6 +28,7 @@ class Graph:
     def __init__(self, stream: int, enqueue: Callable[[], None]) -> None:
         self._driver = _driver()
         self._stream = stream
+        self._captured = enqueue  # the graph knows addresses; this keeps what lies there
         mode = self._driver.CUstreamCaptureMode.CU_STREAM_CAPTURE_MODE_THREAD_LOCAL
         self._ask("cuStreamBeginCapture", stream, mode)
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ import pytest
 from acquisition.errors import RigposeError
 from deploy.bundle import Bundle
 from deploy.preprocess import to_network
-from deploy.runtimes import table
+from deploy.runtimes import gpu, table
 from deploy.runtimes.loading import load_runtime
 from deploy.runtimes.table import PREFERENCE, RUNTIMES, choose
 
@@ -146,6 +147,32 @@ def test_a_model_of_another_contract_is_refused(bundle: Bundle, runtime: str) ->
     other = bundle.manifest.model_copy(update={"keypoints": ("a", "b", "c")})
     with pytest.raises(RigposeError, match="expected an artifact"):
         load_runtime(Bundle(bundle.path, other, bundle.sha256), runtime, "fp32")
+
+
+@pytest.mark.parametrize(
+    ("init", "count", "why"),
+    [(0, 2, ""), (0, 0, "finds no GPU"), (100, 0, "finds no GPU"), (None, 0, "no NVIDIA")],
+)
+def test_the_driver_is_asked_for_a_gpu(
+    monkeypatch: pytest.MonkeyPatch, init: int | None, count: int, why: str
+) -> None:
+    class Driver:
+        def __init__(self, name: str) -> None:
+            if init is None:
+                raise OSError(name)
+
+        def cuInit(self, flags: int) -> int:
+            assert init is not None
+            return init
+
+        def cuDeviceGetCount(self, pointer: Any) -> int:
+            pointer._obj.value = count
+            return 0
+
+    monkeypatch.setattr(gpu.ctypes, "CDLL", Driver)
+    said = gpu.gpu_missing.__wrapped__()
+    assert bool(said) == bool(why)
+    assert why in said
 
 
 def with_artifact(bundle: Bundle, precision: str, **change: object) -> Bundle:

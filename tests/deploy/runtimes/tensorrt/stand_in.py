@@ -23,7 +23,8 @@ MAGIC = b"plan"
 class Stream:
     """Work in order, done when somebody waits."""
 
-    def __init__(self, machine: Machine) -> None:
+    def __init__(self, machine: Machine, flags: int) -> None:
+        assert flags == 1, "the default stream's work must not break a capture"
         self.pending: list[Callable[[], None]] = []
         self.captured: list[Callable[[], None]] | None = None
         self.handle = 1000 + len(machine.streams)
@@ -161,8 +162,8 @@ class Machine:
             return Module()
 
         return fill("pycuda.driver", {
-            "Error": Error, "Context": Context, "Device": Device, "Stream": lambda: Stream(machine),
-            "init": lambda: None, "pagelocked_empty": pagelocked_empty, "mem_alloc": mem_alloc,
+            "Error": Error, "Context": Context, "Device": Device,
+            "Stream": lambda flags: Stream(machine, flags), "init": lambda: None, "pagelocked_empty": pagelocked_empty, "mem_alloc": mem_alloc,
             "memcpy_htod_async": memcpy_htod_async, "memcpy_dtoh_async": memcpy_dtoh_async,
             "module_from_buffer": module_from_buffer,
             "device_attribute": types.SimpleNamespace(INTEGRATED="INTEGRATED"),
