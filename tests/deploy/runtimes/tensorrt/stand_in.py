@@ -163,7 +163,8 @@ class Machine:
 
         return fill("pycuda.driver", {
             "Error": Error, "Context": Context, "Device": Device,
-            "Stream": lambda flags: Stream(machine, flags), "init": lambda: None, "pagelocked_empty": pagelocked_empty, "mem_alloc": mem_alloc,
+            "Stream": lambda flags: Stream(machine, flags), "init": lambda: None,
+            "pagelocked_empty": pagelocked_empty, "mem_alloc": mem_alloc,
             "memcpy_htod_async": memcpy_htod_async, "memcpy_dtoh_async": memcpy_dtoh_async,
             "module_from_buffer": module_from_buffer,
             "device_attribute": types.SimpleNamespace(INTEGRATED="INTEGRATED"),
