@@ -26,6 +26,7 @@ from acquisition.progress import Progress
 from acquisition.recording import Recording
 from acquisition.session import FILE as SESSION_FILE
 from acquisition.video import open_video
+from deploy.animal_size import AnimalSizeWatch
 from deploy.bundle import Bundle
 from deploy.poses_io.columns import SUFFIX, save_columns
 from deploy.poses_io.deeplabcut import save_csv, save_h5, scorer_of
@@ -72,7 +73,8 @@ def analyze(
     -------
     dict
         `runs` (what ran and why), `scorer`, `videos`: for each its files, frames, rows, frames a second,
-        and `gap`, None or what its source lacks; `failed`: inputs that could not be read, and why.
+        `gap`, None or what its source lacks, and `warning`, None or why not to trust it; `failed`: inputs
+        that could not be read, and why.
 
     Raises
     ------
@@ -133,32 +135,35 @@ def plan(inputs: Sequence[Path]) -> list[Job]:
 def _track(job: Job, predictor: Predictor, about: dict[str, Any]) -> tuple[Poses, dict[str, Any]]:
     start_ns = time.monotonic_ns()
     about = {**about, "video": str(job.source), "camera": job.camera}
+    size = AnimalSizeWatch(predictor.bundle.manifest.animal_size, job.stem, "crop (rigpose video crop)")
     if job.camera is None:
         video = open_video(job.source)
-        found = _keypoints(iter(video), video.info.frames, job, predictor)
+        found = _keypoints(iter(video), video.info.frames, job, predictor, size)
         poses, gap = Poses.of_video(predictor.keypoints, found, about), video.gap
     else:
         with Recording.open(job.source) as recording:
             about["video"] = str(recording.video_path(job.camera))
             rows = len(recording.frame_table(job.camera))
-            found = _keypoints(recording.images(job.camera), rows, job, predictor)
+            found = _keypoints(recording.images(job.camera), rows, job, predictor, size)
             poses = _by_frame_set(recording, job.camera, found, predictor.keypoints, about)
             gap = "; ".join(said for said in recording.gaps if said.startswith(f"{job.camera}:")) or None
     seconds = (time.monotonic_ns() - start_ns) / 1e9
     return poses, {
         "video": about["video"], "camera": job.camera, "frames": len(found), "rows": len(poses.values),
         "frames_per_s": round(len(found) / seconds, 1), "gap": gap,
+        "warning": size.said or None,
     }  # fmt: skip
 
 
 def _keypoints(
-    images: Iterator[Image], expected: int | None, job: Job, predictor: Predictor
+    images: Iterator[Image], expected: int | None, job: Job, predictor: Predictor, size: AnimalSizeWatch
 ) -> npt.NDArray[np.float32]:
     """float32 (frames, K, 3) of all `images`, which a thread of its own decodes."""
     found: list[npt.NDArray[np.float32]] = []
     with Progress(job.stem, total=expected) as bar:
         for image in ahead(images, DECODED_AHEAD):
             found.append(predictor.predict([image])[0])
+            size.add(found[-1], predictor.whole_frame(image).scale)
             bar.advance()
     return np.array(found, np.float32).reshape(-1, len(predictor.keypoints), 3)
 

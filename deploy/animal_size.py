@@ -35,17 +35,25 @@ def box_of(keypoints: npt.NDArray[np.float32]) -> tuple[npt.NDArray[np.float64],
 class AnimalSizeWatch:
     """Looks at an animal in one camera or video until it has seen enough of it, then speaks or is silent.
 
+    Attributes
+    ----------
+    said:
+        What it has said, "" so far.
+
     Parameters
     ----------
     trained:
         The manifest's; None: nothing is known, and nothing said.
     whose:
         Camera or video, for the sentence.
+    closer:
+        What one does there about an animal that is too small.
     """
 
-    def __init__(self, trained: AnimalSize | None, whose: str) -> None:
+    def __init__(self, trained: AnimalSize | None, whose: str, closer: str) -> None:
         self._trained = trained if trained is not None and trained.median_px > 0 else None
-        self._whose = whose
+        self.said = ""
+        self._whose, self._closer = whose, closer
         self._sizes_px: deque[float] = deque()
 
     def add(self, keypoints: npt.NDArray[np.float32], scale: float) -> str:
@@ -66,9 +74,10 @@ class AnimalSizeWatch:
         if trained.p5_px / MARGIN <= size_px <= trained.p95_px * MARGIN:
             return ""
         larger = size_px > trained.p95_px
-        return (
+        self.said = (
             f"{self._whose}: the animal is {size_px:.0f} px {'large' if larger else 'small'} at the "
             f"network's input, in training it was {trained.p5_px:.0f} to {trained.p95_px:.0f} px; "
-            + ("move the camera away" if larger else "crop or follow the animal (live --crop, --follow)")
+            + ("move the camera away" if larger else self._closer)
             + ", or train with images like these"
         )
+        return self.said

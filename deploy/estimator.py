@@ -23,6 +23,7 @@ from deploy.tracker_plan import TrackerPlan
 
 SIZE = "animal size"
 _WARM_UP = 5
+_CLOSER = "crop or follow the animal (live --crop, --follow)"
 
 News = tuple[str, str, str]
 """Something that happened: its name, the camera, and what more there is to say."""
@@ -67,7 +68,7 @@ class Estimator:
             )
             for name in plan.cameras
         }
-        self._sizes = {name: AnimalSizeWatch(trained, f"camera '{name}'") for name in plan.cameras}
+        self._sizes = {name: AnimalSizeWatch(trained, f"camera '{name}'", _CLOSER) for name in plan.cameras}
 
     def warm_up(self, geometries: Mapping[str, RingGeometry], meanwhile: Callable[[], None]) -> None:
         """Size checks, and everything once that is slow the first time (kernels compile, pages fault).

@@ -94,6 +94,8 @@ def analyze(
     print(figures["runs"]["reason"])
     for video in figures["videos"]:
         print(f"{video['files'][0]}: {video['frames']} frames, {video['frames_per_s']} a second")
+        if video["warning"]:
+            print(video["warning"])
     wrong = [f"{video['gap']} (the frames before are written)" for video in figures["videos"] if video["gap"]]
     wrong += [failure["why"] for failure in figures["failed"]]
     if wrong:

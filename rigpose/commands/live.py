@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from rigpose.commands.options import ClientKey, Measured, Minutes, Precision, Runtime, ServerKey
+from rigpose.commands.options import ClientKey, Measured, Minutes, Precision, Runtime, ServerKey, numbers_of
+
+if TYPE_CHECKING:
+    from deploy.tracking_settings import TrackingSettings
 
 Seconds = Annotated[float | None, Parameter(help="A budget of time in seconds.")]
 
@@ -30,6 +33,23 @@ def live(
     runtime: Runtime = "auto",
     precision: Precision = "auto",
     threads: Annotated[int, Parameter(help="Threads of the network.")] = 1,
+    crop: Annotated[
+        tuple[str, ...],
+        Parameter(help="CAMERA=LEFT,TOP,WIDTH,HEIGHT: look at no more of its image.", negative_iterable=()),
+    ] = (),
+    follow: Annotated[
+        bool | None,
+        Parameter(help="The window of every camera follows the animal; by default the rig file's."),
+    ] = None,
+    smooth: Annotated[
+        Literal["none", "one-euro", "kalman"] | None, Parameter(help="Publish filtered poses as well.")
+    ] = None,
+    predict: Annotated[
+        bool | None, Parameter(help="Publish where the animal is by now as well, and how wrong that was.")
+    ] = None,
+    lead_ms: Annotated[
+        float | None, Parameter(help="Predict so much further, for what comes after the stream.")
+    ] = None,
     poses: Annotated[
         Path | None, Parameter(help="Write what a subscriber received to this .npz (kept in memory).")
     ] = None,
@@ -57,6 +77,11 @@ def live(
         Folder made with `rigpose keys new server`: encrypts the stream; lets in the clients allowed there.
     runtime, precision, threads:
         What runs the network.
+    crop, follow:
+        The part of each image that the network sees: fixed, or following the animal at the size it had in
+        training. Poses are in pixels of the full image all the same.
+    smooth, predict, lead_ms:
+        Poses of kind filtered and predicted beside the measured ones.
     poses:
         An .npz for all poses that arrived, with their stamps.
 
@@ -64,7 +89,7 @@ def live(
     -------
     dict
         Frame sets in, published, skipped; absences by camera and cause; p50, p95, p99 and maximum of every
-        stage and from exposure to subscriber, ms.
+        stage and from exposure to subscriber, ms; views and deviation of 3D; errors of prediction.
 
     Raises
     ------
@@ -98,6 +123,7 @@ def live(
         runtime=runtime,
         precision=precision,
         threads=threads,
+        tracking=_tracking(file.tracking, crop, follow, smooth, predict, lead_ms),
         record=record,
         subject=subject,
         notes=notes,
@@ -153,6 +179,33 @@ def watch(
     return watch_stream(endpoint, _budget(None, seconds), keys=keys, quiet=is_quiet())
 
 
+def _tracking(
+    file: TrackingSettings, crop: tuple[str, ...], follow: bool | None, smooth: str | None,
+    predict: bool | None, lead_ms: float | None,
+) -> TrackingSettings:  # fmt: skip
+    """The rig file's section with what the options say instead."""
+    from acquisition.errors import RigposeError
+    from acquisition.settings import parse_settings
+    from deploy.tracking_settings import TrackingSettings
+
+    windows = {}
+    for text in crop:
+        camera, separator, numbers = text.partition("=")
+        if not separator:
+            raise RigposeError(
+                "--crop", expected="CAMERA=LEFT,TOP,WIDTH,HEIGHT", found=f"'{text}'", remedy="Name the camera"
+            )
+        windows[camera] = numbers_of(numbers, "--crop", 4)
+    given = {"follow": follow, "smooth": smooth, "predict": predict, "lead_ms": lead_ms}
+    wished: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+    if windows:
+        wished["crop"] = {**file.crop, **windows}
+    if not wished:
+        return file
+    options = " ".join("--" + name.replace("_", "-") for name in wished)
+    return parse_settings(TrackingSettings, {**file.model_dump(), **wished}, options)
+
+
 def _budget(minutes: float | None, seconds: float | None) -> float | None:
     from acquisition.errors import RigposeError
 
@@ -199,6 +252,18 @@ def _show(measured: Measured) -> None:
     }  # fmt: skip
     if refused:
         console.print("refused clients: " + ", ".join(f"{count} {why}" for why, count in refused.items()))
+    for topic, horizons in measured["prediction"].items():
+        for horizon, figures in horizons.items():
+            unit = "px" if topic == "pose2d" else "mm"
+            ours, none = (
+                ", ".join(f"{name} {figures[f'{begin}{name}_{unit}']}" for name in ("median", "p95"))
+                for begin in ("", "without_")
+            )
+            console.print(
+                f"{topic} predicted {horizon} ahead is off by {ours} {unit}; without prediction {none}"
+            )
+    for warning in measured["warnings"]:
+        console.print(f"[yellow]{warning}")
     for process, reason in measured["died"].items():
         console.print(f"process '{process}' died: {reason}")
     if measured["recording"]:

@@ -21,6 +21,7 @@ from deploy.poses_io.deeplabcut import scorer_of
 from deploy.poses_io.poses import load_poses
 from deploy.predictor import Predictor
 from tests.acquisition.sessions import write_session
+from tests.deploy.tracker_runs import picture
 
 GOLDEN = Path(__file__).parent / "golden" / "schema1.bundle"
 FRAMES = 30
@@ -65,11 +66,21 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def test_an_animal_of_another_size_than_in_training_is_said(bundle: Bundle, tmp_path: Path) -> None:
+    """In a larger image the dots are nearer to each other, at the network's input, than ever in training."""
+    wide = picture((100, 200), (180, 300), (512, 384))
+    (tmp_path / "stills").mkdir()
+    for number in range(40):
+        cv2.imwrite(str(tmp_path / "stills" / f"img{number:03d}.png"), wide[:, :, ::-1])
+    (video,) = analyze(bundle, [tmp_path / "stills"], tmp_path / "poses")["videos"]
+    assert video["warning"].startswith("stills: the animal is ") and "rigpose video crop" in video["warning"]
+
+
 def test_a_video_and_its_pictures_give_the_same_poses(source: Path, bundle: Bundle, tmp_path: Path) -> None:
     result = analyze(bundle, [source / "dots.mkv", source / "stills"], tmp_path)
     assert result["failed"] == []
     assert [video["frames"] for video in result["videos"]] == [FRAMES, FRAMES]
-    assert [video["gap"] for video in result["videos"]] == [None, None]
+    assert [(video["gap"], video["warning"]) for video in result["videos"]] == [(None, None)] * 2
     scorer = scorer_of(bundle)
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(
         f"{stem}{scorer}{ending}" for stem in ("dots", "stills") for ending in (".h5", ".csv", ".poses.npz")

@@ -19,7 +19,7 @@ def animal(size: float, seen: int = 6) -> np.ndarray:
 
 
 def said(size: float, scale: float, trained: AnimalSize | None = TRAINED, seen: int = 6) -> list[str]:
-    watch = AnimalSizeWatch(trained, "camera 'top'")
+    watch = AnimalSizeWatch(trained, "camera 'top'", "go closer")
     return [sentence for _ in range(100) if (sentence := watch.add(animal(size, seen), scale))]
 
 
@@ -33,7 +33,7 @@ def test_the_sentence_says_what_was_expected_found_and_what_to_do() -> None:
     (small,) = said(60, 0.5)
     assert small == (
         "camera 'top': the animal is 30 px small at the network's input, in training it was 60 to 100 px; "
-        "crop or follow the animal (live --crop, --follow), or train with images like these"
+        "go closer, or train with images like these"
     )
     (large,) = said(300, 1)
     assert "300 px large" in large and "move the camera away" in large
@@ -45,7 +45,7 @@ def test_half_an_animal_and_unknown_sizes_say_nothing() -> None:
 
 
 def test_a_moments_error_does_not_count() -> None:
-    watch = AnimalSizeWatch(TRAINED, "top")
+    watch = AnimalSizeWatch(TRAINED, "top", "")
     assert not any(watch.add(animal(500 if n % 5 == 0 else 80), 1.0) for n in range(200))
 
 
