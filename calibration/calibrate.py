@@ -11,19 +11,50 @@ import numpy as np
 
 from acquisition.errors import RigposeError
 from acquisition.settings import read_settings
+from calibration.anchor import Anchored, anchor
 from calibration.boards import BoardSettings
 from calibration.camera_model import CalibratedRig
 from calibration.find_views import Found, find_views
-from calibration.formats.anipose import calibration_hash, details_path, save_toml
+from calibration.formats.anipose import calibration_hash, details_path, load_calibration, save_toml
 from calibration.inputs import open_input
+from calibration.known_length import MeasuredLength, measure_length, scale_by
 from calibration.observations import Observations
 from calibration.quality import CameraQuality, HeldOut, camera_qualities, held_out
 from calibration.report import write_report
 from calibration.solve import Solution, solve
-from calibration.verdict import Finding, Level, judge
+from calibration.verdict import Finding, Level, judge, judge_world, verdict_of
 from calibration.world import on_board
 
 MOST_FITTED = 100  # frame sets: the solution is then limited by the lens model, not by their number
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """What the world's frame and scale are taken from; with nothing said, the first camera and the board.
+
+    Attributes
+    ----------
+    frame_set:
+        The board as it lay in this frame set is the world: origin at its first corner, z up out of the board.
+    anchor:
+        An older calibration of the rig, whose world is kept.
+    length:
+        A known length (`calibration.known_length`) that sets the scale.
+    check_length:
+        Another, that only tests it.
+    """
+
+    frame_set: int | None = None
+    anchor: Path | None = None
+    length: Path | None = None
+    check_length: Path | None = None
+
+    def __post_init__(self) -> None:
+        if self.anchor is not None and (self.frame_set is not None or self.length is not None):
+            raise RigposeError(
+                "--anchor", expected="the old world alone, with its own frame and scale",
+                found="a frame set or a length besides", remedy="Leave out one of them",
+            )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -34,6 +65,9 @@ class Calibrated:
     ----------
     rig:
         In the world that was asked for.
+    anchored, scale, checked:
+        The cameras since the old calibration; the factor by which a known length changed the board's scale;
+        what a known length measures. None where nothing was asked.
     verdict, findings:
         What to think of it.
     """
@@ -44,6 +78,9 @@ class Calibrated:
     solution: Solution
     cameras: tuple[CameraQuality, ...]
     held_out: HeldOut | None
+    anchored: Anchored | None
+    scale: float | None
+    checked: MeasuredLength | None
     verdict: Level
     findings: tuple[Finding, ...]
 
@@ -68,11 +105,15 @@ class Calibrated:
             "shared_views": self.solution.shared.tolist(),
             "cameras": {camera.name: asdict(camera) for camera in self.cameras},
             "held_out": None if self.held_out is None else asdict(self.held_out),
+            "since_anchor": None if self.anchored is None else [asdict(c) for c in self.anchored.cameras],
+            "anchor_rms_mm": None if self.anchored is None else self.anchored.rms_mm,
+            "scale_factor": self.scale,
+            "known_length": None if self.checked is None else asdict(self.checked),
         }
 
 
 def calibrate(
-    path: Path, board_file: Path, *, k3: bool = False, world_frame_set: int | None = None,
+    path: Path, board_file: Path, *, k3: bool = False, world: World = World(),
     max_spread_ms: float | None = None,
 ) -> Calibrated:  # fmt: skip
     """Calibrate from board images; writes nothing.
@@ -85,32 +126,39 @@ def calibrate(
         board.yaml.
     k3:
         Estimate the third radial coefficient as well: for wide lenses with corners all over.
-    world_frame_set:
-        The board as it lay in this frame set is the world: origin at its first corner, z up out of
-        the board. Default: the first camera's frame.
+    world:
+        Where its frame and its scale come from.
     max_spread_ms:
         Free-running cameras: images further apart share no board pose.
 
     Raises
     ------
     RigposeError
-        If the input is none, the board is another, views are too few or cameras are not linked.
+        If the input is none, the board is another, views are too few, cameras are not linked, or the world
+        cannot be had from what it is to be taken from.
     """
     board = read_settings(BoardSettings, board_file)
     source = open_input(path)
     found = find_views(source, board, max_spread_ms=max_spread_ms)
-    chosen = choose_sets(found.observations, keep=world_frame_set)
+    chosen = choose_sets(found.observations, keep=world.frame_set)
     solution = solve(chosen, board, k3=k3)
     qualities = camera_qualities(solution)
     spared = held_out(solution, board)
-    verdict, findings = judge(qualities, spared, source.free_running, board.square_mm)
-    rig = solution.rig if world_frame_set is None else _in_world_of(solution, world_frame_set, path)
-    return Calibrated(rig, board, found, solution, qualities, spared, verdict, findings)
+    rig = solution.rig if world.frame_set is None else _in_world_of(solution, world.frame_set, path)
+    rig, scale = (rig, None) if world.length is None else scale_by(rig, world.length)
+    anchored = None if world.anchor is None else anchor(rig, load_calibration(world.anchor), world.anchor)
+    rig = rig if anchored is None else anchored.rig
+    checked = None if world.check_length is None else measure_length(rig, world.check_length)
+    findings = judge(qualities, spared, source.free_running, board.square_mm)
+    verdict, ordered = verdict_of([*findings, *judge_world(anchored, checked, scale)])
+    return Calibrated(
+        rig, board, found, solution, qualities, spared, anchored, scale, checked, verdict, ordered
+    )
 
 
 def calibrate_to(
     path: Path, board_file: Path, output: Path, *, accept: bool = False, report: Path | None = None,
-    k3: bool = False, world_frame_set: int | None = None, max_spread_ms: float | None = None,
+    k3: bool = False, world: World = World(), max_spread_ms: float | None = None,
 ) -> dict[str, Any]:  # fmt: skip
     """Calibrate and write the TOML, its JSON and the report page (`<output>.html`).
 
@@ -127,9 +175,7 @@ def calibrate_to(
             output, expected="a name that ends in .toml", found=f"'{output.name}'",
             remedy="Say for instance -o calibration.toml",
         )  # fmt: skip
-    result = calibrate(
-        path, board_file, k3=k3, world_frame_set=world_frame_set, max_spread_ms=max_spread_ms
-    )  # fmt: skip
+    result = calibrate(path, board_file, k3=k3, world=world, max_spread_ms=max_spread_ms)
     figures = result.figures()
     page = report or output.with_suffix(".html")
     write_report(result.rig, result.solution, figures, page)

@@ -54,7 +54,7 @@ def draw_board(board: BoardSettings) -> Drawing:
         assert board.marker_mm is not None and board.dictionary is not None
         drawn = charuco_board(board, legacy=False)
         dictionary = cv2.aruco.getPredefinedDictionary(dictionaries()[board.dictionary])
-        for marker, corners in zip(drawn.getIds().ravel(), drawn.getObjPoints(), strict=True):
+        for marker, corners in zip(np.ravel(drawn.getIds()), drawn.getObjPoints(), strict=True):
             left, top = (float(value) for value in np.asarray(corners)[0, :2])
             white.add((int(left // size), int(top // size)))
             black += _marker(dictionary, int(marker), board.marker_mm, left, top)

@@ -57,11 +57,40 @@ def render(rig: CalibratedRig, solution: Solution, figures: dict[str, Any]) -> s
     ]  # fmt: skip
     if len(rig.cameras) > 1:
         parts += ["<h2>Rig</h2>", _plan(rig, solution), _shared(rig.names, figures["shared_views"])]
-    parts.append(
-        "<p>Scale comes from the square size in the board file. Measure the print: a board printed at 97 % "
-        "passes every test on this page.</p></html>"
-    )
+    if figures["since_anchor"] is not None:
+        parts += ["<h2>Since the old calibration</h2>", _since(figures)]
+    parts += ["<h2>Scale</h2>", f"<p>{_scale(figures)}</p></html>"]
     return "\n".join(parts)
+
+
+def _since(figures: dict[str, Any]) -> str:
+    rows = "".join(
+        f"<tr><td>{escape(c['name'])}<td>{c['shift_px']:.2f}<td>{c['moved_mm']:.2f}<td>{c['turned_deg']:.3f}"
+        f"<td class={'PASS' if c['stayed'] else 'WARN'}>{'stayed' if c['stayed'] else 'moved'}"
+        for c in figures["since_anchor"]
+    )
+    return (
+        f"<table><tr><th>camera<th>image shifted, px<th>moved, mm<th>turned, degrees<th>{rows}</table>"
+        "<p>The old world is kept: by the cameras that stayed it fits to "
+        f"{figures['anchor_rms_mm']:.2f} mm RMS over the working volume.</p>"
+    )
+
+
+def _scale(figures: dict[str, Any]) -> str:
+    checked, factor = figures["known_length"], figures["scale_factor"]
+    if factor is not None:
+        words = f"Scale comes from a known length: {factor:.5f} times what the board file says."
+    else:
+        words = "Scale comes from the square size in the board file."
+    if checked is not None:
+        return (
+            f"{words} An independent length of {checked['length_mm']:g} mm measures "
+            f"<b>{checked['measured_mm']:.2f} mm</b> ({checked['error']:+.2%})."
+        )
+    return (
+        f"{words} <b>Scale unverified</b>: a board printed at 97 % passes every test on this page. Measure "
+        "something else with --check-length."
+    )
 
 
 def _findings(findings: list[dict[str, str]]) -> str:

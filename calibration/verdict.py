@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from calibration.anchor import Anchored
+from calibration.known_length import MeasuredLength
 from calibration.quality import CameraQuality, HeldOut
 
 Level = Literal["PASS", "WARN", "FAIL"]
@@ -20,6 +22,7 @@ FAIL_SCALE, WARN_SCALE = 0.01, 0.002
 WARN_VIEWS, FAIL_SHARED, WARN_SHARED = 10, 2, 8
 WARN_COVERAGE = 0.4
 WARN_DELAY_MS = 5.0
+FAIL_LENGTH, WARN_LENGTH = 0.01, 0.003  # of a known length
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +37,8 @@ class Finding:
 
 def judge(
     cameras: tuple[CameraQuality, ...], held_out: HeldOut | None, free_running: bool, square_mm: float
-) -> tuple[Level, tuple[Finding, ...]]:
-    """The verdict, and the findings that led to it, worst first."""
+) -> list[Finding]:
+    """What is wrong with the recording and the fit."""
     findings: list[Finding] = []
 
     def bound(value: float, warn: float, fail: float, whose: str, text: str, remedy: str) -> None:
@@ -118,6 +121,46 @@ def judge(
             f"lengths {distances.scale_bias:+.2%}",
             "Record more board poses throughout the volume",
         )
-    findings.sort(key=lambda finding: finding.level != "FAIL")
-    level: Level = "PASS" if not findings else "FAIL" if findings[0].level == "FAIL" else "WARN"
-    return level, tuple(findings)
+    return findings
+
+
+def judge_world(
+    anchored: Anchored | None, checked: MeasuredLength | None, scale: float | None
+) -> list[Finding]:
+    """Findings about the world's place and size: cameras that moved, lengths that are not what they were."""
+    findings = []
+    for change in anchored.cameras if anchored is not None else ():
+        if not change.stayed:
+            findings.append(
+                Finding(
+                    "WARN", f"camera '{change.name}'",
+                    f"moved since the old calibration: {change.shift_px:.1f} px in its image, "
+                    f"{change.moved_mm:.1f} mm, {change.turned_deg:.2f} degrees",
+                    "Recordings since it was bumped need this calibration; fasten it",
+                )
+            )  # fmt: skip
+    if checked is not None and abs(checked.error) > WARN_LENGTH:
+        level: Level = "FAIL" if abs(checked.error) > FAIL_LENGTH else "WARN"
+        findings.append(
+            Finding(
+                level, "known length",
+                f"{checked.measured_mm:.2f} mm instead of {checked.length_mm:g} ({checked.error:+.2%})",
+                "Measure the board's squares over its whole width and correct square_mm",
+            )
+        )  # fmt: skip
+    if scale is not None and abs(scale - 1) > FAIL_LENGTH:
+        findings.append(
+            Finding(
+                "WARN", "board",
+                f"its squares are {scale:.2%} of what the board file says, by the known length",
+                "Measure the print and correct square_mm",
+            )
+        )  # fmt: skip
+    return findings
+
+
+def verdict_of(findings: list[Finding]) -> tuple[Level, tuple[Finding, ...]]:
+    """The worst of the findings, and all of them, worst first."""
+    ordered = sorted(findings, key=lambda finding: finding.level != "FAIL")
+    level: Level = "PASS" if not ordered else "FAIL" if ordered[0].level == "FAIL" else "WARN"
+    return level, tuple(ordered)

@@ -1,4 +1,4 @@
-"""The world's frame: moving a rig rigidly, onto a board or onto known points. Lengths never change."""
+"""The world's frame: moving a rig rigidly, onto a board or onto known points; and its scale."""
 
 from __future__ import annotations
 
@@ -74,3 +74,10 @@ def on_board(rig: CalibratedRig, board_rotation: Array, board_translation: Array
     upright = np.diag([1.0, -1.0, -1.0])
     to_board = invert(board_rotation, board_translation)
     return moved(rig, *compose(upright, np.zeros(3), *to_board))
+
+
+def scaled(rig: CalibratedRig, factor: float) -> CalibratedRig:
+    """The same rig in a world whose lengths are `factor` times as long."""
+    return CalibratedRig(
+        tuple(camera.looking_from(camera.rotation, camera.translation * factor) for camera in rig.cameras)
+    )

@@ -56,6 +56,9 @@ def calibrate(
     output: Output,
     report: Path | None = None,
     world_frame_set: int | None = None,
+    anchor: Path | None = None,
+    length: Path | None = None,
+    check_length: Path | None = None,
     max_spread_ms: float | None = None,
     k3: bool = False,
     accept: bool = False,
@@ -77,6 +80,14 @@ def calibrate(
     world_frame_set:
         The board as it lay in this frame set becomes the world: origin at its first corner, z up out
         of it. Otherwise the world is the first camera's frame.
+    anchor:
+        An older calibration of this rig: its world is kept, by the cameras that stayed where they were, and
+        the page says which one was bumped and by how much.
+    length:
+        A file with a known length, as the cameras see it; it sets the scale in place of the board.
+    check_length:
+        Another such file, which only tests the scale: length_mm, and under ends the px of both ends in each
+        camera that sees them. Without it the scale is as good as the print and stays unverified.
     max_spread_ms:
         Free-running cameras: pictures further from their set's middle do not share its board pose
         (default: a quarter of the frame interval).
@@ -88,14 +99,16 @@ def calibrate(
     Examples
     --------
     rigpose calibrate recordings/boards --board board.yaml -o calibration.toml
+    rigpose calibrate recordings/boards --board board.yaml -o tuesday.toml --anchor monday.toml
     """
     from rich.console import Console
 
     from acquisition.progress import is_quiet
-    from calibration.calibrate import calibrate_to
+    from calibration.calibrate import World, calibrate_to
 
+    world = World(world_frame_set, anchor, length, check_length)
     figures = calibrate_to(
-        recording, board, output, accept=accept, report=report, k3=k3, world_frame_set=world_frame_set,
+        recording, board, output, accept=accept, report=report, k3=k3, world=world,
         max_spread_ms=max_spread_ms,
     )  # fmt: skip
     console = Console(quiet=is_quiet(), highlight=False)

@@ -9,11 +9,13 @@ import pytest
 from acquisition.errors import RigposeError
 from calibration import calibrate as module
 from calibration.boards import BoardSettings
-from calibration.calibrate import calibrate, calibrate_to, choose_sets
+from calibration.calibrate import World, calibrate, calibrate_to, choose_sets
 from calibration.detection import Pattern
 from calibration.find_views import Found, find_views
-from calibration.formats.anipose import load_calibration, load_details
+from calibration.formats.anipose import load_calibration, load_details, save_toml
 from calibration.inputs import open_input
+from calibration.rotation import rotation_matrix
+from calibration.world import moved
 from tests.calibration.synthetic import SQUARE_MM, board_poses, observe, project, ring
 from tests.calibration.test_detection import CHECKER, seen
 
@@ -100,17 +102,30 @@ def test_a_short_recording_is_warned_of(synthetic, tmp_path):
     assert any("views of the board" in finding.found for finding in result.findings)
 
 
+def test_the_world_of_an_older_calibration_is_kept(synthetic, tmp_path):
+    true, _, with_noise = synthetic
+    with_noise(0.0)
+    old = moved(true, rotation_matrix(np.array([0.3, -0.2, 0.9])), np.array([100.0, 20.0, -50.0]))
+    save_toml(old, tmp_path / "old.toml")
+    found = calibrate(tmp_path / "in", tmp_path / "board.yaml", world=World(anchor=tmp_path / "old.toml"))
+    for camera, expected in zip(found.rig.cameras, old.cameras, strict=True):
+        np.testing.assert_allclose(camera.centre_mm, expected.centre_mm, atol=0.05)
+    assert all(change.stayed for change in found.anchored.cameras)
+    with pytest.raises(RigposeError, match="Leave out one of them"):
+        World(anchor=tmp_path / "old.toml", frame_set=3)
+
+
 def test_the_board_of_a_frame_set_can_be_the_world(synthetic, tmp_path):
     true, poses, with_noise = synthetic
     with_noise(0.0)
-    rig = calibrate(tmp_path / "in", tmp_path / "board.yaml", world_frame_set=5).rig
+    rig = calibrate(tmp_path / "in", tmp_path / "board.yaml", world=World(frame_set=5)).rig
     rotation, translation = poses[5]
     on_board = np.array([[0, 0, 0.0], [50, 0, 0], [0, 50, 0], [30, 20, -40]])  # z into the board
     in_world = on_board @ rotation.T + translation
     for camera, px in zip(rig.cameras, true.project(in_world), strict=True):
         np.testing.assert_allclose(camera.project(on_board * [1, -1, -1]), px, atol=1e-2)
     with pytest.raises(RigposeError, match="frame set 99"):
-        calibrate(tmp_path / "in", tmp_path / "board.yaml", world_frame_set=99)
+        calibrate(tmp_path / "in", tmp_path / "board.yaml", world=World(frame_set=99))
 
 
 def test_the_output_must_be_a_toml(tmp_path):
