@@ -83,6 +83,12 @@ class RigRun:
         finally:
             self.supervisor.__exit__()
 
+    @property
+    def line(self) -> Callable[[bool], None] | None:
+        """Makes the trigger's closed-loop output high or low; None where there is none."""
+        line: Callable[[bool], None] | None = getattr(self._trigger, "line", None)
+        return line
+
     def write_events(self, session: Path) -> None:
         """From now on what the trigger tells (pulses, edges of its input) goes into a session's events."""
         if self._trigger is not None:
