@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -91,35 +92,29 @@ def load_runtime(
         level = choice.artifact.precision
         try:
             built = _build(bundle, choice, batch, threads)
+            acceptance = _proved(built, bundle, choice) if isinstance(built, BuiltRuntime) else None
         except RigposeError as error:
             if not RUNTIMES[choice.runtime].builds or AUTO not in (runtime, precision):
                 raise
-            refused[choice.runtime, level] = f"cannot be built here: {error.found}"
+            refused[choice.runtime, level] = f"fails here: {error.found}"
             continue
-        if not isinstance(built, BuiltRuntime):
-            return LoadedRuntime(built, choice)
-        acceptance = _proved(built, bundle, choice)
         if acceptance is not None and acceptance.refused:
             refused[choice.runtime, level] = f"is, on this GPU, {acceptance.refused}"
-        elif acceptance is not None and not acceptance.within_tolerance and precision == AUTO:
+        elif acceptance is None or acceptance.within_tolerance:
+            return LoadedRuntime(built, choice, acceptance)
+        elif precision == AUTO:
             refused[choice.runtime, level] = f"{acceptance.verdict}, on this GPU"
         else:
+            although = f"asked for by name, although it {acceptance.verdict}, on this GPU"
+            choice = replace(choice, reason=f"{choice.runtime} {level}: {although}")
             return LoadedRuntime(built, choice, acceptance)
 
 
 def _build(bundle: Bundle, choice: Choice, batch: int, threads: int) -> Runtime:
     module, _, name = RUNTIMES[choice.runtime].target.partition(":")
     build: RuntimeClass = getattr(importlib.import_module(module), name)
-    path = bundle.path / choice.artifact.file
-    try:
-        return build(path, bundle.manifest, batch=batch, threads=threads)
-    except (RuntimeError, ValueError, ImportError) as error:
-        raise RigposeError(
-            path,
-            expected=f"an artifact that {choice.runtime} can run on this machine",
-            found=" ".join(str(error).split())[:200],
-            remedy="Choose another --runtime, or export again",
-        ) from error
+    with _translated(bundle, choice):
+        return build(bundle.path / choice.artifact.file, bundle.manifest, batch=batch, threads=threads)
 
 
 def _proved(runtime: BuiltRuntime, bundle: Bundle, choice: Choice) -> Acceptance | None:
@@ -129,10 +124,25 @@ def _proved(runtime: BuiltRuntime, bundle: Bundle, choice: Choice) -> Acceptance
         if check is None:
             runtime.keep(None)
         else:
-            measured = accept(_finder(runtime, bundle), runtime.batch, check, choice.artifact.precision)
+            with _translated(bundle, choice):
+                measured = accept(_finder(runtime, bundle), runtime.batch, check, choice.artifact.precision)
             runtime.keep(measured)
             return measured
     return runtime.acceptance
+
+
+@contextlib.contextmanager
+def _translated(bundle: Bundle, choice: Choice) -> Iterator[None]:
+    """What a runtime's library raises inside comes out as a `RigposeError`."""
+    try:
+        yield
+    except (RuntimeError, ValueError, ImportError) as error:
+        raise RigposeError(
+            bundle.path / choice.artifact.file,
+            expected=f"an artifact that {choice.runtime} can run on this machine",
+            found=" ".join(str(error).split())[:200],
+            remedy="Choose another --runtime, or export again",
+        ) from error
 
 
 def _finder(runtime: Runtime, bundle: Bundle) -> FindKeypoints:

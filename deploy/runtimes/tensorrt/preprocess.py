@@ -6,6 +6,7 @@ the GPU (none on a Jetson). The arithmetic is in preprocess.h.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import shutil
 import subprocess
@@ -98,8 +99,8 @@ class Staging:
         self._placed: list[tuple[ImageTransform, tuple[int, ...]] | None] = [None] * cameras
         self._make_room()
 
-    def fill(self, images: Sequence[Image | None], transforms: Sequence[ImageTransform | None]) -> bool:
-        """Copy the images in; whether the memory is another one since.
+    def fill(self, images: Sequence[Image | None], transforms: Sequence[ImageTransform | None]) -> None:
+        """Copy the images in, and say where they lie in the network's input.
 
         Raises
         ------
@@ -110,8 +111,7 @@ class Staging:
             if image is not None:
                 check_image(image)
         sizes = [0 if image is None else image.nbytes for image in images]
-        moved = any(size > room for size, room in zip(sizes, self._room, strict=True))
-        if moved:
+        if any(size > room for size, room in zip(sizes, self._room, strict=True)):
             self._room = [max(pair) for pair in zip(sizes, self._room, strict=True)]
             self._make_room()
         for slot, (image, transform) in enumerate(zip(images, transforms, strict=True)):
@@ -125,7 +125,6 @@ class Staging:
                 self._placed[slot] = transform, image.shape
             begin = self._offsets[slot]
             np.copyto(self.memory.host[begin : begin + image.nbytes].reshape(image.shape), image)
-        return moved
 
     def _make_room(self) -> None:
         table = len(self._room) * CROP.itemsize
@@ -160,16 +159,11 @@ class Kernel:
 
     def enqueue(self, staging: SharedMemory, images: SharedMemory) -> None:
         """Resample what lies in `staging` into the network's input."""
+        crops = staging.address  # the table comes first, and offsets count from its beginning
         self._function.prepared_async_call(
-            self._grid,
-            BLOCK,
-            self._gpu.stream,
-            staging.address,
-            staging.address,
-            images.address,
-            self._width,
+            self._grid, BLOCK, self._gpu.stream, crops, staging.address, images.address, self._width,
             self._height,
-        )  # fmt: skip  (the table's first byte is the buffer's, which offsets count from)
+        )  # fmt: skip
 
 
 def kept_cubin(architecture: str, folder: Path) -> bytes:
@@ -180,11 +174,9 @@ def kept_cubin(architecture: str, folder: Path) -> bytes:
         return path.read_bytes()
     except OSError:
         cubin = compile_kernel(architecture)
-    try:
-        with whole_file(path) as unfinished:
-            unfinished.write_bytes(cubin)
-    except RigposeError:
-        pass  # a cache that cannot be written costs some seconds at the next start
+    # a cache that cannot be written costs some seconds at the next start
+    with contextlib.suppress(RigposeError), whole_file(path) as unfinished:
+        unfinished.write_bytes(cubin)
     return cubin
 
 

@@ -96,8 +96,12 @@ class TensorRTRuntime:
         """
         start_ns = time.monotonic_ns()
         with self._gpu.current():
-            if self._staging.fill(images, transforms) and "frames" in self._graphs:
-                self._graphs.pop("frames").close()  # it knows the old address
+            memory = self._staging.memory
+            try:
+                self._staging.fill(images, transforms)
+            finally:
+                if self._staging.memory is not memory and "frames" in self._graphs:
+                    self._graphs.pop("frames").close()  # it knows the old address
             self.preprocess_ns = time.monotonic_ns() - start_ns
             return self._run("frames", self._frames_through)
 
@@ -165,7 +169,7 @@ class TensorRTRuntime:
         self._context.set_tensor_address(outputs[0], self._keypoints.address)
         try:
             self._kernel = Kernel(self._gpu, self._cache.folder, self.batch, (width, height))
-        except RuntimeError as error:
+        except (RuntimeError, self._gpu.cuda.Error) as error:
             self._without.append(f"preprocessing on the GPU: {error}")
             return
         self._staging = Staging(self._gpu, self.batch, (width, height))

@@ -89,7 +89,9 @@ def test_the_kernel_is_the_preprocessing_of_the_cpu(cuda: None, tmp_path: Path) 
                 ImageTransform.fit(image.shape[1::-1], input_wh) if slot < 2 else turned
                 for slot, image in enumerate(set_of_frames)
             ]
-            if staging.fill(set_of_frames, transforms) and graph is not None:
+            memory = staging.memory
+            staging.fill(set_of_frames, transforms)
+            if staging.memory is not memory and graph is not None:
                 graph.close()
                 graph = None
             if graph is None:

@@ -135,6 +135,7 @@ def test_the_next_precision_where_int8_is_beyond_tolerance_here(machine: Machine
     assert machine.built == ["int8_tensorrt.onnx", "fp16.onnx"]
     asked = load_runtime(bundle, precision="int8")
     assert asked.choice.runtime == "tensorrt"
+    assert "asked for by name, although it has " in asked.choice.reason
     assert asked.describe()["accepted_here"]["within_tolerance"] is False
 
 
@@ -153,9 +154,52 @@ def test_what_cannot_be_built_is_passed_over_and_said(machine: Machine, bundle: 
     machine.spoilt = {"int8": None}
     chosen = load_runtime(bundle)
     assert chosen.choice.artifact.precision == "fp16"
-    assert "tensorrt int8 cannot be built here: TensorRT cannot build" in chosen.choice.reason
+    assert "tensorrt int8 fails here: TensorRT cannot build" in chosen.choice.reason
     with pytest.raises(RigposeError, match="no kernel for this"):
         load_runtime(bundle, "tensorrt", "int8")
+
+
+def test_an_engine_that_fails_while_it_runs_is_passed_over(
+    machine: Machine, bundle: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(self: object, grid: object, *_: object) -> None:
+        raise machine.cuda.Error("an illegal address")
+
+    function = type(machine.cuda.module_from_buffer(b"sm_87").get_function("preprocess"))
+    monkeypatch.setattr(function, "prepared_async_call", fail)
+    chosen = load_runtime(bundle)
+    assert chosen.choice.runtime == "litert"
+    assert "tensorrt fp32 fails here: CUDA: an illegal address" in chosen.choice.reason
+    assert machine.pushed == 0
+
+
+def test_a_kernel_that_does_not_load_leaves_the_cpu(
+    machine: Machine, bundle: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(cubin: bytes) -> None:
+        raise machine.cuda.Error("no kernel image for this device")
+
+    monkeypatch.setattr(machine.cuda, "module_from_buffer", fail)
+    loaded = load_runtime(bundle)
+    assert loaded.choice.runtime == "tensorrt"
+    assert loaded.frames is None
+    assert loaded.describe()["without"].endswith("no kernel image for this device")
+
+
+def test_an_error_between_room_and_image_leaves_no_graph_of_the_old_address(
+    machine: Machine, bundle: Bundle, check: Check
+) -> None:
+    predictor = Predictor(bundle, runtime="tensorrt", precision="fp32")
+    plain = Predictor(bundle, runtime="onnx", precision="fp32")
+    small = check.images[0]
+    large = np.repeat(np.repeat(small, 2, axis=0), 2, axis=1)
+    for _ in range(2):
+        predictor.predict([small])
+    flat = ImageTransform(np.zeros((2, 3)))
+    with pytest.raises(np.linalg.LinAlgError):
+        predictor.predict([large], [flat])
+    for image in (small, large):
+        np.testing.assert_allclose(predictor.predict([image]), plain.predict([image]), atol=0.05)
 
 
 def test_without_frames_to_prove_it_an_engine_is_used_only_if_asked_for(
