@@ -42,7 +42,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	@touch $@
 
 $(VENV)/.installed-dev: $(VENV)/.installed
-	$(PIP) --no-build-isolation --constraint constraints.txt --editable '.[train,litert,onnx,label,slp,arima,lsl,dev]'
+	$(PIP) --no-build-isolation --constraint constraints.txt --editable '.[train,litert,onnx,label,slp,nwb,arima,lsl,dev]'
 	@touch $@
 
 test: check test-fast test-long
