@@ -12,7 +12,6 @@ from acquisition.errors import RigposeError
 from training.learning.batches import Mixture
 from training.learning.checkpoint import CHECKPOINT_FILE, read_checkpoint
 from training.learning.early_stopping import EarlyStopping
-from training.learning.initialisation import NONE
 from training.learning.learner import Budget, Learner, Recipe, Watched
 from training.learning.quantization_aware import (
     Ranges,
@@ -85,6 +84,8 @@ class Course:
         What an interrupted course must agree with to be gone on with, besides the run's settings.
     split, device:
         Of the run.
+    pretrained:
+        Whether the trunk begins with trained weights as they were trained.
     team:
         Processes that train together.
     inner:
@@ -97,6 +98,7 @@ class Course:
     recorded: dict[str, Any]
     split: Split
     device: torch.device
+    pretrained: bool = False
     team: Team = ALONE
     inner: Watched | None = None
 
@@ -114,9 +116,7 @@ class Course:
         output.mkdir(parents=True, exist_ok=True)
         if self.team.leads:
             self.split.save(output / "split.json")
-        learner = Learner(
-            network, recipe, budget, self.device, pretrained=settings.initialisation != NONE, team=self.team
-        )
+        learner = Learner(network, recipe, budget, self.device, pretrained=self.pretrained, team=self.team)
         stopping = None if self.inner is None else EarlyStopping(self.inner, output)
         measured = learner.run(self.samples, self.watched, output, recorded, resumed, stopping)
         return Learned(

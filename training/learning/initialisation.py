@@ -48,7 +48,7 @@ def carries_batch_norm(init: str | None, network: str) -> bool:
     return any(".norm." in name for name in _read_safetensors(path))
 
 
-def initialise(network: PoseNetwork, init: str | None, name: str = "") -> None:
+def initialise(network: PoseNetwork, init: str | None, name: str = "") -> bool:
     """Load weights into `network`.
 
     Parameters
@@ -59,20 +59,26 @@ def initialise(network: PoseNetwork, init: str | None, name: str = "") -> None:
         safetensors: every tensor whose name and shape agree. A `.pth` file: torchvision's weights.
         "imagenet": the published weights of the network `name`.
 
+    Returns
+    -------
+    Whether the trunk has trained weights as they were trained: neither random ones, nor a part of the
+    channels of a wider network, which are a start but must learn as fast as random ones.
+
     Raises
     ------
     RigposeError
         If the file is missing, damaged, or fits this network nowhere.
     """
     if init is None or init == NONE:
-        return
+        return False
     path = _found(init, name)
+    if path.suffix == ".tflite":
+        return _load_classifier(network, path)
     if path.suffix == ".pth":
         load_torchvision(network.trunk, path)
-    elif path.suffix == ".tflite":
-        _load_classifier(network, path)
     else:
         _load_safetensors(network, path)
+    return True
 
 
 def _found(init: str, network: str) -> Path:
@@ -89,7 +95,9 @@ def _found(init: str, network: str) -> Path:
     return path
 
 
-def _load_classifier(network: PoseNetwork, path: Path) -> None:
+def _load_classifier(network: PoseNetwork, path: Path) -> bool:
+    """Whether all of its channels were taken."""
+    whole = True
     weights = _convolutions_of(path)
     convolutions = network.trunk.convolutions()
     if len(weights) < len(convolutions):
@@ -106,10 +114,12 @@ def _load_classifier(network: PoseNetwork, path: Path) -> None:
                 path, expected=f"convolution {index} of shape {shape} or more",
                 found=f"{kernel.shape}", remedy="Give the classifier whose trunk --network names",
             )  # fmt: skip
+        whole &= shape == kernel.shape
         with torch.no_grad():
             conv.weight.copy_(torch.from_numpy(_selected(kernel, shape)))
             if conv.bias is not None:
                 conv.bias.copy_(torch.from_numpy(_selected(bias, conv.bias.shape)))
+    return whole
 
 
 def _selected(weights: Floats, shape: Sequence[int]) -> Floats:

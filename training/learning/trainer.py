@@ -108,7 +108,7 @@ def train(
     torch.manual_seed(seed)
     batch_norm = carries_batch_norm(init, network)
     built = build_network(network, len(keypoints), stride=stride, batch_norm=batch_norm)
-    initialise(built, init, network)
+    pretrained = initialise(built, init, network)
     opened = material.project
     settings = RunSettings(
         network=network, stride=stride, head_channels=built.head.channels, batch_norm=batch_norm,
@@ -135,8 +135,8 @@ def train(
         "missing": missing, "taught_images": taught_images, "inner_images": len(material.inner),
     }  # fmt: skip
     course = Course(
-        samples, Watched(held_out, material.store, settings), recipe, recorded, material.split, where, team,
-        Watched(material.inner, material.store, settings) if early_stopping else None,
+        samples, Watched(held_out, material.store, settings), recipe, recorded, material.split, where,
+        pretrained, team, Watched(material.inner, material.store, settings) if early_stopping else None,
     )  # fmt: skip
     with few_threads(), team:
         learned = (learn_to_round if qat else Course.learn)(course, built, settings, budget, output)
