@@ -68,7 +68,8 @@ class Poses:
 # How a file's name ends -> reader. The first that fits reads it.
 READERS = {
     ".poses.npz": "deploy.poses_io.columns:load_columns",
-    ".h5": "deploy.poses_io.deeplabcut:load_deeplabcut",
+    ".h5": "deploy.poses_io.sleap_h5:load_h5",
+    ".slp": "deploy.poses_io.slp:load_slp",
     ".csv": "deploy.poses_io.deeplabcut:load_deeplabcut",
 }
 

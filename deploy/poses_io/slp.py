@@ -1,4 +1,4 @@
-"""SLEAP's label files (.slp), written through sleap-io: machine points of videos, to be looked at and mended.
+"""SLEAP's label files (.slp), through sleap-io: points of videos, to be looked at, mended and read.
 
 Every frame with a point becomes a labelled frame with one predicted instance; points keep their own
 confidence as score, the instance has their mean. SLEAP's integer is the centre of a pixel, as ours.
@@ -23,7 +23,8 @@ from acquisition.decoded import count_frames
 from acquisition.errors import RigposeError
 from acquisition.pack import FILE as PACKED_FILE
 from acquisition.video import open_video
-from deploy.poses_io.poses import Poses
+from deploy.poses_io.poses import Poses, not_poses
+from deploy.poses_io.sleap_h5 import one_animal
 from deploy.whole_file import whole_file
 
 ENDING = ".slp"
@@ -86,6 +87,36 @@ def save_slp(
         sleap_io.save_slp(labels, str(temporary), embed=False, verbose=False)
     points = sum(int(np.isfinite(poses.values[..., 0]).sum()) for poses, _ in items)
     return {"output": str(path), "labelled_frames": len(frames), "points": points, "videos": said}
+
+
+def load_slp(path: Path | str) -> Poses:
+    """Read the predictions of one animal in one video; a user's own points count with confidence 1.
+
+    Raises
+    ------
+    RigposeError
+        If sleap-io is not installed, or the file is damaged, of several videos or of several animals.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise not_poses(path, "no such file")
+    sleap_io = _sleap_io(path)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            labels = sleap_io.load_slp(str(path), open_videos=False)
+            if len(labels.videos) != 1:
+                raise not_poses(path, f"{len(labels.videos)} videos: give a file of one camera's video")
+            found = labels.numpy(video=0, untracked=not labels.tracks, return_confidence=True)
+    except RigposeError:
+        raise
+    except Exception as error:  # whatever its readers make of bytes that are no such file
+        raise not_poses(path, " ".join(str(error).split())[:200]) from None
+    values = np.asarray(found, np.float32).transpose(1, 0, 2, 3)
+    values[..., 2] = np.where(np.isfinite(values[..., 0]) & ~(values[..., 2] >= 0), 1.0, values[..., 2])
+    values[np.isnan(values[..., 0])] = np.nan
+    about = {"scorer": "SLEAP", "video": str(labels.videos[0].filename)}
+    return Poses.of_video(tuple(labels.skeletons[0].node_names), one_animal(values, path), about)
 
 
 def _instance(sleap_io: Any, values: npt.NDArray[np.float32], names: tuple[str, ...], skeleton: Any) -> Any:

@@ -149,8 +149,8 @@ def triangulate(
     calibration:
         The TOML file that `rigpose calibrate` wrote.
     poses:
-        One file per camera, written by rigpose analyze or DeepLabCut (.poses.npz, .h5 or .csv), or one
-        .poses table of a live session, which holds all cameras.
+        One file per camera, written by rigpose analyze, DeepLabCut or Lightning Pose (.poses.npz, .h5 or
+        .csv) or SLEAP (.analysis.h5 or .slp), or one .poses table of a live session, which holds all cameras.
     output:
         A .csv file: per frame set and keypoint position mm, covariance mm^2, views, error px.
     noise_px:
