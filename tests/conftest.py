@@ -7,8 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.equipment.microcontroller.simulated import Board, build
-
 CHECKOUT = Path(__file__).resolve().parents[1]
 
 
@@ -61,6 +59,8 @@ def weights_dir() -> Path:
 
 
 @pytest.fixture(scope="session")
-def board(tmp_path_factory) -> Board:
-    """A simulated Arduino Uno with the trigger's firmware."""
+def board(tmp_path_factory):
+    """A simulated Arduino Uno with the trigger's firmware: a `Board` of tests.equipment."""
+    from tests.equipment.microcontroller.simulated import build
+
     return build(tmp_path_factory.mktemp("board"))
