@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import datetime
 import os
-import re
 import uuid
 import warnings
 from collections.abc import Sequence
@@ -23,13 +22,13 @@ from acquisition.errors import RigposeError
 from acquisition.recording import Recording
 from calibration.camera_model import CameraModel
 from calibration.formats.anipose import load_calibration
+from deploy.nwb_events import events_tables, plain_name
 from deploy.nwb_metadata import gather, zone_of
 from deploy.nwb_poses import Points3D, Seen, points_of, seen_of
 from deploy.skeleton import load_skeleton
 from deploy.whole_file import whole_file
 
 COMPRESS_FROM_BYTES = 1_000_000
-_NOT_A_NAME = re.compile(r"[^\w .+-]")
 
 
 def export_nwb(
@@ -221,31 +220,10 @@ class _Builder:
             )  # fmt: skip
 
     def add_events(self) -> None:
-        """The events table of the session, one table a kind, its facts as columns."""
-        from hdmf.common import VectorData
-        from pynwb.event import EventsTable, TimestampVectorData
-
-        kinds: dict[str, list[dict[str, Any]]] = {}
-        for event in self._recording.events():
-            if isinstance(event.get("t_ns"), int) and isinstance(event.get("kind"), str):
-                kinds.setdefault(event["kind"], []).append(event)
-                self.events += 1
-        for kind, events in kinds.items():
-            times = self._seconds(np.array([event["t_ns"] for event in events], np.int64))
-            order = np.argsort(times, kind="stable")
-            columns: list[Any] = [
-                TimestampVectorData(
-                    name="timestamp", description="seconds since the start", data=times[order]
-                )
-            ]
-            for fact in sorted({name for event in events for name in event} - {"t_ns", "kind"}):
-                values = _column([events[row].get(fact) for row in order])
-                columns.append(VectorData(name=_name(fact), description=f"{fact} of the event", data=values))
-            self.file.add_events_table(
-                EventsTable(
-                    name=_name(kind), description=f"events '{kind}' of the recording", columns=columns
-                )
-            )
+        """The events of the session, a table a kind."""
+        for table in events_tables(self._recording.events(), self._start_ns):
+            self.file.add_events_table(table)
+            self.events += len(table)
 
     def write(self, output: Path) -> None:
         """Write the file, whole or not at all."""
@@ -266,7 +244,7 @@ class _Builder:
         for place, name in enumerate(keypoints):
             series.append(
                 PoseEstimationSeries(
-                    name=_name(name), description=f"keypoint {name}; NaN where it was not found",
+                    name=plain_name(name), description=f"keypoint {name}; NaN where it was not found",
                     data=_packed(points[:, place]), confidence=_packed(confidence[:, place]),
                     confidence_definition="the network's, 0 to 1; of 3D points the mean over the views used",
                     reference_frame=frame, timestamps=series[0] if series else times, **unit,
@@ -290,20 +268,6 @@ def _packed(values: npt.NDArray[np.floating[Any]]) -> Any:
     from pynwb import H5DataIO
 
     return H5DataIO(values, compression="gzip") if values.nbytes > COMPRESS_FROM_BYTES else values
-
-
-def _column(values: list[Any]) -> Any:
-    """Numbers where all are, else text; empty where an event lacks the fact."""
-    if all(isinstance(value, int) and not isinstance(value, bool) for value in values):
-        return np.array(values, np.int64)
-    if all(isinstance(value, (int, float)) and not isinstance(value, bool) for value in values):
-        return np.array(values, np.float64)
-    return ["" if value is None else str(value) for value in values]
-
-
-def _name(text: str) -> str:
-    """A name without what NWB's paths forbid."""
-    return _NOT_A_NAME.sub("_", text) or "_"
 
 
 def _version() -> str:

@@ -18,10 +18,9 @@ import numpy as np
 import numpy.typing as npt
 
 from acquisition.progress import track
-from deploy.filters.files import plan_outputs
 from deploy.poses_io.pandas_h5 import KEY
 from deploy.skeleton import Measured, load_skeleton, measure_angles, measure_bones
-from deploy.tracks import load_tracks
+from deploy.tracks import load_tracks, plan_outputs
 from deploy.whole_file import whole_file
 
 BONES, ANGLES = "_skeleton", "_angles"

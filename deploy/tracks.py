@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
+from acquisition.errors import RigposeError
+from deploy.pose_table import SUFFIX as TABLE_SUFFIX
+from deploy.pose_table import read_pose_table
 from deploy.poses_io.anipose_csv import Poses3D, is_anipose_csv, load_anipose_csv, save_anipose_csv
 from deploy.poses_io.columns import SUFFIX, save_columns
 from deploy.poses_io.deeplabcut import save_csv, save_h5
-from deploy.poses_io.poses import READERS, Poses, load_poses
+from deploy.poses_io.poses import READERS, Poses, load_poses, not_poses
 
 Floats = npt.NDArray[np.float64]
 
 # The upper triangle of a covariance among the columns of 3D points.
 _TRIANGLE = np.array([[3, 4, 5], [4, 6, 7], [5, 7, 8]])
 _SCORER_UNKNOWN = "rigpose"
+# A table beside a recording is never written again: what is made of one is a CSV.
+WRITTEN_AS = {TABLE_SUFFIX: ".csv"}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -66,18 +72,39 @@ class Tracks:
 
 
 def load_tracks(path: Path | str) -> Tracks:
-    """2D poses of any format in `READERS`, or 3D points of an Anipose CSV. Raises `RigposeError`."""
+    """2D poses of any format in `READERS`; 3D points of an Anipose CSV, or of a live session's `.poses`.
+
+    Raises
+    ------
+    RigposeError
+        If the file is missing, damaged, of another kind, or a table of a session that had no 3D points.
+    """
     path = Path(path)
+    if path.suffix == TABLE_SUFFIX:
+        return _spatial(_of_table(path))
     if path.suffix == ".csv" and is_anipose_csv(path):
-        points = load_anipose_csv(path)
-        values = points.points.astype(np.float64)
-        return Tracks(
-            points.keypoints, points.index, values[..., :3], points.scores.astype(np.float64),
-            values[..., _TRIANGLE], points,
-        )  # fmt: skip
+        return _spatial(load_anipose_csv(path))
     poses = load_poses(path)
     both = poses.values.astype(np.float64)
     return Tracks(poses.keypoints, poses.index, both[..., :2], both[..., 2], None, poses)
+
+
+def _spatial(points: Poses3D) -> Tracks:
+    values = points.points.astype(np.float64)
+    return Tracks(
+        points.keypoints, points.index, values[..., :3], points.scores.astype(np.float64),
+        values[..., _TRIANGLE], points,
+    )  # fmt: skip
+
+
+def _of_table(path: Path) -> Poses3D:
+    """3D points as the tracker measured them."""
+    table = read_pose_table(path)
+    points = table.records["pose3d"]
+    if len(points) and not np.isfinite(points[..., :3]).any():
+        raise not_poses(path, "a table without 3D points: the session had no calibration")
+    scores = np.full(points.shape[:2], np.nan, np.float32)
+    return Poses3D(table.keypoints, points, table.records["index"].astype(np.int64), scores)
 
 
 def with_points(tracks: Tracks, points: Floats, covariance: Floats | None, note: dict[str, object]) -> Tracks:
@@ -121,7 +148,54 @@ def save_tracks(tracks: Tracks, path: Path) -> None:
 
 def stem_and_ending(path: Path) -> tuple[str, str]:
     """A pose file's name in two: `m4s1DLC_x` and `.poses.npz`."""
-    for ending in READERS:
+    for ending in (*READERS, TABLE_SUFFIX):
         if path.name.endswith(ending):
             return path.name.removesuffix(ending), ending
     return path.stem, path.suffix
+
+
+def plan_outputs(
+    paths: Sequence[Path], mark: str, output: Path | None, overwrite: bool, ending: str | None = None
+) -> list[Path]:
+    """`X<mark><ending>` for each file, checked before work starts.
+
+    Parameters
+    ----------
+    output:
+        A folder; None: beside each input.
+    ending:
+        With its dot; None: that of the input.
+
+    Raises
+    ------
+    RigposeError
+        None given; an input that is missing or has the mark already; an output that exists, or that two
+        would write.
+    """
+    if not paths:
+        raise RigposeError("poses", expected="files of poses", found="none", remedy="Name at least one")
+    claimed: dict[Path, Path] = {}
+    for path in paths:
+        stem, own = stem_and_ending(path)
+        if stem.endswith(mark):
+            raise RigposeError(
+                path, expected=f"a file without '{mark}' in its name", found="one that was made of another",
+                remedy="Give the measured poses",
+            )  # fmt: skip
+        if not path.is_file():
+            raise not_poses(path, "no such file")
+        target = (
+            path.parent if output is None else output
+        ) / f"{stem}{mark}{ending or WRITTEN_AS.get(own, own)}"
+        other = claimed.setdefault(target.resolve(), path)
+        if other is not path:
+            raise RigposeError(
+                path, expected="inputs of different names", found=f"the name of {other}, too",
+                remedy=f"Both would write {target.name}: give one, or write into different folders",
+            )  # fmt: skip
+        if target.exists() and not overwrite:
+            raise RigposeError(
+                target, expected="an output that does not exist yet", found="a file",
+                remedy="Give --overwrite to replace it, or another folder after -o",
+            )  # fmt: skip
+    return [(p.parent if output is None else output) / t.name for p, t in zip(paths, claimed, strict=True)]

@@ -9,11 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from acquisition.errors import RigposeError
 from acquisition.progress import track
 from deploy.filters.table import FILTERS, FilterSettings
 from deploy.poses_io.poses import not_poses
-from deploy.tracks import Tracks, load_tracks, save_tracks, stem_and_ending, with_points
+from deploy.tracks import Tracks, load_tracks, plan_outputs, save_tracks, with_points
 
 MARK = "_filtered"
 
@@ -57,50 +56,6 @@ def filter_files(
         files.append({"poses": str(path), "output": str(target), **_figures(tracks, result.points, settings)})
         files[-1] |= result.found or {}
     return {"kind": kind, **asdict(settings), "files": files}
-
-
-def plan_outputs(
-    paths: Sequence[Path], mark: str, output: Path | None, overwrite: bool, ending: str | None = None
-) -> list[Path]:
-    """`X<mark><ending>` for each file, checked before work starts.
-
-    Parameters
-    ----------
-    output:
-        A folder; None: beside each input.
-    ending:
-        With its dot; None: that of the input.
-
-    Raises
-    ------
-    RigposeError
-        None given; an input with the mark already; an output that exists, or that two would write.
-    """
-    if not paths:
-        raise RigposeError("poses", expected="files of poses", found="none", remedy="Name at least one")
-    claimed: dict[Path, Path] = {}
-    for path in paths:
-        stem, own = stem_and_ending(path)
-        if stem.endswith(mark):
-            raise RigposeError(
-                path, expected=f"a file without '{mark}' in its name", found="one that was made of another",
-                remedy="Give the measured poses",
-            )  # fmt: skip
-        if not path.is_file():
-            raise not_poses(path, "no such file")
-        target = (path.parent if output is None else output) / f"{stem}{mark}{ending or own}"
-        other = claimed.setdefault(target.resolve(), path)
-        if other is not path:
-            raise RigposeError(
-                path, expected="inputs of different names", found=f"the name of {other}, too",
-                remedy=f"Both would write {target.name}: give one, or write into different folders",
-            )  # fmt: skip
-        if target.exists() and not overwrite:
-            raise RigposeError(
-                target, expected="an output that does not exist yet", found="a file",
-                remedy="Give --overwrite to replace it, or another folder after -o",
-            )  # fmt: skip
-    return [(p.parent if output is None else output) / t.name for p, t in zip(paths, claimed, strict=True)]
 
 
 def _check_index(path: Path, tracks: Tracks) -> None:

@@ -6,6 +6,9 @@ A measured point has the covariance r M, M from its file (3D) or 1/confidence (2
 from the measurements by maximum likelihood of the innovations, a keypoint at a time. Smoothing is that of
 Rauch, Tung and Striebel (1965). A measurement further from its prediction than the gate counts as none,
 and the fit is repeated without it; after some of them the prediction is so uncertain that the gate is wide.
+
+The covariances that come out are of what differs from frame to frame. What a network gets wrong in the same
+way for a while (a limb behind another) looks like movement to any filter, and is not in them.
 """
 
 from __future__ import annotations

@@ -162,11 +162,11 @@ GROUPS: dict[str, dict[str, Command]] = {
             "Measure bones and joints over time: lengths, directions, angles; 2D or 3D.",
         ),
         "export-nwb": Command(
-            "rigpose.commands.poses:export_nwb",
+            "rigpose.commands.exports:export_nwb",
             "Write a recording into one NWB file: videos, their times, 2D and 3D poses, events.",
         ),
         "export-slp": Command(
-            "rigpose.commands.poses:export_slp",
+            "rigpose.commands.exports:export_slp",
             "Write poses into a SLEAP file (.slp), to look at and correct them there.",
         ),
     },

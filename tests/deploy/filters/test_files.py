@@ -100,3 +100,28 @@ def test_rows_out_of_order_are_refused(tmp_path):
     save_anipose_csv(tmp_path / "a.csv", points.keypoints, points.points, points.index[::-1])
     with pytest.raises(RigposeError, match="do not grow"):
         filter_files([tmp_path / "a.csv"], "median", SETTINGS)
+
+
+def test_a_live_session_s_own_table_is_filtered_into_a_csv(tmp_path):
+    from acquisition.frame import Absence
+    from calibration.poses import Pose3D, PoseSet
+    from deploy.pose_table import PoseTableWriter
+
+    animal = walk(rows=300, dimensions=3)
+    points = animal.points()
+    for stream, solved in (("solved", True), ("flat", False)):
+        writer = PoseTableWriter(tmp_path, stream, ("top",), points.keypoints, {})
+        for t, row in zip(points.index.tolist(), points.points, strict=True):
+            pose = Pose3D(t, t * 10**7, row) if solved else None
+            writer.append(
+                PoseSet(t, t * 10**7, np.zeros((1, 2, 3), np.float32)), pose, (0,) * 4, (Absence.LOST,)
+            )
+        writer.close()
+    table = tmp_path / "poses" / "solved.poses"
+    before = table.read_bytes()
+    filter_files([table], "kalman", SETTINGS)
+    after = load_anipose_csv(tmp_path / "poses" / "solved_filtered.csv")
+    assert table.read_bytes() == before
+    assert animal.error(after.points[..., :3]) < 0.6 * animal.error(points.points[..., :3])
+    with pytest.raises(RigposeError, match="no calibration"):
+        filter_files([tmp_path / "poses" / "flat.poses"], "kalman", SETTINGS)
