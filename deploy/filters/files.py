@@ -46,10 +46,11 @@ def filter_files(
     """
     settings.check()
     outputs = plan_outputs(paths, MARK, output, overwrite)
+    for path in paths:  # read twice rather than held: nothing is written if the last one is damaged
+        _check_index(path, load_tracks(path))
     files = []
     for path, target in track(list(zip(paths, outputs, strict=True)), "filter"):
         tracks = load_tracks(path)
-        _check_index(path, tracks)
         result = FILTERS[kind](tracks, settings)
         note: dict[str, object] = {"filter": {"kind": kind, **asdict(settings)}}
         save_tracks(with_points(tracks, result.points, result.covariance, note), target)

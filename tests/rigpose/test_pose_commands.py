@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from deploy.poses_io.columns import save_columns
 from deploy.poses_io.deeplabcut import save_csv
-from deploy.poses_io.poses import load_poses
+from deploy.poses_io.poses import Poses, load_poses
 from tests.acquisition.clips import clip
+from tests.acquisition.sessions import write_session
 from tests.deploy.tracks import walk
 from tests.rigpose.calling import run
 
@@ -42,6 +44,25 @@ def test_label_video(poses: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("label-video", video, poses, "-o", output.with_name("p.mp4")) == 2
     assert "the 120 frames that aS.poses.npz speaks of, found 10" in capsys.readouterr().err
     assert run("label-video", video, poses, "-o", output.with_name("p.mp4"), "--unequal") == 0
+
+
+def test_export_nwb_asks_for_all_that_it_needs_at_once(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_session(tmp_path / "day1", pulses=6, loss=0, ignored=0)
+    words = ["export-nwb", tmp_path / "day1", "-o", tmp_path / "a.nwb"]
+    assert run(*words) == 2
+    assert "no description, no species, no sex, no age" in capsys.readouterr().err
+    files = []
+    for camera in ("cam_0", "cam_1"):
+        files.append(tmp_path / f"day1_{camera}S.poses.npz")
+        save_columns(Poses.of_video(("a",), np.zeros((6, 1, 3))), files[-1])
+    (tmp_path / "lab.yaml").write_text("species: Mus musculus\nsex: F\nage: P90D\n")
+    figures = tmp_path / "figures.json"
+    options = ["--metadata", tmp_path / "lab.yaml", "--description", "by hand", "--json", figures]
+    assert run(*words, "--poses", *files, *options) == 0
+    assert json.loads(figures.read_text())["poses_2d"] == {"cam_0": 6, "cam_1": 6}
+    assert "2D poses cam_0 6, cam_1 6" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

@@ -86,7 +86,7 @@ def test_bad_files_and_outputs_that_exist_are_refused_before_any_is_written(tmp_
         ([tmp_path / "aS_filtered.csv"], {}, "measured poses"),
         ([tmp_path / "none.h5"], {}, "no such file"),
         ([files[1], copy], {"output": tmp_path / "o"}, "different folders"),
-        ([labels], {}, "columns x, y"),
+        ([files[1], labels], {}, "columns x, y"),
     ):
         with pytest.raises(RigposeError, match=says):
             filter_files(given, "median", SETTINGS, **options)
