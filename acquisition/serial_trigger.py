@@ -53,6 +53,8 @@ class SerialTrigger:
         What is asked of it; after `open`, what it holds.
     link:
         The conversation; None before `open` and after `close`.
+    on_pulse:
+        Called with every reported slot and the arrival of its report, ns, from another thread.
 
     Parameters
     ----------
@@ -66,6 +68,7 @@ class SerialTrigger:
         self.port = port
         self.train = train
         self.link: TriggerLink | None = None
+        self.on_pulse: Callable[[int, int], None] | None = None
         self._note: Note | None = None
         self._started = False
         self._fault = ""
@@ -209,6 +212,8 @@ class SerialTrigger:
             return
         if event.kind == "pulse" and len(numbers) == 2:
             self._slots = numbers[0] + 1
+            if self.on_pulse is not None:
+                self.on_pulse(numbers[0], arrival_ns)
             if arrival_ns >= self._noted_ns:
                 self._noted_ns = arrival_ns + _NOTED_NS
                 self._tell("pulse", link.clock.to_rig(numbers[1]), pulse=numbers[0], epoch=event.epoch)

@@ -1,6 +1,7 @@
 /* The trigger of a rig: pulses for cameras, on an ATmega328P at 16 MHz (Arduino Uno or Nano). */
 #include <avr/interrupt.h>
 #include <avr/sleep.h>
+#include <avr/wdt.h>
 
 #include "clock.h"
 #include "pins.h"
@@ -12,6 +13,8 @@
 int main(void)
 {
     pins_begin();
+    MCUSR = 0; /* a bootloader may have left the watchdog running */
+    wdt_disable();
     clock_begin();
     watch_begin();
     serial_begin();

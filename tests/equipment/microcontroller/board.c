@@ -2,14 +2,15 @@
  *
  *     board ELF CYCLES             events from stdin, as fast as it goes, to the given cycle
  *     board ELF pty [uno]          a pseudo-terminal, in real time, commands from stdin
+ *     board BOOTLOADER.hex pty uno     a new board: nothing in it but its bootloader
  *
  * stdin, first form, in the order of time: `CYCLE uart HEX` sends bytes, `CYCLE pin B0 1` drives an input,
  * `CYCLE reset` is the reset button.
  * stdout: `CYCLE B1 1` an output changed, `CYCLE C 3f` the whole of port C did, `CYCLE tx 0a` a byte was sent.
  *
- * Second form: `pin B0 1`, `reset`, `unplug` (the terminal goes away), `pulses` (prints how often B1
- * rose, and the real time of its first rise in ns); the end of stdin ends it. With `uno`, opening the terminal resets the board, which then is deaf for 0.3 s as in its
- * bootloader.
+ * Second form: `pin B0 1`, `wire` (from output A to the TTL input), `reset`, `unplug` (the terminal goes away),
+ * `pulses` (prints how often B1 rose, and the real time of its first rise in ns); the end of stdin ends it.
+ * With `uno`, opening the terminal resets the board, which then is deaf for a while as in its bootloader.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -28,6 +29,7 @@
 #include <avr_uart.h>
 #include <sim_avr.h>
 #include <sim_elf.h>
+#include <sim_hex.h>
 
 #define HZ 16000000ULL
 #define BYTE_CYCLES 1389 /* ten bits at 115200 baud */
@@ -37,7 +39,7 @@ static avr_t *avr;
 static avr_irq_t *uart_in;
 static unsigned char queue[1 << 16]; /* bytes on their way into the board */
 static uint16_t queue_written, queue_taken;
-static int feeding, log_pins = 1, master = -1;
+static int feeding, wired, log_pins = 1, master = -1;
 static unsigned long rises;
 static long long first_rise_ns;
 static avr_cycle_count_t match_cycle;
@@ -63,6 +65,8 @@ static void quiet(avr_t *a, const int level, const char *format, va_list list)
         vfprintf(stderr, format, list);
 }
 
+static void drive(const char *pin, int level);
+
 /* An output pin, or the whole of port C: logged when it changes, at the cycle of the compare unit that did it. */
 struct output {
     const char *name;
@@ -80,6 +84,8 @@ static void on_pin(avr_irq_t *irq, uint32_t value, void *param)
     output->level = value;
     if (value && strcmp(output->name, "B1") == 0 && rises++ == 0)
         first_rise_ns = real_time_of(match_cycle);
+    if (wired && strcmp(output->name, "B1") == 0)
+        drive("B0", value);
     if (log_pins)
         printf("%llu %s %x\n", (unsigned long long)(match_cycle ? match_cycle : avr->cycle), output->name, value);
 }
@@ -217,20 +223,38 @@ static void take_compare_units(void)
     avr->io[AVR_DATA_TO_IO(TIFR1)].w.c = on_flags_written;
 }
 
-static void begin(const char *elf)
+static int bootloader; /* runs at every reset, by the fuses */
+
+static void load_bootloader(const char *hex)
+{
+    ihex_chunk_p chunks;
+
+    if (read_ihex_chunks(hex, &chunks) < 1)
+        exit(2);
+    memset(avr->flash, 0xff, avr->flashend + 1);
+    memcpy(avr->flash + chunks[0].baseaddr, chunks[0].data, chunks[0].size);
+    avr->pc = avr->reset_pc = chunks[0].baseaddr;
+    avr->codeend = avr->flashend;
+    bootloader = 1;
+}
+
+static void begin(const char *program)
 {
     static struct output outputs[] = {{"B1", 0}, {"B2", 0}, {"D3", 0}, {"D4", 0}, {"C", 0}};
     elf_firmware_t firmware = {0};
     uint32_t flags = 0;
 
     avr_global_logger_set(quiet);
-    if (elf_read_firmware(elf, &firmware) != 0)
-        exit(2);
     avr = avr_make_mcu_by_name("atmega328p");
     avr_init(avr);
     avr->frequency = HZ;
     avr->sleep = no_sleep;
-    avr_load_firmware(avr, &firmware);
+    if (strcmp(program + strlen(program) - 4, ".hex") == 0)
+        load_bootloader(program);
+    else if (elf_read_firmware(program, &firmware) == 0)
+        avr_load_firmware(avr, &firmware);
+    else
+        exit(2);
     avr_ioctl(avr, AVR_IOCTL_UART_SET_FLAGS('0'), &flags);
     uart_in = avr_io_getirq(avr, AVR_IOCTL_UART_GETIRQ('0'), UART_IRQ_INPUT);
     avr_irq_register_notify(avr_io_getirq(avr, AVR_IOCTL_UART_GETIRQ('0'), UART_IRQ_OUTPUT), on_sent, NULL);
@@ -321,19 +345,22 @@ static long long real_ns(void)
     return now.tv_sec * 1000000000LL + now.tv_nsec;
 }
 
-/* In its bootloader the board runs no firmware, and what it is sent is lost. */
+/* Without a bootloader of its own, it is deaf for as long as one would be. */
 static void reset_uno(void)
 {
     struct timespec nap = {0, BOOTLOADER_NS};
 
     reset();
+    avr_regbit_set(avr, avr->reset_flags.extrf);
+    if (bootloader)
+        return;
     nanosleep(&nap, NULL);
     tcflush(master, TCIFLUSH);
     origin_ns = real_ns();
     origin_cycle = avr->cycle;
 }
 
-static int obey(char *line)
+static void obey(char *line)
 {
     char pin[3];
     int level;
@@ -345,9 +372,12 @@ static int obey(char *line)
     else if (strncmp(line, "unplug", 6) == 0 && master >= 0) {
         close(master);
         master = open("/dev/null", O_RDWR);
-    } else if (strncmp(line, "pulses", 6) == 0)
+    } else if (strncmp(line, "wire", 4) == 0) {
+        wired = 1;
+        drive("B0", 0);
+    } else if (strncmp(line, "pulses", 6) == 0) {
         printf("%lu %lld\n", rises, first_rise_ns);
-    return 1;
+    }
 }
 
 static void on_terminal(int uno)

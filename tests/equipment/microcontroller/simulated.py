@@ -14,6 +14,7 @@ import pytest
 HZ = 16_000_000
 HERE = Path(__file__).parent
 FIRMWARE = HERE.parents[2] / "firmware_configs" / "trigger"
+_OPTIBOOT = Path("/usr/share/arduino/hardware/arduino/avr/bootloaders/optiboot/optiboot_atmega328.hex")
 _SIMAVR = Path("/usr/include/simavr/sim_avr.h")
 
 
@@ -131,6 +132,12 @@ class Board:
         """In real time, behind a terminal; with `uno`, opening it resets the board."""
         return PluggedIn([str(self.program), str(self.elf), "pty", *(["uno"] if uno else [])])
 
+    def plug_in_new(self) -> PluggedIn:
+        """An Uno as it comes: nothing in it but Arduino's own bootloader."""
+        if not _OPTIBOOT.is_file():
+            pytest.skip("no bootloader: apt-get install arduino-core-avr")
+        return PluggedIn([str(self.program), str(_OPTIBOOT), "pty", "uno"])
+
 
 class PluggedIn:
     """A board behind a pseudo-terminal. A context manager.
@@ -156,7 +163,7 @@ class PluggedIn:
         self._process.stdout.close()
 
     def tell(self, command: str) -> None:
-        """`pin B0 1`, `reset` or `unplug`."""
+        """`pin B0 1`, `wire`, `reset` or `unplug`; see board.c."""
         assert self._process.stdin is not None
         self._process.stdin.write(command + "\n")
         self._process.stdin.flush()
