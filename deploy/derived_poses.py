@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from statistics import median
 from typing import Any
 
+import numba
 import numpy as np
 import numpy.typing as npt
 
@@ -29,7 +30,6 @@ Derived = tuple[Kind, int, npt.NDArray[np.float32]]
 """Kind, the instant it speaks of (rig clock, ns), and the array as in `PoseSet` or `Pose3D`."""
 
 _SOME_PERIOD_NS = 10_000_000  # a unit of time, where none is known yet
-_UPPER = np.triu_indices(3)
 _VIEWS = POSE3D_COLUMNS.index("views")
 _REPROJECTION = POSE3D_COLUMNS.index("reprojection_px")
 
@@ -48,48 +48,35 @@ class DerivedPoses:
     """
 
     def __init__(self, settings: TrackingSettings, cameras: int, keypoints: int, period_ns: int) -> None:
+        self._settings = settings
         self._flat = _Filters(settings, cameras * keypoints, 2, period_ns)
         self._solid = _Filters(settings, keypoints, 3, period_ns)
 
     def warm_up(self) -> None:
         """Compile what will run; the filters have seen nothing afterwards."""
-        for filters in (self._flat, self._solid):
-            filters.warm_up()
+        trial = DerivedPoses(self._settings, 1, 2, _SOME_PERIOD_NS)
+        keypoints, points = np.ones((1, 2, 3), np.float32), np.eye(2, 11, dtype=np.float32)
+        points[:, [3, 6, 8]] = 1.0
+        for index in range(3):
+            t_ns = index * _SOME_PERIOD_NS
+            list(trial.of_2d(PoseSet(index, t_ns, keypoints), t_ns))
+            list(trial.of_3d(Pose3D(index, t_ns, points), t_ns))
 
     def of_2d(self, pose: PoseSet, now_ns: int) -> Iterator[Derived]:
         """The derived poses of a measured 2D pose, the predicted one for `now_ns` and the lead."""
         if not self._flat.wanted:
             return
-        confidence = pose.keypoints[..., 2]
-        trusted = confidence >= DEFAULT.min_confidence  # False for NaN
-        points = np.where(trusted[..., None], pose.keypoints[..., :2], np.nan).reshape(-1, 2)
-        weight = np.where(trusted, confidence, np.nan).reshape(-1)
-        shapes = np.eye(2) / weight.astype(np.float64)[:, None, None]
-        for kind, t_ns, found, _ in self._flat.take(
-            points.astype(np.float64), shapes, pose.t_exposure_ns, now_ns
-        ):
-            keypoints = np.empty_like(pose.keypoints)
-            keypoints[..., :2] = found.reshape(*confidence.shape, 2)
-            nowhere = np.isnan(keypoints[..., 0])
-            keypoints[..., 2] = np.where(nowhere, confidence, np.nan_to_num(confidence))
-            yield kind, t_ns, keypoints
+        points, shapes = _flat_input(pose.keypoints, DEFAULT.min_confidence)
+        for kind, t_ns, found, _ in self._flat.take(points, shapes, pose.t_exposure_ns, now_ns):
+            yield kind, t_ns, _flat_output(pose.keypoints, found)
 
     def of_3d(self, pose: Pose3D, now_ns: int) -> Iterator[Derived]:
         """The derived poses of a measured 3D pose; covariances are the filter's where it has any."""
         if not self._solid.wanted:
             return
-        measured = pose.points.astype(np.float64)
-        shapes = np.empty((len(measured), 3, 3))
-        shapes[:, _UPPER[0], _UPPER[1]] = shapes[:, _UPPER[1], _UPPER[0]] = measured[:, 3:9]
-        for kind, t_ns, found, spread in self._solid.take(
-            measured[:, :3], shapes, pose.t_exposure_ns, now_ns
-        ):
-            points = pose.points.copy()
-            points[:, :3] = found
-            points[:, 3:9] = points[:, 3:9] if spread is None else spread[:, _UPPER[0], _UPPER[1]]
-            bridged = np.isnan(measured[:, 0])
-            points[bridged, _VIEWS], points[bridged, _REPROJECTION] = 0.0, np.nan
-            yield kind, t_ns, points
+        places, shapes = _solid_input(pose.points)
+        for kind, t_ns, found, spread in self._solid.take(places, shapes, pose.t_exposure_ns, now_ns):
+            yield kind, t_ns, _solid_output(pose.points, found, shapes if spread is None else spread)
 
     def counters(self) -> dict[str, dict[str, float]]:
         """Errors of prediction, for `health`."""
@@ -119,14 +106,6 @@ class _Filters:
         self._one_euro: OneEuro | None = None
         if settings.smooth == "one-euro":
             self._one_euro = OneEuro(count, dimensions, settings.one_euro)
-
-    def warm_up(self) -> None:
-        """Compile what will run."""
-        if self._uses_bank:
-            bank = KalmanBank(1, self._shape[1], _SOME_PERIOD_NS)
-            for t_ns in (0, _SOME_PERIOD_NS):
-                bank.take(np.zeros((1, self._shape[1])), np.eye(self._shape[1])[None], t_ns)
-                bank.at(t_ns)
 
     def take(
         self, points: Floats, shapes: Floats, t_ns: int, now_ns: int
@@ -165,3 +144,60 @@ class _Filters:
             self._intervals_ns.append(t_ns - self._last_ns)
             self._period_ns = max(1, round(median(self._intervals_ns)))
         self._last_ns = t_ns
+
+
+@numba.njit(cache=True, nogil=True)
+def _flat_input(keypoints, least):  # type: ignore[no-untyped-def]
+    """Trusted points (C K, 2) and the shapes of their covariances (C K, 2, 2)."""
+    cameras, count, _ = keypoints.shape
+    points, shapes = np.full((cameras * count, 2), np.nan), np.zeros((cameras * count, 2, 2))
+    for c in range(cameras):
+        for k in range(count):
+            n, confidence = c * count + k, keypoints[c, k, 2]
+            if confidence >= least:  # False for NaN
+                points[n] = keypoints[c, k, :2]
+                shapes[n, 0, 0] = shapes[n, 1, 1] = 1.0 / confidence
+    return points, shapes
+
+
+@numba.njit(cache=True, nogil=True)
+def _flat_output(keypoints, found):  # type: ignore[no-untyped-def]
+    """The places found, with the confidence measured; 0 where there is a place and no measurement."""
+    cameras, count, _ = keypoints.shape
+    out = np.empty((cameras, count, 3), np.float32)
+    for c in range(cameras):
+        for k in range(count):
+            place, confidence = found[c * count + k], keypoints[c, k, 2]
+            out[c, k, 0], out[c, k, 1] = place[0], place[1]
+            out[c, k, 2] = 0.0 if np.isnan(confidence) and not np.isnan(place[0]) else confidence
+    return out
+
+
+@numba.njit(cache=True, nogil=True)
+def _solid_input(points):  # type: ignore[no-untyped-def]
+    """Places (K, 3) mm and covariances (K, 3, 3) mm^2."""
+    places, shapes = np.empty((len(points), 3)), np.empty((len(points), 3, 3))
+    for k in range(len(points)):
+        column = 3
+        for a in range(3):
+            places[k, a] = points[k, a]
+            for b in range(a, 3):
+                shapes[k, a, b] = shapes[k, b, a] = points[k, column]
+                column += 1
+    return places, shapes
+
+
+@numba.njit(cache=True, nogil=True)
+def _solid_output(points, found, shapes):  # type: ignore[no-untyped-def]
+    """Places and covariances found; no views where there is a place and no measurement."""
+    out = points.copy()
+    for k in range(len(points)):
+        column = 3
+        for a in range(3):
+            out[k, a] = found[k, a]
+            for b in range(a, 3):
+                out[k, column] = shapes[k, a, b]
+                column += 1
+        if np.isnan(points[k, 0]):
+            out[k, _VIEWS], out[k, _REPROJECTION] = 0.0, np.nan
+    return out

@@ -20,6 +20,7 @@ from acquisition.session import Session, check_output
 from acquisition.supervise import Process, runtime_folder
 from calibration.formats.anipose import calibration_hash, details_path, load_calibration
 from deploy.bundle import Bundle
+from deploy.closed_loop import OUTPUTS_REPORT, PROCESSOR_REPORT, Loop
 from deploy.endpoint import reachable, require_free
 from deploy.estimator import require_size
 from deploy.keys import ClientKeys, allowed, fresh_pair, server_pair
@@ -51,6 +52,8 @@ class LiveOptions:
         Of the network.
     tracking:
         Windows, filters, prediction.
+    loop:
+        The user's closed-loop code and what it may switch; None: none.
     record, subject, notes:
         Folder of the session to record beside; None: no recording.
     poses:
@@ -66,6 +69,7 @@ class LiveOptions:
     precision: str = AUTO
     threads: int = 1
     tracking: TrackingSettings = field(default_factory=TrackingSettings)
+    loop: Loop | None = None
     record: Path | None = None
     subject: str = ""
     notes: str = ""
@@ -90,7 +94,7 @@ def live(rig: RigSettings, stream: StreamSettings, options: LiveOptions) -> dict
         `complete_published`, `complete_skipped`, `balanced`; `lost` by camera and cause, and `absences`
         one by one; `stages` with count, p50_ms, p95_ms, p99_ms, max_ms of each; `pose3d` quality; `follow`
         by camera; `prediction` errors by horizon; `warnings`; `subscriber` as measured in another process;
-        `recording`, `cameras`, `network`, `restarts`, `died`.
+        `processor` and `outputs`, their accounts; `recording`, `cameras`, `network`, `restarts`, `died`.
 
     Raises
     ------
@@ -104,6 +108,8 @@ def live(rig: RigSettings, stream: StreamSettings, options: LiveOptions) -> dict
     options.tracking.check(tuple(rig.cameras))
     if options.tracking.followed(tuple(rig.cameras)):
         require_size(bundle.path, bundle.manifest.animal_size)
+    if options.loop is not None:
+        options.loop.check(bundle, rig, options.tracking)
     if options.calibration is not None:
         load_calibration(options.calibration).subset(tuple(rig.cameras))
     if options.record is not None:
@@ -120,8 +126,9 @@ def live(rig: RigSettings, stream: StreamSettings, options: LiveOptions) -> dict
     with runtime_folder() as runtime:
         report, heard = runtime / "tracker.json", runtime / "probe.json"
         run = RigRun(rig, runtime, _readers(rig, stream, ours, options, runtime, report, heard))
+        line = contextlib.nullcontext() if options.loop is None else options.loop.line_relay(run, runtime)
         with _recorded(rig, options, run) as session:
-            with run:
+            with line, run:
                 ended = "interrupted"
                 if run.start():
                     print(where, flush=True)
@@ -135,6 +142,8 @@ def live(rig: RigSettings, stream: StreamSettings, options: LiveOptions) -> dict
                 "pulses": run.pulse_count,
                 **_read(report),
                 "subscriber": _read(heard),
+                "processor": _read(runtime / PROCESSOR_REPORT),
+                "outputs": _read(runtime / OUTPUTS_REPORT),
                 "recording": _recording(session, run),
                 "cameras": run.cameras(),
                 "restarts": dict(run.supervisor.restarts),
@@ -169,6 +178,10 @@ def _readers(
     if options.record is not None:
         # A recording that ends (a full disk) is reported; the tracking goes on.
         readers.append(recorder_process(runtime, options.record, rig, essential=False))
+    if options.loop is not None:
+        # Stopped after the others: code of the user's that hangs takes no time from the recorder.
+        loop = options.loop.processes(runtime, reachable(stream.endpoint), ours, options.record)
+        readers = [*loop, *readers]
     return [*readers, Process("tracker", track, (str(runtime), plan), restarts=_TRACKER_RESTARTS)]
 
 
@@ -188,6 +201,7 @@ def _recorded(rig: RigSettings, options: LiveOptions, run: RigRun) -> Iterator[S
         return
     session = Session.create(options.record, rig, subject=options.subject, notes=options.notes)
     how = "failed"
+    run.write_events(session.folder)
     try:
         shortage = disk_shortage(session.folder, rig.recording)
         if shortage:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass
 
+import numba
 import numpy as np
 import numpy.typing as npt
 
@@ -29,9 +30,8 @@ class ErrorHistogram:
         self._counts: npt.NDArray[np.int64] = np.zeros(len(_EDGES) + 1, np.int64)
 
     def add(self, errors: Floats) -> None:
-        """Count errors (N,), none NaN."""
-        self.count += len(errors)
-        self._counts += np.bincount(np.searchsorted(_EDGES, errors), minlength=len(self._counts))
+        """Count errors (N,); NaN is none."""
+        self.count += _count(errors, self._counts)
 
     def percentile(self, percent: float) -> float | None:
         """The error that `percent` of all do not exceed; None if there is none."""
@@ -79,14 +79,12 @@ class PredictionErrors:
             due = self._due.popleft()
             if abs(due.t_ns - t_ns) > tolerance_ns:
                 continue  # that exposure never came
-            missed = np.linalg.norm(due.predicted - points, axis=1)
-            moved = np.linalg.norm(due.last - points, axis=1)
-            known = np.isfinite(missed) & np.isfinite(moved)
+            missed, moved = _distances(due.predicted, due.last, points)
             if due.periods not in self._errors:
                 self._errors[due.periods] = ErrorHistogram(), ErrorHistogram()
             with_prediction, without = self._errors[due.periods]
-            with_prediction.add(missed[known])
-            without.add(moved[known])
+            with_prediction.add(missed)
+            without.add(moved)
 
     def summary(self) -> dict[str, dict[str, float | int | None]]:
         """By horizon in ms: points, and median and 95th percentile with and without prediction."""
@@ -109,3 +107,28 @@ class PredictionErrors:
             for name, value in figures.items()
             if value is not None
         }
+
+
+@numba.njit(cache=True, nogil=True)
+def _distances(predicted, last, points):  # type: ignore[no-untyped-def]
+    """From `points` to each of both (N,), for the same points; NaN for both where any is not known."""
+    missed, moved = np.zeros(len(points)), np.zeros(len(points))
+    for n in range(len(points)):
+        for d in range(points.shape[1]):
+            missed[n] += (predicted[n, d] - points[n, d]) ** 2
+            moved[n] += (last[n, d] - points[n, d]) ** 2
+        missed[n], moved[n] = np.sqrt(missed[n]), np.sqrt(moved[n])
+        if np.isnan(missed[n] + moved[n]):
+            missed[n] = moved[n] = np.nan
+    return missed, moved
+
+
+@numba.njit(cache=True, nogil=True)
+def _count(errors, counts):  # type: ignore[no-untyped-def]
+    """Put errors into their bins; how many there were."""
+    number = 0
+    for error in errors:
+        if not np.isnan(error):
+            counts[np.searchsorted(_EDGES, error)] += 1
+            number += 1
+    return number

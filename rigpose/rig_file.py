@@ -9,6 +9,7 @@ from pydantic import Field
 
 from acquisition.rig import CameraSettings, RigSettings
 from acquisition.settings import read_settings
+from deploy.outputs.settings import OutputSettings
 from deploy.stream_settings import StreamSettings
 from deploy.tracking_settings import TrackingSettings
 
@@ -19,6 +20,9 @@ class _WholeRig(RigSettings):
     stream: StreamSettings = Field(default_factory=StreamSettings, description="keypoint stream")
     tracking: TrackingSettings = Field(
         default_factory=TrackingSettings, description="windows, filters, prediction"
+    )
+    outputs: dict[str, OutputSettings] = Field(
+        default_factory=dict, description="what a processor may switch, by name"
     )
     calibration: Path | None = Field(None, description="calibration of the rig, relative to rig.yaml")
 
@@ -31,7 +35,7 @@ class RigFile:
     ----------
     path:
         The file, absolute.
-    acquisition, stream, tracking:
+    acquisition, stream, tracking, outputs:
         The layers' sections; every path in them is absolute.
     calibration:
         Absolute path of the calibration the rig file names, or None. It need not exist yet.
@@ -41,6 +45,7 @@ class RigFile:
     acquisition: RigSettings
     stream: StreamSettings
     tracking: TrackingSettings
+    outputs: dict[str, OutputSettings]
     calibration: Path | None
 
 
@@ -68,6 +73,7 @@ def load_rig(path: Path) -> RigFile:
         acquisition=acquisition,
         stream=whole.stream.model_copy(update={"keys": whole.stream.keys and folder / whole.stream.keys}),
         tracking=whole.tracking,
+        outputs=whole.outputs,
         calibration=None if whole.calibration is None else folder / whole.calibration,
     )
 

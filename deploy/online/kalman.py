@@ -22,8 +22,8 @@ from deploy.motion import advance, correct
 Floats = npt.NDArray[np.float64]
 
 # Jerk intensities in (measurement's variance) / (period)^5. A factor of 100 changes a filter's
-# bandwidth by 100^(1/6) = 2.2, so that between the outermost lies one of 46.
-JERKS = np.array([1e-8, 1e-6, 1e-4, 1e-2, 1.0, 100.0])
+# bandwidth by 100^(1/6) = 2.2; between the outermost lies one of 22.
+JERKS = np.array([1e-7, 1e-5, 1e-3, 0.1, 10.0])
 GATE = 30.0  # squared distance in deviations, as in `filters.kalman`
 MEMORY = 48.0  # measurements over which innovations are averaged
 SETTLED = 8  # measurements before one may be refused
@@ -66,19 +66,11 @@ class KalmanBank:
         shapes:
             float64 (N, D, D): covariance of each measured point, up to a factor common to all its time.
         """
-        there: npt.NDArray[np.bool_] = np.all(np.isfinite(points), axis=1)
-        there &= np.all(np.isfinite(shapes), axis=(1, 2))
         step = 0.0 if self._t_ns is None else max(0.0, (t_ns - self._t_ns) / self._period_ns)
         self._t_ns = t_ns
-        dimensions = points.shape[1]
-        safe = np.where(there[:, None, None], shapes, np.eye(dimensions))
-        units: Floats = np.trace(safe, axis1=1, axis2=2) / dimensions
-        safe = safe + (1e-6 * units)[:, None, None] * np.eye(dimensions)
-        whitening = np.ascontiguousarray(np.linalg.inv(np.linalg.cholesky(safe)))
         _take(
-            np.where(there[:, None], points, 0.0), whitening, there, units, step,
-            BRIDGE_NS / self._period_ns, self._states, self._spreads, self._logs, self._squares,
-            self._weights, self._seen, self._since, self._units,
+            points, shapes, step, BRIDGE_NS / self._period_ns, self._states, self._spreads, self._logs,
+            self._squares, self._weights, self._seen, self._since, self._units,
         )  # fmt: skip
 
     def at(self, t_ns: int) -> tuple[Floats, Floats]:
@@ -99,6 +91,41 @@ class KalmanBank:
             max(0.0, horizon), points, covariances,
         )  # fmt: skip
         return points, covariances
+
+
+@numba.njit(cache=True, nogil=True)
+def _whiten(point, shape, value, whitening):  # type: ignore[no-untyped-def]
+    """The inverse of the Cholesky factor of `shape`, and `point` in its coordinates; the mean variance.
+
+    0 where point or shape is not known.
+    """
+    size = len(point)
+    unit = 0.0
+    for a in range(size):
+        unit += shape[a, a] / size
+        if not np.isfinite(point[a]):
+            return 0.0
+    if not (np.isfinite(unit) and unit > 0):
+        return 0.0
+    # Row by row: the factor's row, then the inverse's, which needs nothing of the factor above it.
+    factor = np.zeros((size, size))
+    for a in range(size):
+        for b in range(a + 1):
+            total = shape[a, b]
+            if a == b:
+                total += 1e-6 * unit
+            for k in range(b):
+                total -= factor[a, k] * factor[b, k]
+            factor[a, b] = np.sqrt(max(total, 1e-9 * unit)) if a == b else total / factor[b, b]
+        for b in range(size):
+            total = 1.0 if a == b else 0.0
+            for k in range(b, a):
+                total -= factor[a, k] * whitening[k, b]
+            whitening[a, b] = total / factor[a, a] if b <= a else 0.0
+        value[a] = 0.0
+        for b in range(a + 1):
+            value[a] += whitening[a, b] * point[b]
+    return unit
 
 
 @numba.njit(cache=True, nogil=True)
@@ -131,12 +158,11 @@ def _weigh(dimensions, seen, logs, squares, weights):  # type: ignore[no-untyped
 
 @numba.njit(cache=True, nogil=True)
 def _take(  # type: ignore[no-untyped-def]
-    points, whitening, there, units, step, bridge, states, spreads, logs, squares, weights, seen, since,
-    unit_of,
-):  # fmt: skip
+    points, shapes, step, bridge, states, spreads, logs, squares, weights, seen, since, unit_of
+):
     count, models, size = states.shape
     dimensions = size // 3
-    value, gain = np.empty(dimensions), np.empty(size)
+    value, gain, whitening = np.empty(dimensions), np.empty(size), np.empty((dimensions, dimensions))
     new, less = np.empty(size), np.empty((size, size))
     for n in range(count):
         if seen[n]:
@@ -146,22 +172,19 @@ def _take(  # type: ignore[no-untyped-def]
             else:
                 for m in range(models):
                     advance(states[n, m], spreads[n, m], step, JERKS[m] * unit_of[n])
-        if not there[n]:
+        unit = _whiten(points[n], shapes[n], value, whitening)
+        if unit == 0:
             continue
         if seen[n] == 0:
-            unit_of[n] = units[n]
-            _begin(points[n], units[n], states[n], spreads[n])
+            unit_of[n] = unit
+            _begin(points[n], unit, states[n], spreads[n])
             seen[n], since[n] = 1, 0.0
             continue
-        for i in range(dimensions):
-            value[i] = 0.0
-            for j in range(dimensions):
-                value[i] += whitening[n, i, j] * points[n, j]
         if seen[n] >= SETTLED:
             best = np.argmax(weights[n])
             new[:] = states[n, best]
             less[:] = spreads[n, best]
-            distance, _ = correct(new, less, value, whitening[n], gain)
+            distance, _ = correct(new, less, value, whitening, gain)
             if distance > GATE * squares[n, best] / dimensions:
                 # refused, and a doubt: several in a row, and the gate is wide enough
                 squares[n, best] *= 1 + (GATE / dimensions - 1) / MEMORY
@@ -170,7 +193,7 @@ def _take(  # type: ignore[no-untyped-def]
         since[n] = 0.0
         share = 1 / min(float(seen[n]), MEMORY)
         for m in range(models):
-            distance, log = correct(states[n, m], spreads[n, m], value, whitening[n], gain)
+            distance, log = correct(states[n, m], spreads[n, m], value, whitening, gain)
             if seen[n] > 3:  # the first ones tell of where the point began, not of how it moves
                 distance = min(distance, GATE * squares[n, m])
                 squares[n, m] = max(squares[n, m] + share * (distance - squares[n, m]), 1e-9)

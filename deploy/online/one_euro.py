@@ -9,6 +9,7 @@ that a rotation of the axes changes nothing; in one dimension it is the paper's 
 
 from __future__ import annotations
 
+import numba
 import numpy as np
 import numpy.typing as npt
 
@@ -42,24 +43,39 @@ class OneEuro:
 
         Times ascend; a call at the time of the last one changes nothing of a point.
         """
-        there: npt.NDArray[np.bool_] = np.all(np.isfinite(points), axis=1)
-        new = there & np.isnan(self._place[:, 0])
-        self._place[new], self._velocity[new], self._t_ns[new] = points[new], 0.0, t_ns
-        dt_s = (t_ns - self._t_ns) * 1e-9
-        known = there & (dt_s > 0)
-        if known.any():
-            dt: Floats = np.asarray(dt_s[known, None], np.float64)
-            place, velocity = self._place[known], self._velocity[known]
-            away: Floats = points[known] - place
-            velocity += _alpha(self._settings.derivative_cutoff_hz, dt) * (away / dt - velocity)
-            speed: Floats = np.sqrt(np.sum(velocity * velocity, axis=1, keepdims=True))
-            cutoff_hz: Floats = self._settings.min_cutoff_hz + self._settings.beta * speed
-            self._place[known] = place + _alpha(cutoff_hz, dt) * away
-            self._velocity[known], self._t_ns[known] = velocity, t_ns
-        return np.where(there[:, None], self._place, np.nan)
+        places = np.empty_like(self._place)
+        settings = self._settings
+        _take(
+            points, t_ns, settings.min_cutoff_hz, settings.beta, settings.derivative_cutoff_hz, self._place,
+            self._velocity, self._t_ns, places,
+        )  # fmt: skip
+        return places
 
 
-def _alpha(cutoff_hz: float | Floats, dt_s: Floats) -> Floats:
+@numba.njit(cache=True, nogil=True)
+def _alpha(cutoff_hz, dt_s):  # type: ignore[no-untyped-def]
     """Weight of the newest value in an exponential filter."""
-    alpha: Floats = 1.0 / (1.0 + 1.0 / (2.0 * np.pi * cutoff_hz * dt_s))
-    return alpha
+    return 1.0 / (1.0 + 1.0 / (2.0 * np.pi * cutoff_hz * dt_s))
+
+
+@numba.njit(cache=True, nogil=True)
+def _take(  # type: ignore[no-untyped-def]
+    points, t_ns, min_cutoff_hz, beta, derivative_cutoff_hz, place, velocity, last_ns, places
+):
+    for n in range(len(points)):
+        if not np.isfinite(points[n]).all():
+            places[n] = np.nan
+            continue
+        dt_s = (t_ns - last_ns[n]) * 1e-9
+        if np.isnan(place[n, 0]):
+            place[n], last_ns[n] = points[n], t_ns
+        elif dt_s > 0:
+            alpha, speed = _alpha(derivative_cutoff_hz, dt_s), 0.0
+            for d in range(points.shape[1]):
+                velocity[n, d] += alpha * ((points[n, d] - place[n, d]) / dt_s - velocity[n, d])
+                speed += velocity[n, d] ** 2
+            alpha = _alpha(min_cutoff_hz + beta * np.sqrt(speed), dt_s)
+            for d in range(points.shape[1]):
+                place[n, d] += alpha * (points[n, d] - place[n, d])
+            last_ns[n] = t_ns
+        places[n] = place[n]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -10,6 +11,9 @@ from cyclopts import Parameter
 from rigpose.commands.options import ClientKey, Measured, Minutes, Precision, Runtime, ServerKey, numbers_of
 
 if TYPE_CHECKING:
+    from deploy.closed_loop import Loop
+    from deploy.messages import Kind
+    from deploy.outputs.settings import OutputSettings
     from deploy.tracking_settings import TrackingSettings
 
 Seconds = Annotated[float | None, Parameter(help="A budget of time in seconds.")]
@@ -50,6 +54,18 @@ def live(
     lead_ms: Annotated[
         float | None, Parameter(help="Predict so much further, for what comes after the stream.")
     ] = None,
+    processor: Annotated[
+        str | None, Parameter(help="FILE.py:CLASS: closed-loop code, in a process of its own.")
+    ] = None,
+    processor_options: Annotated[
+        str, Parameter(help="What the class is made with, as JSON: '{\"threshold\": 0.6}'.")
+    ] = "{}",
+    processor_camera: Annotated[
+        str, Parameter(help="Whose 2D pose it gets; by default the first camera's.")
+    ] = "",
+    processor_pose: Annotated[
+        Literal["measured", "filtered", "predicted"], Parameter(help="Which poses it gets.")
+    ] = "measured",
     poses: Annotated[
         Path | None, Parameter(help="Write what a subscriber received to this .npz (kept in memory).")
     ] = None,
@@ -82,6 +98,9 @@ def live(
         training. Poses are in pixels of the full image all the same.
     smooth, predict, lead_ms:
         Poses of kind filtered and predicted beside the measured ones.
+    processor, processor_options, processor_camera, processor_pose:
+        Code of yours, DeepLabCut-Live's processors among it, that sees every pose and may switch the outputs
+        of the rig file.
     poses:
         An .npz for all poses that arrived, with their stamps.
 
@@ -100,12 +119,14 @@ def live(
     Examples
     --------
     rigpose live rig.yaml --model mouse.bundle --calibration calibration.toml --record sessions/mouse-7
+    rigpose live rig.yaml --model mouse.bundle --predict --processor zone_entry.py:ZoneEntry
     """
     import rigpose
     from acquisition.settings import parse_settings
     from deploy.live import LiveOptions
     from deploy.live import live as run_live
     from deploy.stream_settings import StreamSettings
+    from rigpose.commands.live_report import show
     from rigpose.rig_file import load_rig
 
     file = load_rig(rig)
@@ -124,6 +145,7 @@ def live(
         precision=precision,
         threads=threads,
         tracking=_tracking(file.tracking, crop, follow, smooth, predict, lead_ms),
+        loop=_loop(processor, processor_options, processor_camera, processor_pose, file.outputs),
         record=record,
         subject=subject,
         notes=notes,
@@ -131,7 +153,7 @@ def live(
         version=rigpose.__version__,
     )
     measured = run_live(file.acquisition, stream, options)
-    _show(measured)
+    show(measured)
     return measured
 
 
@@ -179,6 +201,32 @@ def watch(
     return watch_stream(endpoint, _budget(None, seconds), keys=keys, quiet=is_quiet())
 
 
+def _loop(
+    processor: str | None, made_with: str, camera: str, kind: Kind, outputs: dict[str, OutputSettings]
+) -> Loop | None:
+    """The closed loop that the options ask for."""
+    from acquisition.errors import RigposeError
+    from deploy.closed_loop import Loop
+
+    if processor is None:
+        return None
+    file, separator, name = processor.rpartition(":")
+    if not separator or not name.isidentifier():
+        raise RigposeError(
+            "--processor", expected="FILE.py:CLASS", found=f"'{processor}'", remedy="Name file and class"
+        )
+    try:
+        options = json.loads(made_with)
+    except ValueError:
+        options = None
+    if not isinstance(options, dict):
+        raise RigposeError(
+            "--processor-options", expected="a JSON object", found=f"'{made_with}'",
+            remedy="Write it like '{\"threshold\": 0.6}'",
+        )  # fmt: skip
+    return Loop(Path(file), name, options, camera, kind, outputs)
+
+
 def _tracking(
     file: TrackingSettings, crop: tuple[str, ...], follow: bool | None, smooth: str | None,
     predict: bool | None, lead_ms: float | None,
@@ -219,52 +267,3 @@ def _budget(minutes: float | None, seconds: float | None) -> float | None:
             "the time", expected="more than 0 seconds", found=f"{wished:g} s", remedy="Give a longer time"
         )
     return wished
-
-
-def _show(measured: Measured) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    console = Console(highlight=False, soft_wrap=True)
-    if "sets_in" not in measured:
-        console.print(f"nothing was tracked; ended: {measured['ended']}")
-        return
-    times = Table("stage, ms", *(f"[right]{name}" for name in ("p50", "p95", "p99", "max")), box=None)
-    rows = {**measured["stages"], **measured["subscriber"].get("latency", {})}
-    for stage, figures in rows.items():
-        values = (figures[f"{name}_ms"] for name in ("p50", "p95", "p99", "max"))
-        times.add_row(stage.replace("_", " "), *(f"{value:.2f}" for value in values))
-    console.print(times)
-    lost = [
-        f"{camera} {count} {cause}" for camera, causes in measured["lost"].items()
-        for cause, count in causes.items()
-    ]  # fmt: skip
-    counts = {name: measured[name] for name in ("sets_in", "published", "skipped", "empty")}
-    complete = f"{measured['complete_published']} of {measured['complete_in']} complete ones published"
-    console.print(
-        "{sets_in} frame sets: {published} published, {skipped} skipped, {empty} empty; ".format(**counts)
-        + f"{complete}; ended: {measured['ended']}"
-    )
-    console.print(f"absent frames: {', '.join(lost) or 'none'}")
-    refused = {
-        name.removeprefix("clients_refused_").replace("_", " "): count
-        for name, count in measured["stream"].items() if name.startswith("clients_refused_") and count
-    }  # fmt: skip
-    if refused:
-        console.print("refused clients: " + ", ".join(f"{count} {why}" for why, count in refused.items()))
-    for topic, horizons in measured["prediction"].items():
-        for horizon, figures in horizons.items():
-            unit = "px" if topic == "pose2d" else "mm"
-            ours, none = (
-                ", ".join(f"{name} {figures[f'{begin}{name}_{unit}']}" for name in ("median", "p95"))
-                for begin in ("", "without_")
-            )
-            console.print(
-                f"{topic} predicted {horizon} ahead is off by {ours} {unit}; without prediction {none}"
-            )
-    for warning in measured["warnings"]:
-        console.print(f"[yellow]{warning}")
-    for process, reason in measured["died"].items():
-        console.print(f"process '{process}' died: {reason}")
-    if measured["recording"]:
-        console.print(f"{measured['recording']['session']}: {measured['recording']['ended']}")

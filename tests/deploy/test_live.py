@@ -35,6 +35,7 @@ from deploy.publisher import Publisher
 from deploy.replay import ReplayOptions, replay
 from deploy.stream_settings import StreamSettings
 from deploy.subscriber import PoseSubscriber
+from deploy.tracking_settings import TrackingSettings
 from tests.deploy.streaming import client
 
 BUNDLE = Path(__file__).parent / "golden" / "schema1.bundle"
@@ -207,6 +208,31 @@ def test_a_replay_is_the_live_stream_again_on_any_address_with_keys(
     assert [message[:3] for message in replayed] == [message[:3] for message in lived]
 
 
+def test_filters_and_prediction_run_beside_and_the_recording_stays_as_measured(
+    rig: RigSettings, calibration: Path, stream: StreamSettings, tmp_path: Path
+) -> None:
+    options = LiveOptions(
+        BUNDLE, calibration, seconds=3.0, runtime="onnx", record=tmp_path / "day1",
+        poses=tmp_path / "heard.npz", tracking=TrackingSettings(smooth="kalman", predict=True, follow=True),
+    )  # fmt: skip
+    measured = live(rig, stream, options)
+    assert measured["balanced"] and measured["died"] == {} and measured["subscriber"]["lost"]["pose2d"] == 0
+    heard = np.load(tmp_path / "heard.npz")
+    for topic in ("pose2d", "pose3d"):
+        indices = heard[f"{topic}_index"]
+        assert len(indices) == measured["published"]
+        for kind in ("filtered", "predicted"):
+            np.testing.assert_array_equal(heard[f"{topic}_{kind}_index"], indices)
+            assert heard[f"{topic}_{kind}"].shape == heard[topic].shape
+        ahead_ns = heard[f"{topic}_predicted_t_valid_ns"] - heard[f"{topic}_t_exposure_ns"]
+        assert (ahead_ns > 0).all()
+        assert (heard[f"{topic}_filtered_t_valid_ns"] == heard[f"{topic}_t_exposure_ns"]).all()
+    (table,) = read_pose_tables(tmp_path / "day1")
+    np.testing.assert_array_equal(table.records["pose2d"], heard["pose2d"])
+    assert set(measured["follow"]) == {"follow cam_0", "follow cam_1"}
+    assert "exposure_to_subscriber_pose2d_predicted" in measured["subscriber"]["latency"]
+
+
 def test_a_killed_tracker_is_replaced_and_the_stream_begins_anew(
     rig: RigSettings, stream: StreamSettings
 ) -> None:
@@ -277,6 +303,26 @@ def test_a_calibration_without_one_of_the_cameras(
     renamed.write_text(calibration.read_text().replace('"cam_1"', '"other"'))
     with pytest.raises(RigposeError, match="expected camera 'cam_1'"):
         live(rig, stream, LiveOptions(BUNDLE, renamed, seconds=1))
+
+
+@pytest.mark.parametrize(
+    ("tracking", "message"),
+    [
+        (TrackingSettings(crop={"cam_7": (0, 0, 50, 50)}), "tracking.crop: expected cameras of the rig"),
+        (TrackingSettings(follow=("cam_7",)), "tracking.follow: expected cameras of the rig"),
+        (TrackingSettings(crop={"cam_0": (100, 0, 100, 50)}), "inside 160x120 px"),
+    ],
+)
+def test_windows_that_cannot_be(
+    rig: RigSettings, stream: StreamSettings, tmp_path: Path, tracking: TrackingSettings, message: str
+) -> None:
+    with pytest.raises(RigposeError, match=message):
+        live(
+            rig,
+            stream,
+            LiveOptions(BUNDLE, seconds=1, runtime="onnx", record=tmp_path / "day1", tracking=tracking),
+        )
+    assert not (tmp_path / "day1").exists()
 
 
 def test_an_endpoint_in_use(rig: RigSettings, stream: StreamSettings, tmp_path: Path) -> None:

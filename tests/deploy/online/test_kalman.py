@@ -36,7 +36,7 @@ def movement(rows: int, noise: float, seed: int) -> tuple[np.ndarray, np.ndarray
 
 def test_one_model_is_the_textbook_filter() -> None:
     """Matrices written out, a point in 3D with correlated noise; no point is refused here."""
-    jerk = 1e-2
+    jerk = 0.1
     random = np.random.default_rng(3)
     shape = np.array([[2.0, 0.4, 0.0], [0.4, 1.0, -0.2], [0.0, -0.2, 3.0]])
     points = np.cumsum(random.normal(0, 2, (40, 3)), axis=0)

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -16,7 +16,7 @@ PERIOD_NS = 16_666_667
 values = st.floats(-1000, 1000)
 
 
-def paper(xs: list[float], settings: OneEuroSettings, te: float) -> list[float]:
+def paper(xs: list[float], parameters: OneEuroSettings, te: float) -> list[float]:
     """Casiez et al. 2012, algorithm 1."""
 
     def alpha(cutoff: float) -> float:
@@ -28,26 +28,28 @@ def paper(xs: list[float], settings: OneEuroSettings, te: float) -> list[float]:
     for n, x in enumerate(xs):
         if n:
             dx = (x - xhat) / te
-            a = alpha(settings.derivative_cutoff_hz)
+            a = alpha(parameters.derivative_cutoff_hz)
             dxhat = a * dx + (1 - a) * dxhat
-            a = alpha(settings.min_cutoff_hz + settings.beta * abs(dxhat))
+            a = alpha(parameters.min_cutoff_hz + parameters.beta * abs(dxhat))
             xhat = a * x + (1 - a) * xhat
         out.append(xhat)
     return out
 
 
-def filtered(points: np.ndarray, settings: OneEuroSettings = SETTINGS) -> np.ndarray:
+def filtered(points: np.ndarray, parameters: OneEuroSettings = SETTINGS) -> np.ndarray:
     """(T, N, D) through the filter."""
-    one_euro = OneEuro(*points.shape[1:], settings)
+    one_euro = OneEuro(*points.shape[1:], parameters)
     return np.array([one_euro.take(row, n * PERIOD_NS) for n, row in enumerate(points)])
 
 
+@settings(deadline=None)  # the first call compiles
 @given(xs=st.lists(values, min_size=1, max_size=30))
 def test_in_one_dimension_it_is_the_papers(xs: list[float]) -> None:
     ours = filtered(np.array(xs)[:, None, None])[:, 0, 0]
     assert ours == pytest.approx(paper(xs, SETTINGS, PERIOD_NS * 1e-9), rel=1e-9, abs=1e-9)
 
 
+@settings(deadline=None)  # the first call compiles
 @given(points=arrays(np.float64, (12, 3, 2), elements=values), angle=st.floats(0, 6.3))
 def test_turning_and_shifting_the_axes_changes_nothing(points: np.ndarray, angle: float) -> None:
     turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
@@ -56,6 +58,7 @@ def test_turning_and_shifting_the_axes_changes_nothing(points: np.ndarray, angle
     )
 
 
+@settings(deadline=None)  # the first call compiles
 @given(points=arrays(np.float64, (15, 4, 3), elements=values), data=st.data())
 def test_points_are_filtered_side_by_side_and_gaps_stay_gaps(points: np.ndarray, data: st.DataObject) -> None:
     gaps = data.draw(arrays(np.bool_, (15, 4)))
