@@ -49,6 +49,24 @@ def test_live_says_what_became_of_every_frame_set(tmp_path: Path, rig: Path) -> 
 
 
 @pytest.mark.long
+def test_live_tells_of_prediction_processor_and_outputs(tmp_path: Path, rig: Path) -> None:
+    zone = {"output": "laser", "keypoint": "red", "centre_px": [40, 30], "radius_px": 999}
+    content = rig.read_text()
+    rig.write_text(content + "outputs:\n  laser: {uri: 'log:', min_confidence: 0, max_age_ms: 5000}\n")
+    run = rigpose(
+        "live", rig, "--model", BUNDLE, "--runtime", "onnx", "--seconds", 2, "--follow", "--predict",
+        "--crop", "cam_0=0,0,80,60", "--processor", CHECKOUT / "examples/processors/zone_entry.py:ZoneEntry",
+        "--processor-options", json.dumps(zone),
+        "--json", "live.json", "--endpoint", f"ipc://{tmp_path}/stream", cwd=tmp_path,
+    )  # fmt: skip
+    assert (run.returncode, run.stderr) == (0, "")
+    assert "poses, " in run.stdout and "output 'laser': on " in run.stdout
+    measured = json.loads((tmp_path / "live.json").read_text())
+    assert measured["processor"]["calls"] > 10 and measured["outputs"]["laser"]["on"] >= 1
+    assert measured["died"] == {} and set(measured["follow"]) == {"follow cam_0", "follow cam_1"}
+
+
+@pytest.mark.long
 def test_what_cannot_work_is_one_line_and_leaves_nothing(tmp_path: Path, rig: Path) -> None:
     damaged = tmp_path / "damaged.bundle"
     shutil.copytree(BUNDLE, damaged)
@@ -69,6 +87,13 @@ def test_what_cannot_work_is_one_line_and_leaves_nothing(tmp_path: Path, rig: Pa
             (("--model", BUNDLE, "--seconds", 1, "--minutes", 1), "found both"),
             (("--model", BUNDLE, "--seconds", 0), "more than 0 seconds"),
             (("--model", BUNDLE, "--record", "scene"), "a folder that is not empty"),
+            (("--model", BUNDLE, "--crop", "0,0,9,9"), "CAMERA=LEFT,TOP,WIDTH,HEIGHT"),
+            (("--model", BUNDLE, "--crop", "cam_0=0,0,9"), "4 whole numbers"),
+            (("--model", BUNDLE, "--crop", "cam_7=0,0,9,9"), "cameras of the rig"),
+            (("--model", BUNDLE, "--lead-ms", "-3"), "--lead-ms"),
+            (("--model", BUNDLE, "--processor", "mine.py"), "FILE.py:CLASS"),
+            (("--model", BUNDLE, "--processor", "mine.py:P"), "no such file"),
+            (("--model", BUNDLE, "--processor", "mine.py:P", "--processor-options", "3"), "a JSON object"),
         ]:
             run = rigpose("live", rig, *words, cwd=tmp_path)
             assert run.returncode == 2, words

@@ -93,3 +93,34 @@ def test_a_wrong_key_is_named(tmp_path, changes, names):
 def test_a_missing_rig_file_is_named(tmp_path):
     with pytest.raises(RigposeError, match=r"nothing\.yaml"):
         load_rig(tmp_path / "nothing.yaml")
+
+
+def test_tracking_and_outputs_are_sections_of_their_own(tmp_path):
+    tracking = {
+        "crop": {"top": [10, 20, 300, 200]},
+        "follow": ["side"],
+        "smooth": "one-euro",
+        "predict": True,
+    }
+    outputs = {"reward": {"uri": "trigger:line", "keypoints": ["nose"], "max_on_ms": 40}}
+
+    rig = load_rig(write(tmp_path, tracking=tracking, outputs=outputs))
+
+    assert rig.tracking.crop == {"top": (10, 20, 300, 200)} and rig.tracking.follow == ("side",)
+    assert rig.tracking.smooth == "one-euro" and rig.tracking.predict and rig.tracking.lead_ms == 0
+    assert rig.outputs["reward"].scheme == "trigger" and rig.outputs["reward"].max_on_ms == 40
+
+
+@pytest.mark.parametrize(
+    ("section", "value", "message"),
+    [
+        ("tracking", {"crop": {"top": [0, 0, 4, 4]}}, "width, height >= 8 px"),
+        ("tracking", {"smoothing": "kalman"}, "Did you mean 'smooth'"),
+        ("tracking", {"smooth": "median"}, "tracking.smooth"),
+        ("outputs", {"reward": {"uri": "gpio:4"}}, "must begin with trigger:"),
+        ("outputs", {"reward": {"uri": "log:", "max_on_ms": 0}}, "greater than 0"),
+    ],
+)
+def test_what_cannot_be_in_them_is_named(tmp_path, section, value, message):
+    with pytest.raises(RigposeError, match=message):
+        load_rig(write(tmp_path, **{section: value}))
