@@ -85,6 +85,11 @@ class SerialPort:
             self._file = -1
 
 
+def serial_ports() -> list[str]:
+    """Ports that may be an Arduino's: /dev/ttyACM* and /dev/ttyUSB*."""
+    return sorted(str(port) for kind in ("ttyACM*", "ttyUSB*") for port in Path("/dev").glob(kind))
+
+
 def _wait(file: int, events: int, timeout_s: float) -> bool:
     poll = select.poll()
     poll.register(file, events)
@@ -111,7 +116,7 @@ def _cannot_open(path: str, error: Exception) -> RigposeError:
         found = "one you may not open"
         remedy = "Become a member of its group: sudo usermod -aG dialout $USER, then log in again"
     elif number in (errno.ENOENT, errno.ENODEV, errno.ENXIO):
-        there = sorted(str(port) for kind in ("ttyACM*", "ttyUSB*") for port in Path("/dev").glob(kind))
+        there = serial_ports()
         found = "none of that name"
         remedy = f"There are: {', '.join(there)}" if there else "Plug in the board; no serial port is there"
     else:

@@ -14,13 +14,13 @@ _HZ = 16_000_000
 _SILENCE_MS = 2000
 _LINE_ON_MS, _LINE_SILENCE_MS = 100, 500
 _LEAD_S = 0.1
-_EXCHANGES = 10
 _SPAN_NS = 1_000_000_000  # of clock exchanges, before the first pulse's place on the rig clock is told
 _REPORTS_HZ = 100.0
 _NOTED_NS = 1_000_000_000
 
 _ENDS = {2: "its burst was over", 3: "it heard nothing of us", 4: "an edge came too late"}
 _CUTS = {1: "longest time", 2: "silence"}
+_FACTS = {"pulse": 2, "edge": 5, "lost": 1, "gate": 2, "cut": 1, "end": 3}  # numbers of each event
 
 Note = Callable[..., None]
 
@@ -112,7 +112,7 @@ class SerialTrigger:
         link = self._open_link()
         while link.clock.span_ns < _SPAN_NS and not link.fault:
             time.sleep(0.05)
-        link.exchange_clocks(_EXCHANGES)
+        link.exchange_clocks()
         self._check(self.train, link.ask("get").words)
         self._slots = 0
         answer = link.ask("start", round(_LEAD_S * link.hz))
@@ -179,7 +179,6 @@ class SerialTrigger:
         answer = link.ask("limit", *limits)
         if answer.refusal or answer.numbers != limits:
             raise self._refused("its limits", answer.refusal or " ".join(answer.words))
-        link.exchange_clocks(_EXCHANGES)
 
     def _stopped(self) -> tuple[int, int]:
         link = self._open_link()
@@ -208,16 +207,16 @@ class SerialTrigger:
     def _on_event(self, event: Event, arrival_ns: int) -> None:
         """In the link's thread."""
         link, numbers = self.link, event.numbers
-        if link is None or event.kind == "boot":
+        if link is None or len(numbers) != _FACTS.get(event.kind):
             return
-        if event.kind == "pulse" and len(numbers) == 2:
+        if event.kind == "pulse":
             self._slots = numbers[0] + 1
             if self.on_pulse is not None:
                 self.on_pulse(numbers[0], arrival_ns)
             if arrival_ns >= self._noted_ns:
                 self._noted_ns = arrival_ns + _NOTED_NS
                 self._tell("pulse", link.clock.to_rig(numbers[1]), pulse=numbers[0], epoch=event.epoch)
-        elif event.kind == "edge" and len(numbers) == 5:
+        elif event.kind == "edge":
             number, level, cycles, slots, since = numbers
             self._tell(
                 "edge", link.clock.to_rig(cycles), level=level, number=number, epoch=event.epoch,
@@ -230,7 +229,7 @@ class SerialTrigger:
             self._tell("gate", arrival_ns, level=numbers[0], slots=numbers[1])
         elif event.kind == "cut":
             self._tell("line cut", arrival_ns, why=_CUTS.get(numbers[0], str(numbers[0])))
-        elif event.kind == "end" and len(numbers) == 3:
+        elif event.kind == "end":
             self._slots = numbers[1]
             if self._started and numbers[0] in _ENDS:
                 self._fault = f"the trigger ended its train after {numbers[1]} pulses: {_ENDS[numbers[0]]}"

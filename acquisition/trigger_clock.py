@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 _BIN_NS = 250_000_000
 _BINS = 240
-_DRIFT_MAX = 0.02  # a ceramic resonator is within 0.005; a simulated board on a busy machine goes slower
+_DRIFT_MAX = 0.01  # a ceramic resonator is within 0.005; more is a host that was held up
 _SPAN_NS = 500_000_000
 _FLOOR_NS = 20_000  # no exchange is surer than this, however quick it was
 

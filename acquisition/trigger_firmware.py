@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from acquisition.errors import RigposeError
+from acquisition.serial_port import serial_ports
 from acquisition.trigger_link import TriggerLink
 from acquisition.trigger_protocol import VERSION
 
@@ -34,11 +35,6 @@ class Flashed:
     version: int
     epoch: int
     size_bytes: int
-
-
-def serial_ports() -> list[str]:
-    """Ports that may be an Arduino's: /dev/ttyACM* and /dev/ttyUSB*."""
-    return sorted(str(port) for kind in ("ttyACM*", "ttyUSB*") for port in Path("/dev").glob(kind))
 
 
 def only_port() -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections.abc import Callable
@@ -16,6 +17,7 @@ _GREETING_S = 6.0  # an old bootloader keeps the board that long after its port 
 _ANSWER_S = 0.4
 _TRIES = 4
 _BEAT_S = 0.25
+_EXCHANGES = 10
 _UNANSWERED_MAX = 12
 _BYTE_NS = 10 * 1_000_000_000 // BAUD
 
@@ -45,7 +47,7 @@ class TriggerLink:
     fault:
         "" while all is well; else what ended the conversation.
     clock:
-        Its cycles on the rig clock.
+        Its cycles on the rig clock; it can be used from the start.
     beat:
         The newest answer to a sign of life: clock, running, slots, held, lost edges, line.
 
@@ -83,6 +85,7 @@ class TriggerLink:
         self._thread.start()
         try:
             self._greet()
+            self.exchange_clocks()
         except BaseException:
             self.close()
             raise
@@ -104,7 +107,7 @@ class TriggerLink:
             )  # fmt: skip
         return answer
 
-    def exchange_clocks(self, times: int) -> None:
+    def exchange_clocks(self, times: int = _EXCHANGES) -> None:
         """Ask for the time so often in a row: the quickest exchange is the surest."""
         for _ in range(times):
             self.ask("beat")
@@ -169,13 +172,18 @@ class TriggerLink:
                 self._end(f"the port went away ({gone})")
 
     def _run(self) -> None:
+        try:
+            self._listen()
+        except PortGone as gone:
+            self._end(f"the port went away ({gone})")
+        finally:
+            if not self._closing.is_set():
+                self._end("its reader has failed")
+
+    def _listen(self) -> None:
         next_beat_s = time.monotonic() + _BEAT_S
         while not self._closing.is_set() and not self.fault:
-            try:
-                data = self._port.read(min(0.1, max(0.0, next_beat_s - time.monotonic())))
-            except PortGone as gone:
-                self._end(f"the port went away ({gone})")
-                return
+            data = self._port.read(min(0.1, max(0.0, next_beat_s - time.monotonic())))
             arrival_ns = time.monotonic_ns()
             if len(self._heard) < 64:
                 self._heard += data[:64]
@@ -207,16 +215,22 @@ class TriggerLink:
         if asked is None:
             return  # a line that was damaged on its way there, or an answer given twice
         asked.answer = message
-        if asked.verb == "beat" and not message.refusal and len(message.words) == 6:
-            self.beat = message.numbers
-            if asked.sent_ns:
-                # It is read between the question's last byte and the answer's first.
-                self.clock.add(
-                    self.beat[0],
-                    asked.sent_ns + asked.length * _BYTE_NS,
-                    arrival_ns - self._reader.length * _BYTE_NS,
-                )
+        if asked.verb == "beat":
+            self._take_beat(asked, message, arrival_ns)
         asked.answered.set()
+
+    def _take_beat(self, asked: _Asked, answer: Answer, arrival_ns: int) -> None:
+        with contextlib.suppress(ValueError):
+            numbers = answer.numbers
+            if len(numbers) == 6:
+                self.beat = numbers
+                if asked.sent_ns:
+                    # The clock is read between the question's last byte and the answer's first.
+                    self.clock.add(
+                        numbers[0],
+                        asked.sent_ns + asked.length * _BYTE_NS,
+                        arrival_ns - self._reader.length * _BYTE_NS,
+                    )
 
     def _end(self, why: str) -> None:
         self.fault = self.fault or why

@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from acquisition.events import read_events
-from acquisition.simulation.scene import write_scene
+from acquisition.simulation.scene import write_atomically, write_scene
 from tests.rigpose.calling import run
 
 pytestmark = [pytest.mark.equipment, pytest.mark.long]
@@ -104,6 +104,29 @@ def test_a_rig_with_a_serial_trigger_records_what_it_tells(plugged_in, tmp_path)
     assert len(edges) >= 2 * plugged_in.pulses() - 1
     assert {event["epoch"] for event in edges} == {started["epoch"]}
     assert [event for event in events if event["kind"] == "pulse"]
+
+
+@pytest.mark.alone
+def test_cameras_wired_to_the_board_make_whole_frame_sets(plugged_in, tmp_path):
+    """The simulated cameras expose at the board's own pulses, as its pin gave them."""
+    rig = rig_with_trigger(tmp_path / "scene", plugged_in.port)
+    period_ns = round(1e9 / yaml.safe_load(rig.read_text())["trigger"]["rate_hz"])
+
+    def wire_up():
+        while plugged_in.pulses() == 0:
+            time.sleep(0.002)
+        pulses = {"t0_ns": plugged_in.first_pulse_ns(), "period_ns": period_ns, "last": None}
+        world = tmp_path / "scene" / "world"
+        write_atomically(world / "trigger.json", json.dumps({**pulses, "holder": os.getpid()}).encode())
+
+    wiring = threading.Thread(target=wire_up, daemon=True)
+    wiring.start()
+    assert run("record", rig, "-o", tmp_path / "day1", "--seconds", "4", "--json", tmp_path / "r.json") == 0
+    wiring.join()
+    figures = json.loads((tmp_path / "r.json").read_text())
+    assert figures["complete_sets"] > 0.9 * figures["frame_sets"] > 50
+    session = json.loads((tmp_path / "day1" / "session.json").read_text())
+    assert abs(figures["frame_sets"] - session["ended"]["pulses"]) <= 0.1 * figures["frame_sets"]
 
 
 def test_a_board_that_is_reset_ends_a_recording_and_says_so(plugged_in, tmp_path):
