@@ -50,7 +50,10 @@ def test_analyze_of_a_cut_video_keeps_what_it_has_and_fails(
         (["analyze", GOLDEN, "no.mp4", "-o", "out"], "nothing there"),
         (["analyze", "no.bundle", "no.mp4", "-o", "out"], "rigpose export"),
         (["analyze", GOLDEN, GOLDEN / "check", GOLDEN / "check", "-o", "out"], "different folders"),
-        (["analyze", GOLDEN, GOLDEN / "check", "-o", "out", "--precision", "fp16"], "Choose from"),
+        (
+            ["analyze", GOLDEN, GOLDEN / "check", "-o", "out", "--precision", "fp16"],
+            "fp16 is not in the bundle",
+        ),
         (["export", "no-run", "-o", "out"], "rigpose train"),
         (["inspect", "nothing"], "nothing there"),
     ],
