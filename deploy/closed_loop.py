@@ -57,6 +57,7 @@ class Loop:
                 remedy="Give --processor FILE.py:CLASS",
             )  # fmt: skip
         check_keypoints(self.outputs, bundle.manifest.keypoints)
+        _require_one_each(self.outputs)
         if self.camera and self.camera not in rig.cameras:
             raise RigposeError(
                 "--processor-camera", expected=f"one of {', '.join(rig.cameras)}", found=f"'{self.camera}'",
@@ -107,3 +108,15 @@ class Loop:
                 remedy="Use a serial trigger (firmware_configs/trigger), or another uri",
             )  # fmt: skip
         return LineRelay(runtime, run.line)
+
+
+def _require_one_each(outputs: dict[str, OutputSettings]) -> None:
+    """Refuse, with `RigposeError`, two outputs that would switch one thing."""
+    owners: dict[str, str] = {}
+    for name, output in outputs.items():
+        other = owners.setdefault(output.uri, name)
+        if other != name and output.scheme != "log":
+            raise RigposeError(
+                f"outputs.{name}", expected="a uri of its own", found=f"that of '{other}', {output.uri}",
+                remedy="Mend the rig file",
+            )  # fmt: skip

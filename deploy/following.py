@@ -61,6 +61,7 @@ class AnimalWindow:
         self._input_wh = input_wh
         self._part_wh = (0, 0)
         self._window: Window | None = None
+        self._transform: ImageTransform | None = None
         self._scale = self._size_px = 0.0
         self._centre: npt.NDArray[np.float64] | None = None
         self._missed = 0
@@ -87,11 +88,7 @@ class AnimalWindow:
             left, top, width, height = self._fixed
             image = image[top : top + height, left : left + width]
         self._part_wh = image.shape[1], image.shape[0]
-        if self._window is None:
-            return image, None
-        left, top, width, height = self._window
-        scaled = ImageTransform.resize(self._input_wh[0] / width, self._input_wh[1] / height)
-        return image, ImageTransform.crop(left, top).then(scaled)
+        return image, self._transform
 
     @property
     def scale(self) -> float:
@@ -122,7 +119,8 @@ class AnimalWindow:
             self._missed += 1
             if not self.following or self._missed < PATIENCE:
                 return ""
-            self.following, self._window = False, None
+            self.following = False
+            self._look_at(None)
             self.lost += 1
             return LOST
         (low, high), whole = box
@@ -141,10 +139,20 @@ class AnimalWindow:
             self._scale = trained.median_px / max(self._size_px, 1.0)
         centre = (low + high) / 2
         ahead = centre if self._centre is None else 2 * centre - self._centre
-        self._window = self._placed(ahead, self._scale)
+        self._look_at(self._placed(ahead, self._scale))
         self._centre, self._missed = centre, 0
         found, self.following = not self.following, True
         return FOUND if found else ""
+
+    def _look_at(self, window: Window | None) -> None:
+        """From the next image on."""
+        if window == self._window:
+            return
+        self._window, self._transform = window, None
+        if window is not None:
+            left, top, width, height = window
+            scaled = ImageTransform.resize(self._input_wh[0] / width, self._input_wh[1] / height)
+            self._transform = ImageTransform.crop(left, top).then(scaled)
 
     def _placed(self, centre: npt.NDArray[np.float64], scale: float) -> Window | None:
         """The window of that scale around `centre`, inside the part; None where all of it fits in."""

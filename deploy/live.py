@@ -235,11 +235,15 @@ def _keep_calibration(session: Session, calibration: Path) -> None:
 
 def _run(run: RigRun, seconds: float | None) -> str:
     with Progress("live", total=seconds) as bar:
-        shown = 0.0
+        shown, warned = 0.0, 0
 
         def each() -> bool:
-            nonlocal shown
-            sets = run.supervisor.counters.get("tracker", {}).get("sets", {})
+            nonlocal shown, warned
+            tracker = run.supervisor.counters.get("tracker", {})
+            for warning in tracker.get("warnings", [])[warned:]:
+                print(warning, flush=True)
+                warned += 1
+            sets = tracker.get("sets", {})
             note = ", ".join(f"{sets.get(name, 0)} {name}" for name in ("published", "skipped"))
             elapsed = run.elapsed_s
             bar.advance(max(0.0, elapsed - shown), note)

@@ -118,6 +118,7 @@ class Outputs(Mapping[str, OutputHandle]):
             return
         if self._socket is None:
             connection = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+            connection.setblocking(False)  # a process that hangs there is no reason to hang here
             try:
                 connection.connect(str(self._path))
             except OSError:
@@ -125,7 +126,7 @@ class Outputs(Mapping[str, OutputHandle]):
                 return
             self._socket = connection
         try:
-            self._socket.send(packet, socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)
+            self._socket.send(packet, socket.MSG_NOSIGNAL)
         except OSError:
             with contextlib.suppress(OSError):
                 self._socket.close()

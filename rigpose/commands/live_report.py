@@ -38,15 +38,14 @@ def show(measured: Measured) -> None:
     if refused:
         console.print("refused clients: " + ", ".join(f"{count} {why}" for why, count in refused.items()))
     for topic, horizons in measured["prediction"].items():
-        for horizon, figures in horizons.items():
-            unit = "px" if topic == "pose2d" else "mm"
-            ours, none = (
-                ", ".join(f"{name} {figures[f'{begin}{name}_{unit}']}" for name in ("median", "p95"))
-                for begin in ("", "without_")
-            )
-            console.print(
-                f"{topic} predicted {horizon} ahead is off by {ours} {unit}; without prediction {none}"
-            )
+        # The others are in the JSON: those of sets that were late.
+        horizon, figures = max(horizons.items(), key=lambda item: item[1]["points"])
+        unit = "px" if topic == "pose2d" else "mm"
+        ours, none = (
+            ", ".join(f"{name} {figures[f'{begin}{name}_{unit}']}" for name in ("median", "p95"))
+            for begin in ("", "without_")
+        )
+        console.print(f"{topic} predicted {horizon} ahead is off by {ours} {unit}; without prediction {none}")
     if measured["processor"]:
         facts = measured["processor"]
         slow = facts["latency"].get("exposure_to_process", {}).get("p95_ms")
@@ -60,8 +59,6 @@ def show(measured: Measured) -> None:
         p95 = facts["exposure_to_output"]["p95_ms"]
         lines += [] if p95 is None else [f"p95 from exposure to output {p95:.1f} ms"]
         console.print(f"output '{name}': on {facts['on']} times; {'; '.join(lines) or 'nothing refused'}")
-    for warning in measured["warnings"]:
-        console.print(f"[yellow]{warning}")
     for process, reason in measured["died"].items():
         console.print(f"process '{process}' died: {reason}")
     if measured["recording"]:

@@ -146,6 +146,7 @@ LOOP = Loop(EXAMPLES / "zone_entry.py", "ZoneEntry", {"output": "laser", "centre
         ({"kind": "filtered"}, "Add --smooth kalman"),
         ({"outputs": {"laser": OutputSettings(uri="log:", keypoints=("nose",))}}, "keypoints of the network"),
         ({"outputs": {"laser": OutputSettings(uri="trigger:line")}}, "a trigger without one"),
+        ({"outputs": dict.fromkeys("ab", OutputSettings(uri="trigger:line"))}, "a uri of its own"),
     ],
 )
 def test_a_loop_that_cannot_work_is_refused_before_the_cameras_are_opened(
