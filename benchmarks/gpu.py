@@ -32,11 +32,11 @@ import numpy as np
 
 from acquisition.errors import RigposeError
 from calibration.image_transform import ImageTransform
-from deploy.bundle import Bundle
-from deploy.predictor import Predictor
-from deploy.preprocess import to_network
-from deploy.runtimes.gpu import gpu_missing
-from deploy.runtimes.loading import load_runtime
+from deploy.bundles.bundle import Bundle
+from deploy.bundles.predictor import Predictor
+from deploy.bundles.preprocess import to_network
+from deploy.bundles.runtimes.gpu import gpu_missing
+from deploy.bundles.runtimes.loading import load_runtime
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 GOLDEN = CHECKOUT / "tests" / "deploy" / "golden" / "six_artifacts.bundle"
@@ -48,10 +48,10 @@ WARM_UP = 20
 
 def preprocessing_on_gpu(cameras: int, input_wh: tuple[int, int], images: list[np.ndarray]) -> Callable:
     """Images in memory to the network's input in the GPU's, and wait for it."""
-    from deploy.runtimes.tensorrt.device import Gpu, SharedMemory
-    from deploy.runtimes.tensorrt.engine_cache import EngineCache
-    from deploy.runtimes.tensorrt.graph import Graph
-    from deploy.runtimes.tensorrt.preprocess import Kernel, Staging
+    from deploy.bundles.runtimes.tensorrt.device import Gpu, SharedMemory
+    from deploy.bundles.runtimes.tensorrt.engine_cache import EngineCache
+    from deploy.bundles.runtimes.tensorrt.graph import Graph
+    from deploy.bundles.runtimes.tensorrt.preprocess import Kernel, Staging
 
     gpu = Gpu()
     transforms = [ImageTransform.fit(SOURCE_WH, input_wh)] * cameras
@@ -190,7 +190,7 @@ def main() -> None:
                 found = measure(Bundle.load(path), cameras, given.rounds, given.calls)
                 rows += found
                 print("\n".join(map(shown, found)), flush=True)
-    from deploy.runtimes.tensorrt.device import Gpu
+    from deploy.bundles.runtimes.tensorrt.device import Gpu
 
     gpu = Gpu()
     about = {

@@ -31,7 +31,7 @@ def prepare(run: Path | None, folder: Path) -> None:
     """Convert the network into `folder`, with what the children need to know."""
     import torch
 
-    from deploy.manifest import Manifest, Provenance, TensorContract
+    from deploy.bundles.manifest import Manifest, Provenance, TensorContract
     from training.exporting.conversion import NORMALISATION, to_litert, to_onnx
     from training.exporting.quantization import quantize_litert
     from training.networks.table import build_network, fold_batch_norm
@@ -70,9 +70,9 @@ def prepare(run: Path | None, folder: Path) -> None:
 
 def contender(name: str, folder: Path, batch: int) -> Callable[[], object]:
     """What is timed: one call on a batch that lies in memory."""
-    from deploy.manifest import Manifest
-    from deploy.runtimes.litert import LiteRTRuntime
-    from deploy.runtimes.onnx import OnnxRuntime
+    from deploy.bundles.manifest import Manifest
+    from deploy.bundles.runtimes.litert import LiteRTRuntime
+    from deploy.bundles.runtimes.onnx import OnnxRuntime
 
     manifest = Manifest.model_validate_json((folder / "manifest.json").read_text())
     shape = (batch, manifest.input.height_px, manifest.input.width_px, 3)
@@ -80,7 +80,7 @@ def contender(name: str, folder: Path, batch: int) -> Callable[[], object]:
     if name == "torch eager":
         import torch
 
-        from deploy.decode import decode
+        from deploy.bundles.decode import decode
         from training.run import load_network
 
         torch.set_num_threads(1)

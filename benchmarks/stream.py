@@ -30,11 +30,11 @@ import numpy as np
 
 from acquisition.clock import clock_anchor
 from calibration.poses import Pose3D, PoseSet
-from deploy.keys import ClientKeys, allow, client_keys, fresh_pair, new_pair
-from deploy.messages import CameraView, Session, StreamClock
-from deploy.publisher import Publisher, Stamps
-from deploy.stream_settings import StreamSettings
-from deploy.subscriber import PoseSubscriber
+from deploy.stream.keys import ClientKeys, allow, client_keys, fresh_pair, new_pair
+from deploy.stream.messages import CameraView, Session, StreamClock
+from deploy.stream.publisher import Publisher, Stamps
+from deploy.stream.settings import StreamSettings
+from deploy.stream.subscriber import PoseSubscriber
 
 BOUNDS = {"p50_ms": 0.3, "p99_ms": 2.0, "curve_us": 30.0}
 

@@ -26,14 +26,14 @@ from calibration.camera_model import CalibratedRig, CameraModel  # noqa: E402
 from calibration.image_transform import ImageTransform  # noqa: E402
 from calibration.poses import Pose3D, PoseSet  # noqa: E402
 from calibration.triangulation import triangulate  # noqa: E402
-from deploy.derived_poses import DerivedPoses  # noqa: E402
-from deploy.following import AnimalWindow  # noqa: E402
-from deploy.manifest import AnimalSize  # noqa: E402
-from deploy.messages import CameraView, Session, StreamClock  # noqa: E402
-from deploy.preprocess import to_network  # noqa: E402
-from deploy.publisher import Publisher, Stamps  # noqa: E402
-from deploy.stream_settings import StreamSettings  # noqa: E402
-from deploy.subscriber import PoseSubscriber  # noqa: E402
+from deploy.bundles.manifest import AnimalSize  # noqa: E402
+from deploy.bundles.preprocess import to_network  # noqa: E402
+from deploy.live.derived_poses import DerivedPoses  # noqa: E402
+from deploy.live.following import AnimalWindow  # noqa: E402
+from deploy.stream.messages import CameraView, Session, StreamClock  # noqa: E402
+from deploy.stream.publisher import Publisher, Stamps  # noqa: E402
+from deploy.stream.settings import StreamSettings  # noqa: E402
+from deploy.stream.subscriber import PoseSubscriber  # noqa: E402
 from deploy.tracking_settings import TrackingSettings  # noqa: E402
 
 CAMERAS, KEYPOINTS, PERIOD_NS = 4, 10, 16_666_667

@@ -34,7 +34,7 @@ def describe(path: Path) -> Facts:
 
 
 def _bundle(path: Path) -> Facts:
-    from deploy.bundle import Bundle
+    from deploy.bundles.bundle import Bundle
 
     bundle = Bundle.load(path)
     manifest, origin = bundle.manifest, bundle.manifest.provenance

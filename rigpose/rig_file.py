@@ -9,8 +9,8 @@ from pydantic import Field
 
 from acquisition.rig import CameraSettings, RigSettings
 from acquisition.settings import read_settings
-from deploy.outputs.settings import OutputSettings
-from deploy.stream_settings import StreamSettings
+from deploy.closed_loop.outputs.settings import OutputSettings
+from deploy.stream.settings import StreamSettings
 from deploy.tracking_settings import TrackingSettings
 
 

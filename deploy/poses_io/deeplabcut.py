@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 
 from acquisition.errors import RigposeError
-from deploy.bundle import Bundle
+from deploy.bundles.bundle import Bundle
 from deploy.poses_io.deeplabcut_table import read_table
 from deploy.poses_io.pandas_h5 import KEY, NotAFrame
 from deploy.poses_io.poses import Poses, not_poses

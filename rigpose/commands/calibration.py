@@ -164,7 +164,7 @@ def triangulate(
 
     from acquisition.progress import is_quiet
     from calibration.triangulation import TriangulationSettings
-    from deploy.offline_3d import triangulate_files
+    from deploy.offline.triangulate_files import triangulate_files
 
     for option, value in (("--noise-px", noise_px), ("--min-confidence", min_confidence)):
         if value <= 0:

@@ -82,7 +82,7 @@ def analyze(
     rigpose analyze mouse.bundle videos/m4s1.mp4 recordings/mouse-7 -o poses
     """
     from acquisition.errors import RigposeError
-    from deploy.analyze import analyze as analyze_videos
+    from deploy.offline.analyze import analyze as analyze_videos
     from rigpose.commands.outcome import CommandFailed
 
     if not videos:

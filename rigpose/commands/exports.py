@@ -44,7 +44,7 @@ def export_slp(
     rigpose export-slp m4s1.mp4 m4s1DLC_x.h5 -o m4s1.slp --skeleton openfield-Pranav-2018-10-30
     rigpose export-slp packed/*.mp4 poses/*.npz -o day-1.slp
     """
-    from deploy.export_slp import export_slp as export
+    from deploy.offline.export_slp import export_slp as export
 
     measured = export(files, output, skeleton=skeleton, overwrite=overwrite)
     print(f"{measured['output']}: {measured['labelled_frames']} frames, {measured['points']} points")
@@ -125,7 +125,7 @@ def export_nwb(
     rigpose export-nwb recordings/day-1 -o day-1.nwb --species "Mus musculus" --sex F --age P90D
     rigpose export-nwb day-1 -o day-1.nwb --metadata lab.yaml --poses poses/*.npz --points day-1-3d.csv
     """
-    from deploy.nwb import export_nwb as export
+    from deploy.offline.nwb import export_nwb as export
 
     given = {
         "description": description, "subject_id": subject_id, "species": species, "sex": sex, "age": age,

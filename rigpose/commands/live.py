@@ -11,9 +11,9 @@ from cyclopts import Parameter
 from rigpose.commands.options import ClientKey, Measured, Minutes, Precision, Runtime, ServerKey, numbers_of
 
 if TYPE_CHECKING:
-    from deploy.closed_loop import Loop
-    from deploy.messages import Kind
-    from deploy.outputs.settings import OutputSettings
+    from deploy.closed_loop.outputs.settings import OutputSettings
+    from deploy.closed_loop.run import Loop
+    from deploy.stream.messages import Kind
     from deploy.tracking_settings import TrackingSettings
 
 Seconds = Annotated[float | None, Parameter(help="A budget of time in seconds.")]
@@ -123,9 +123,9 @@ def live(
     """
     import rigpose
     from acquisition.settings import parse_settings
-    from deploy.live import LiveOptions
-    from deploy.live import live as run_live
-    from deploy.stream_settings import StreamSettings
+    from deploy.live.live import LiveOptions
+    from deploy.live.live import live as run_live
+    from deploy.stream.settings import StreamSettings
     from rigpose.commands.live_report import show
     from rigpose.rig_file import load_rig
 
@@ -194,8 +194,8 @@ def watch(
     rigpose watch tcp://rig:5555 --server-key server.pub --key keys/ada.secret
     """
     from acquisition.progress import is_quiet
-    from deploy.keys import keys_of
-    from deploy.watch import watch as watch_stream
+    from deploy.stream.keys import keys_of
+    from deploy.stream.watch import watch as watch_stream
 
     keys = keys_of(server_key, key)
     return watch_stream(endpoint, _budget(None, seconds), keys=keys, quiet=is_quiet())
@@ -206,7 +206,7 @@ def _loop(
 ) -> Loop | None:
     """The closed loop that the options ask for."""
     from acquisition.errors import RigposeError
-    from deploy.closed_loop import Loop
+    from deploy.closed_loop.run import Loop
 
     if processor is None:
         return None

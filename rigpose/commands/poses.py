@@ -69,8 +69,8 @@ def filter(
     rigpose filter poses/m4s1DLC_x.h5 poses/m4s1DLC_x.csv
     rigpose filter day-1-3d.csv --kind kalman --max-sd 2
     """
-    from deploy.filters.files import filter_files
-    from deploy.filters.table import FilterSettings
+    from deploy.offline.filters.files import filter_files
+    from deploy.offline.filters.table import FilterSettings
     from rigpose.commands.options import numbers_of
 
     first, second = numbers_of(order, "--order", 2)
@@ -118,7 +118,7 @@ def plot(
     rigpose plot poses/m4s1DLC_x_filtered.h5
     rigpose plot day-1-3d.csv --format pdf --keypoints snout,tail_base -o charts
     """
-    from deploy.plots import plot_files
+    from deploy.offline.plots import plot_files
 
     names = [name.strip() for name in keypoints.split(",")] if keypoints else []
     measured = plot_files(poses, kind=format, cutoff=cutoff, keypoints=names, output=output)
@@ -179,8 +179,8 @@ def label_video(
     rigpose label-video m4s1.mp4 m4s1DLC_x_filtered.h5 -o m4s1-labelled.mp4 --skeleton openfield --trail 20
     rigpose label-video day-1 poses/day-1_*.npz --points day-1-3d.csv --calibration c.toml -o day-1.mp4
     """
-    from deploy.labelled_video import Look
-    from deploy.labelled_video import label_video as draw
+    from deploy.offline.labelled_video import Look
+    from deploy.offline.labelled_video import label_video as draw
     from rigpose.commands.outcome import CommandFailed
 
     look = Look(cutoff, trail, dot, black, numbers)
@@ -228,7 +228,7 @@ def skeleton(
     rigpose skeleton poses/m4s1DLC_x.h5 --skeleton openfield-Pranav-2018-10-30
     rigpose skeleton day-1-3d.csv --skeleton mouse.bundle -o bones
     """
-    from deploy.skeleton_files import skeleton_files
+    from deploy.offline.skeleton_files import skeleton_files
 
     measured = skeleton_files(poses, skeleton, cutoff=cutoff, output=output, overwrite=overwrite)
     for file in measured["files"]:

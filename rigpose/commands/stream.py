@@ -44,7 +44,7 @@ def keys_new(
     --------
     rigpose keys new server
     """
-    from deploy.keys import SERVER, new_pair
+    from deploy.stream.keys import SERVER, new_pair
 
     public, secret = new_pair(keys, name)
     print(f"{public}: give it to {'whoever may listen' if name == SERVER else 'the rig'}")
@@ -86,7 +86,7 @@ def keys_allow(
     --------
     rigpose keys allow ada.pub --keys arena/keys
     """
-    from deploy.keys import allow
+    from deploy.stream.keys import allow
 
     known_as = allow(keys, public, name)
     print(f"{known_as} may listen")
@@ -124,7 +124,7 @@ def keys_revoke(
     --------
     rigpose keys revoke ada
     """
-    from deploy.keys import revoke
+    from deploy.stream.keys import revoke
 
     revoke(keys, name)
     print(f"{name} may not listen any more")
@@ -153,7 +153,7 @@ def keys_list(*, keys: Keys = KEYS) -> Measured:
     --------
     rigpose keys list
     """
-    from deploy.keys import PUBLIC_SUFFIX, SERVER, allowed, read_public
+    from deploy.stream.keys import PUBLIC_SUFFIX, SERVER, allowed, read_public
 
     own = keys / f"{SERVER}{PUBLIC_SUFFIX}"
     server = read_public(own) if own.exists() else None
@@ -208,9 +208,9 @@ def replay(
     import rigpose
     from acquisition.errors import RigposeError
     from acquisition.settings import parse_settings
-    from deploy.replay import ReplayOptions
-    from deploy.replay import replay as replay_session
-    from deploy.stream_settings import StreamSettings
+    from deploy.stream.replay import ReplayOptions
+    from deploy.stream.replay import replay as replay_session
+    from deploy.stream.settings import StreamSettings
 
     if not 0 < speed < float("inf"):
         raise RigposeError("--speed", expected="a number above 0", found=f"{speed:g}", remedy="Give another")
@@ -269,8 +269,8 @@ def lsl(
     --------
     rigpose lsl tcp://127.0.0.1:5555 --topics pose3d
     """
-    from deploy.keys import keys_of
-    from deploy.lsl_outlet import TOPICS, LslOptions, hand_on
+    from deploy.stream.keys import keys_of
+    from deploy.stream.lsl_outlet import TOPICS, LslOptions, hand_on
 
     wanted = TOPICS if topics == "both" else (topics,)
     measured = hand_on(LslOptions(endpoint, keys_of(server_key, key), wanted, kind, network, seconds))

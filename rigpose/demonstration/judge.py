@@ -16,8 +16,8 @@ from acquisition.simulation.timeline import Cause
 from acquisition.simulation.truth import Truth
 from calibration.camera_model import CalibratedRig
 from calibration.image_transform import ImageTransform
-from deploy.accuracy import VIEWS, predict_each
-from deploy.predictor import Predictor
+from deploy.bundles.accuracy import VIEWS, predict_each
+from deploy.bundles.predictor import Predictor
 
 Floats = npt.NDArray[np.float64]
 

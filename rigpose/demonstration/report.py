@@ -12,7 +12,7 @@ import numpy as np
 
 from acquisition.recording import Recording
 from acquisition.simulation.truth import Truth
-from deploy.predictor import Predictor
+from deploy.bundles.predictor import Predictor
 from rigpose.demonstration import pictures
 from rigpose.demonstration.bounds import Judged
 from rigpose.demonstration.judge import Floats

@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 
 from calibration.poses import Pose3D
-from deploy.keys import ClientKeys, allow, client_keys, new_pair
-from deploy.messages import CameraView, Session, StreamClock
-from deploy.publisher import Publisher, Stamps
-from deploy.subscriber import PoseSubscriber, Received
+from deploy.stream.keys import ClientKeys, allow, client_keys, new_pair
+from deploy.stream.messages import CameraView, Session, StreamClock
+from deploy.stream.publisher import Publisher, Stamps
+from deploy.stream.subscriber import PoseSubscriber, Received
 
 STAMPS = Stamps(1, 2, 3)
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id").read_text().strip()

@@ -16,9 +16,9 @@ from acquisition.errors import RigposeError
 from acquisition.frame_stamp import NEW_COUNT, NO_DEVICE_STAMP, FrameStamp
 from acquisition.ring_writer import RingWriter
 from calibration.camera_model import CalibratedRig, CameraModel
-from deploy.subscriber import PoseSubscriber, Received
-from deploy.tracker import track
-from deploy.tracker_plan import TrackerPlan
+from deploy.live.tracker import track
+from deploy.live.tracker_plan import TrackerPlan
+from deploy.stream.subscriber import PoseSubscriber, Received
 
 BUNDLE = Path(__file__).parent / "golden" / "schema1.bundle"
 IMAGE_WH = (256, 192)

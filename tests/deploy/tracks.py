@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from deploy.offline.tracks import Tracks
 from deploy.poses_io.anipose_csv import Poses3D
 from deploy.poses_io.poses import Poses
-from deploy.tracks import Tracks
 
 NAMES = ("snout", "tail")
 

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Makes the folder from which examples/stream_client.js takes ZeroMQ when tests/deploy/test_stream_clients.py
+# Makes the folder from which examples/stream_client.js takes ZeroMQ when tests/deploy/stream/test_stream_clients.py
 # runs it against a publisher. Prints it, to be given as RIGPOSE_NODE_MODULES.
 #   RIGPOSE_NODE_MODULES=$(tests/peers/node_zeromq.sh) make test
 set -eu

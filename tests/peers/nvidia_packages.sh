@@ -1,6 +1,6 @@
 #!/bin/sh
 # Fetches what NVIDIA offers that works without a GPU: TensorRT-RTX, which reads and builds our ONNX files in
-# tests/deploy/runtimes/tensorrt, and nvcc, which compiles our kernel there. Prints their folder, to be given as
+# tests/deploy/bundles/runtimes/tensorrt, and nvcc, which compiles our kernel there. Prints their folder, to be given as
 # RIGPOSE_NVIDIA_PACKAGES (its packages are read by the tests' own interpreter: PYTHON must be its version).
 #   RIGPOSE_NVIDIA_PACKAGES=$(tests/peers/nvidia_packages.sh) make test
 set -eu

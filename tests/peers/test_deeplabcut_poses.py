@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from deploy.filters.files import filter_files
-from deploy.filters.table import FILTERS, FilterSettings
+from deploy.offline.filters.files import filter_files
+from deploy.offline.filters.table import FILTERS, FilterSettings
+from deploy.offline.skeleton_files import skeleton_files
 from deploy.poses_io.deeplabcut import save_csv, save_h5
-from deploy.skeleton_files import skeleton_files
 from tests.deploy.tracks import walk
 from tests.peers.test_deeplabcut import deeplabcut  # noqa: F401 (a fixture)
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from acquisition.errors import RigposeError
-from deploy.bundle import Bundle
+from deploy.bundles.bundle import Bundle
 from deploy.poses_io.columns import save_columns
 from deploy.poses_io.poses import Poses
 from rigpose.chain import KINDS, describe

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from deploy.keys import read_secret
-from deploy.messages import CameraView, Session, StreamClock
-from deploy.publisher import Publisher
-from deploy.stream_settings import StreamSettings
+from deploy.stream.keys import read_secret
+from deploy.stream.messages import CameraView, Session, StreamClock
+from deploy.stream.publisher import Publisher
+from deploy.stream.settings import StreamSettings
 from tests.rigpose.calling import run
 
 

@@ -12,8 +12,8 @@ import numpy.typing as npt
 
 from acquisition.errors import RigposeError
 from acquisition.frame import Image
-from deploy.bundle import Bundle
-from deploy.predictor import Predictor
+from deploy.bundles.bundle import Bundle
+from deploy.bundles.predictor import Predictor
 from training.comparison.measured import FoldResult, pooled_rows
 from training.comparison.plan import Plan, is_finished
 from training.comparison.show import comparison_chart, learning_curves_chart, markdown

@@ -12,8 +12,8 @@ import torch
 from acquisition.frame import Image
 from acquisition.progress import track
 from calibration.image_transform import ImageTransform
-from deploy.decode import decode
-from deploy.preprocess import to_network
+from deploy.bundles.decode import decode
+from deploy.bundles.preprocess import to_network
 from training.evaluation.pictures import ScoreMaps
 from training.images import read_image
 from training.networks.table import PoseNetwork

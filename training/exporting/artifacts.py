@@ -20,10 +20,10 @@ from pathlib import Path
 
 from acquisition.frame import Image
 from acquisition.progress import Progress
-from deploy.manifest import Precision
-from deploy.runtimes.litert import LiteRTRuntime
-from deploy.runtimes.onnx import OnnxRuntime
-from deploy.runtimes.table import RuntimeClass
+from deploy.bundles.manifest import Precision
+from deploy.bundles.runtimes.litert import LiteRTRuntime
+from deploy.bundles.runtimes.onnx import OnnxRuntime
+from deploy.bundles.runtimes.table import RuntimeClass
 from training.exporting.conversion import to_litert, to_onnx
 from training.exporting.onnx_half import halve_onnx
 from training.exporting.onnx_int8 import quantize_onnx

@@ -1,7 +1,7 @@
 """From a trained network to ONNX and LiteRT files, float32. The converters are heavy: imported on use.
 
 ONNX carries everything: uint8 in, normalisation, decoding, keypoints out, any batch. LiteRT takes the
-image minus 128 and returns heatmap and offset; the host decodes (`deploy.runtimes.litert` says why).
+image minus 128 and returns heatmap and offset; the host decodes (`deploy.bundles.runtimes.litert` says why).
 Both speak of the same function; `training.exporting.export` measures how far each is from it.
 """
 
@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from acquisition.errors import RigposeError
-from deploy.runtimes.litert import INPUT_SHIFT
+from deploy.bundles.runtimes.litert import INPUT_SHIFT
 from training.networks.table import PoseNetwork
 
 NORMALISATION = (1 / 127.5, -1.0)
@@ -31,7 +31,7 @@ BATCH_AT_MOST = 64
 
 
 class _WithDecoding(nn.Module):
-    """`deploy.decode` as part of the graph; ties go to the first cell, since floats do not tie."""
+    """`deploy.bundles.decode` as part of the graph; ties go to the first cell, since floats do not tie."""
 
     def __init__(self, network: nn.Module, stride: int) -> None:
         super().__init__()

@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from calibration.image_transform import ImageTransform
-from deploy.acceptance import spread
-from deploy.bundle import CHECK_IMAGES_AT_MOST, Check
-from deploy.manifest import AnimalSize, Manifest, Provenance, TensorContract
+from deploy.bundles.acceptance import spread
+from deploy.bundles.bundle import CHECK_IMAGES_AT_MOST, Check
+from deploy.bundles.manifest import AnimalSize, Manifest, Provenance, TensorContract
 from training.exporting.conversion import NORMALISATION
 from training.exporting.labelled_frames import LabelledFrames, network_px_per_px
 from training.run import RunSettings

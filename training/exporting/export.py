@@ -13,11 +13,11 @@ import torch
 from acquisition.errors import RigposeError
 from acquisition.progress import Progress
 from calibration.image_transform import ImageTransform
-from deploy.acceptance import deviates, judge, parity, pixel_error, spread
-from deploy.bundle import BundleWriter, refuse_existing
-from deploy.decode import decode
-from deploy.manifest import Artifact, Manifest, Parity, PixelError
-from deploy.preprocess import to_network
+from deploy.bundles.acceptance import deviates, judge, parity, pixel_error, spread
+from deploy.bundles.bundle import BundleWriter, refuse_existing
+from deploy.bundles.decode import decode
+from deploy.bundles.manifest import Artifact, Manifest, Parity, PixelError
+from deploy.bundles.preprocess import to_network
 from training.exporting.artifacts import ARTIFACTS, ArtifactRow, Timed, make_artifacts
 from training.exporting.description import check_of, describe
 from training.exporting.labelled_frames import LabelledFrames, keypoints_on, network_px_per_px

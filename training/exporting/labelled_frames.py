@@ -10,8 +10,8 @@ import numpy.typing as npt
 
 from acquisition.frame import Image
 from calibration.image_transform import ImageTransform
-from deploy.accuracy import predict_each
-from deploy.preprocess import to_network
+from deploy.bundles.accuracy import predict_each
+from deploy.bundles.preprocess import to_network
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ import numpy.typing as npt
 import torch
 
 from acquisition.frame import Image
-from deploy.runtimes.litert import INPUT_SHIFT
+from deploy.bundles.runtimes.litert import INPUT_SHIFT
 from training.exporting.conversion import NORMALISATION, silenced
 from training.exporting.onnx_graph import OnnxGraph
 from training.learning.quantization_aware import LEVELS, Ranges, listening

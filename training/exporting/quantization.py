@@ -16,7 +16,7 @@ import torch
 
 from acquisition.errors import RigposeError
 from acquisition.frame import Image
-from deploy.runtimes.litert import INPUT_SHIFT
+from deploy.bundles.runtimes.litert import INPUT_SHIFT
 from training.exporting.conversion import silenced
 from training.learning.quantization_aware import LEVELS, Ranges, listening
 from training.networks.table import PoseNetwork

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from acquisition.errors import RigposeError
-from deploy.bundle import Bundle
-from deploy.predictor import Predictor
+from deploy.bundles.bundle import Bundle
+from deploy.bundles.predictor import Predictor
 from training.images import read_image
 from training.projects.project import Project
 

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from acquisition.frame import Image
 from calibration.image_transform import ImageTransform
-from deploy.preprocess import to_network
+from deploy.bundles.preprocess import to_network
 from training.learning.augmentation import Augmentation, alter_levels, cover, draw_transform
 from training.projects.labels import Labels
 

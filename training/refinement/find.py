@@ -18,8 +18,8 @@ from acquisition.errors import RigposeError
 from acquisition.settings import read_yaml
 from calibration.camera_model import CalibratedRig
 from calibration.formats.anipose import load_calibration
-from deploy.bundle import Bundle
-from deploy.runtimes.table import AUTO
+from deploy.bundles.bundle import Bundle
+from deploy.bundles.runtimes.table import AUTO
 from training.frames.choice import different, thinned
 from training.frames.extraction import (
     LOOKED_AT_MOST,

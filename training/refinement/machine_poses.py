@@ -12,11 +12,11 @@ import numpy as np
 import numpy.typing as npt
 
 from acquisition.errors import RigposeError
-from deploy.analyze import analyze
-from deploy.bundle import Bundle
+from deploy.bundles.bundle import Bundle
+from deploy.bundles.runtimes.table import AUTO
+from deploy.offline.analyze import analyze
 from deploy.poses_io.columns import SUFFIX as COLUMNS
 from deploy.poses_io.poses import READERS, Poses, load_poses
-from deploy.runtimes.table import AUTO
 from training.frames.footage import Footage, View
 
 HELD_OUT = "held out "  # how `training.projects.splits.hold_out_folders` begins the name of its split

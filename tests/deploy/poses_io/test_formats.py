@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from acquisition.errors import RigposeError
-from deploy.bundle import Bundle
+from deploy.bundles.bundle import Bundle
 from deploy.poses_io.anipose_csv import load_anipose_csv, save_anipose_csv
 from deploy.poses_io.columns import load_columns, save_columns
 from deploy.poses_io.deeplabcut import load_deeplabcut, save_csv, save_h5, scorer_of

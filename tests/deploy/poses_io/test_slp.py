@@ -11,7 +11,7 @@ from acquisition.errors import RigposeError
 from acquisition.pack import pack
 from acquisition.recording import Recording
 from acquisition.video import open_video
-from deploy.export_slp import export_slp
+from deploy.offline.export_slp import export_slp
 from deploy.poses_io.columns import save_columns
 from deploy.poses_io.deeplabcut import save_csv
 from deploy.poses_io.poses import NO_TIME_NS, Poses

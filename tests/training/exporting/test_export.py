@@ -10,11 +10,11 @@ import pytest
 import torch
 
 from acquisition.errors import RigposeError
-from deploy.acceptance import judge
-from deploy.bundle import Bundle
-from deploy.decode import decode
-from deploy.manifest import PixelError
-from deploy.predictor import Predictor
+from deploy.bundles.acceptance import judge
+from deploy.bundles.bundle import Bundle
+from deploy.bundles.decode import decode
+from deploy.bundles.manifest import PixelError
+from deploy.bundles.predictor import Predictor
 from tests.training.colour_finder import ColourFinder, frames, settings
 from training.exporting import export as export_module
 from training.exporting.artifacts import ARTIFACTS

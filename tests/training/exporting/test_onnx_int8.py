@@ -12,7 +12,7 @@ import pytest
 
 from acquisition.errors import RigposeError
 from calibration.image_transform import ImageTransform
-from deploy.preprocess import to_network
+from deploy.bundles.preprocess import to_network
 from tests.training.colour_finder import IMAGE_WH, INPUT_WH, ColourFinder, frames
 from training.exporting.onnx_half import halve_onnx
 from training.exporting.onnx_int8 import Steps, quantize_onnx

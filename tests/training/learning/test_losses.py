@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from deploy.decode import decode
+from deploy.bundles.decode import decode
 from training.learning.dataset import Known
 from training.learning.losses import LossSettings, pose_loss
 

@@ -1,0 +1,1 @@
+"""From frames in the rings to poses on the stream."""

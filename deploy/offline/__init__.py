@@ -1,0 +1,1 @@
+"""Poses of recordings and videos: found, filtered, drawn, measured, exported."""

@@ -1,0 +1,180 @@
+"""From pose files of several cameras to one file of 3D points."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from acquisition.errors import RigposeError
+from acquisition.progress import Progress
+from calibration.camera_model import CalibratedRig
+from calibration.formats.anipose import calibration_hash, load_calibration
+from calibration.triangulation import TriangulationSettings, triangulate_many
+from deploy.poses_io.anipose_csv import save_anipose_csv
+from deploy.poses_io.pose_table import SUFFIX as TABLE_SUFFIX
+from deploy.poses_io.pose_table import read_pose_table
+from deploy.poses_io.poses import Poses, load_poses
+
+CHUNK = 2000  # frame sets at a time, for the bar
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class JoinedPoses:
+    """2D poses of several cameras, joined by frame set.
+
+    Attributes
+    ----------
+    cameras, keypoints:
+        Names.
+    index:
+        int64 (T,): frame sets that any file has, ascending.
+    values:
+        float32 (T, C, K, 3): x px, y px, confidence; NaN where a file has no such frame set.
+    files:
+        Which file each camera's poses came from.
+    """
+
+    cameras: tuple[str, ...]
+    keypoints: tuple[str, ...]
+    index: npt.NDArray[np.int64]
+    values: npt.NDArray[np.float32]
+    files: dict[str, Path]
+
+
+def triangulate_files(
+    calibration: Path, poses: Sequence[Path], output: Path, settings: TriangulationSettings
+) -> dict[str, Any]:
+    """Triangulate pose files into a CSV that Anipose's tools read, covariances included.
+
+    Returns what was joined and found, JSON-able.
+
+    Raises
+    ------
+    RigposeError
+        If a file is missing or damaged, belongs to no camera or to two, keypoints differ, fewer than
+        two cameras are given, or the output would write over an input.
+    """
+    output = Path(output)
+    if output.suffix.lower() != ".csv":
+        raise RigposeError(
+            output, expected="a name that ends in .csv", found=f"'{output.name}'",
+            remedy="Say for instance -o poses3d.csv",
+        )  # fmt: skip
+    if output.resolve() in {Path(path).resolve() for path in (*poses, calibration)}:
+        raise RigposeError(
+            output,
+            expected="an output that is no input",
+            found="one of the inputs",
+            remedy="Choose another -o",
+        )
+    rig = load_calibration(calibration)
+    joined = join(rig, poses)
+    part = rig.subset(joined.cameras)
+    chunks = []
+    with Progress("triangulate", len(joined.index)) as bar:
+        for start in range(0, len(joined.index), CHUNK):
+            chunks.append(triangulate_many(part, joined.values[start : start + CHUNK], settings))
+            bar.advance(len(chunks[-1]))
+    points = np.concatenate(chunks)
+    used = joined.values[..., 2] >= settings.min_confidence
+    counted = np.maximum(used.sum(1), 1)
+    scores = np.where(used, joined.values[..., 2], 0).sum(1) / counted
+    scores[~used.any(1)] = np.nan
+    save_anipose_csv(output, joined.keypoints, points, joined.index, scores)
+    solved = np.isfinite(points[..., 0])
+    errors = points[..., 10][solved]
+    return {
+        "output": str(output),
+        "calibration_sha256": calibration_hash(calibration),
+        "files": {camera: str(path) for camera, path in joined.files.items()},
+        "cameras": list(joined.cameras),
+        "keypoints": list(joined.keypoints),
+        "frame_sets": len(joined.index),
+        "points": int(solved.sum()),
+        "possible": int(solved.size),
+        "views_mean": float(points[..., 9][solved].mean()) if solved.any() else 0.0,
+        "reprojection_median_px": float(np.median(errors)) if solved.any() else None,
+        "reprojection_p95_px": float(np.percentile(errors, 95)) if solved.any() else None,
+    }
+
+
+def join(rig: CalibratedRig, paths: Sequence[Path]) -> JoinedPoses:
+    """Read pose files and join their rows by frame set; raises `RigposeError`."""
+    paths = [Path(path) for path in paths]
+    if len(paths) == 1 and paths[0].name.endswith(TABLE_SUFFIX):
+        table = read_pose_table(paths[0])
+        rig.subset(table.cameras)
+        files = dict.fromkeys(table.cameras, paths[0])
+        index = table.records["index"].astype(np.int64)
+        return JoinedPoses(table.cameras, table.keypoints, index, table.records["pose2d"], files)
+    files, found = {}, {}
+    for path in paths:
+        poses = load_poses(path)
+        camera = camera_of(path, poses, rig.names)
+        if camera in files:
+            raise RigposeError(
+                path, expected="one file per camera",
+                found=f"camera '{camera}' in {files[camera].name} as well",
+                remedy="Give one of the two",
+            )  # fmt: skip
+        files[camera], found[camera] = path, poses
+    if len(files) < 2:
+        raise RigposeError(
+            "poses", expected="files of at least two cameras", found=f"{len(files)}",
+            remedy=f"Give the files of more of {', '.join(rig.names)}",
+        )  # fmt: skip
+    cameras = tuple(name for name in rig.names if name in files)
+    keypoints = found[cameras[0]].keypoints
+    index = np.unique(np.concatenate([found[camera].index for camera in cameras]))
+    values = np.full((len(index), len(cameras), len(keypoints), 3), np.nan, np.float32)
+    for c, camera in enumerate(cameras):
+        poses = found[camera]
+        if set(poses.keypoints) != set(keypoints):
+            raise RigposeError(
+                files[camera], expected=f"the keypoints {', '.join(keypoints)}",
+                found=", ".join(poses.keypoints),
+                remedy="Analyse all cameras with one network",
+            )  # fmt: skip
+        if len(np.unique(poses.index)) != len(poses.index):
+            raise RigposeError(
+                files[camera], expected="every frame set once", found="some that stand there twice",
+                remedy="Analyse the recording again",
+            )  # fmt: skip
+        order = [poses.keypoints.index(name) for name in keypoints]
+        values[np.searchsorted(index, poses.index), c] = poses.values[:, order]
+    return JoinedPoses(cameras, keypoints, index, values, {camera: files[camera] for camera in cameras})
+
+
+def camera_of(path: Path, poses: Poses, names: Sequence[str]) -> str:
+    """The camera a pose file belongs to: the one it names itself, else the one in its file name."""
+    stated = poses.about.get("camera")
+    if stated in names:
+        return str(stated)
+    spans = [(match.span(), name) for name in names for match in _in_name(name).finditer(path.name)]
+    # 'side' in 'side_left' is not meant when 'side_left' is a camera too
+    inner = {
+        (span, name)
+        for span, name in spans
+        for other, longer in spans
+        if longer != name and other[0] <= span[0] and span[1] <= other[1]
+    }
+    suits = sorted({name for span, name in spans if (span, name) not in inner})
+    if len(suits) != 1:
+        raise RigposeError(
+            path, expected=f"the name of one camera of {', '.join(names)} in the file's name",
+            found=" and ".join(suits) or "none", remedy="Rename the file",
+        )  # fmt: skip
+    return suits[0]
+
+
+def _in_name(camera: str) -> re.Pattern[str]:
+    """The camera's name as a word. DeepLabCut's suffix may follow it directly: top + DLC_Resnet50..."""
+    after = r"(?!\d)" if camera[-1:].isdigit() else r"(?![a-z0-9]|[A-Z](?!LC))"
+    before = r"(?<!\d)" if camera[:1].isdigit() else r"(?<![A-Za-z])"
+    return re.compile(before + re.escape(camera) + after)

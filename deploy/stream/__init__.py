@@ -1,0 +1,1 @@
+"""The keypoint stream: messages, publisher, subscribers, keys, replay."""

@@ -1,0 +1,118 @@
+import numpy as np
+import pytest
+
+from acquisition.errors import RigposeError
+from calibration.formats.anipose import save_toml
+from calibration.triangulation import TriangulationSettings
+from deploy.offline.triangulate_files import camera_of, triangulate_files
+from deploy.poses_io.anipose_csv import load_anipose_csv
+from deploy.poses_io.columns import save_columns
+from deploy.poses_io.deeplabcut import save_csv
+from deploy.poses_io.poses import NO_TIME_NS, Poses
+from tests.calibration.synthetic import ring
+
+NAMES = ("nose", "left_ear", "tail")
+SETTINGS = TriangulationSettings(noise_px=1.0)
+
+
+@pytest.fixture
+def scene(tmp_path):
+    """A calibration, and per camera the poses of the same 30 frame sets."""
+    rig = ring(3, arc=2.5)
+    save_toml(rig, tmp_path / "c.toml")
+    points = np.random.default_rng(0).uniform(-80, 80, (30, 3, 3))
+    poses = {}
+    for name, px in zip(rig.names, rig.project(points), strict=True):
+        values = np.concatenate([px, np.full((30, 3, 1), 0.9)], axis=-1)
+        poses[name] = Poses.of_video(NAMES, values, {"camera": name})
+    return tmp_path, points, poses
+
+
+def written(folder, poses, stem="s1_{}DLC_Net_x_rigpose_0a"):
+    files = []
+    for name, item in poses.items():
+        files.append(folder / (stem.format(name) + ".csv"))
+        save_csv(item, "S", files[-1])
+    return files
+
+
+def test_files_of_all_cameras_become_points(scene):
+    folder, points, poses = scene
+    figures = triangulate_files(folder / "c.toml", written(folder, poses)[::-1], folder / "out.csv", SETTINGS)
+    read = load_anipose_csv(folder / "out.csv")
+    found = read.points
+    assert read.keypoints == NAMES
+    np.testing.assert_array_equal(read.index, np.arange(30))
+    np.testing.assert_allclose(found[..., :3], points, atol=2e-3)
+    assert (found[..., 9] == 3).all()
+    assert figures["cameras"] == ["cam_0", "cam_1", "cam_2"]
+    assert figures["points"] == figures["possible"] == 90
+
+
+def test_rows_join_by_frame_set_and_nothing_is_cut_to_the_shortest(scene):
+    folder, points, poses = scene
+    files = []
+    for shift, (name, item) in enumerate(poses.items()):
+        rows = slice(5 * shift, 30)  # the second camera began 5 sets later, the third 10
+        index = np.arange(30)[rows]
+        part = Poses(
+            NAMES[::-1] if shift else NAMES, item.values[rows][:, ::-1] if shift else item.values[rows],
+            np.arange(len(index)), index, np.full(len(index), NO_TIME_NS), {"camera": name},
+        )  # fmt: skip
+        files.append(folder / f"{shift}.poses.npz")
+        save_columns(part, files[-1])
+    triangulate_files(folder / "c.toml", files, folder / "out.csv", SETTINGS)
+    read = load_anipose_csv(folder / "out.csv")
+    found = read.points
+    np.testing.assert_array_equal(read.index, np.arange(30))
+    np.testing.assert_array_equal(found[:, 0, 9], [1] * 5 + [2] * 5 + [3] * 20)
+    assert np.isnan(found[:5, :, 0]).all()
+    np.testing.assert_allclose(found[5:, :, :3], points[5:], atol=2e-3)
+
+
+@pytest.mark.parametrize(
+    ("file", "names", "camera"),
+    [
+        ("mouse_topDLC_Resnet50_openfieldOct30shuffle1_snapshot_200.csv", ("top", "side"), "top"),
+        ("cam_1.csv", ("cam_1", "cam_10"), "cam_1"),
+        ("s_cam_10DLC_Net.h5", ("cam_1", "cam_10"), "cam_10"),
+        ("2024-05-01_side_left.csv", ("side", "side_left"), "side_left"),
+        ("camA-trial3.csv", ("camA", "camB"), "camA"),
+    ],
+)
+def test_the_camera_is_found_in_the_file_name(tmp_path, file, names, camera):
+    poses = Poses.of_video(("a",), np.zeros((1, 1, 3)))
+    assert camera_of(tmp_path / file, poses, names) == camera
+
+
+@pytest.mark.parametrize(
+    ("file", "found"),
+    [("mouse.csv", "found none"), ("topside.csv", "found none"), ("top_side.csv", "side and top")],
+)
+def test_none_or_two_cameras_in_a_name_are_refused(tmp_path, file, found):
+    poses = Poses.of_video(("a",), np.zeros((1, 1, 3)))
+    with pytest.raises(RigposeError, match=found):
+        camera_of(tmp_path / file, poses, ("top", "side"))
+
+
+def test_bad_input_writes_nothing(scene):
+    folder, _, poses = scene
+    files = written(folder, poses)
+    again = written(folder, {"cam_0": poses["cam_0"]}, "other_{}")
+    calibration, out = folder / "c.toml", folder / "out.csv"
+    other = Poses.of_video(("nose", "paw", "tail"), poses["cam_1"].values)
+    save_csv(other, "S", folder / "odd_cam_1.csv")
+    for paths, message in (
+        ([files[0], again[0]], "one file per camera"),
+        ([files[0]], "at least two cameras"),
+        ([], "at least two cameras"),
+        ([files[0], folder / "odd_cam_1.csv"], "found nose, paw, tail"),
+        ([files[0], folder / "none_cam_1.csv"], "no such file"),
+    ):
+        with pytest.raises(RigposeError, match=message):
+            triangulate_files(calibration, paths, out, SETTINGS)
+    with pytest.raises(RigposeError, match="one of the inputs"):
+        triangulate_files(calibration, files, files[0], SETTINGS)
+    with pytest.raises(RigposeError, match=r"ends in \.csv"):
+        triangulate_files(calibration, files, folder / "out.h5", SETTINGS)
+    assert not out.exists()
