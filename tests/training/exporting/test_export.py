@@ -168,7 +168,9 @@ def test_a_real_network_converts(tmp_path: Path) -> None:
     output = tmp_path / "random.bundle"
     result = export_network(network, settings(), training, held_out, output)
     bundle = Bundle.load(output)
-    assert {artifact.file for artifact in bundle.manifest.artifacts} == {row.file for row in ARTIFACTS}
+    # what random weights see is noise: rounding turns it over, and the gate says so
+    shipped = {artifact.file for artifact in bundle.manifest.artifacts}
+    assert shipped | {line.split(":")[0] for line in result["refused"]} == {row.file for row in ARTIFACTS}
     for runtime in ("onnx", "litert"):
         artifact = bundle.artifact(runtime, "fp32")
         assert artifact is not None
