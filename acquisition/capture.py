@@ -15,14 +15,14 @@ from urllib.parse import urlsplit
 
 from acquisition.camera import Camera, CameraGone, CameraInfo, CameraTimeout, driver_of
 from acquisition.child import ChildLink
-from acquisition.clock import ArrivalClock, DeviceClock
 from acquisition.errors import RigposeError
 from acquisition.frame_stamp import NEW_COUNT, NO_DEVICE_STAMP, FrameStamp
 from acquisition.rig import RigSettings
-from acquisition.ring import SLOTS, RingGeometry, ring_path
-from acquisition.ring_writer import RingWriter
+from acquisition.rings.ring import SLOTS, RingGeometry, ring_path
+from acquisition.rings.writer import RingWriter
 from acquisition.settings import read_yaml
-from acquisition.unwrap import FrameCount
+from acquisition.synchronisation.clock import ArrivalClock, DeviceClock
+from acquisition.synchronisation.unwrap import FrameCount
 
 _READ_MS = 50
 _REOPEN_S = 0.5

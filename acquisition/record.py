@@ -11,11 +11,11 @@ import numpy as np
 
 from acquisition.errors import RigposeError
 from acquisition.progress import Progress
-from acquisition.recorder import RecorderPlan, disk_shortage, recorder
-from acquisition.recording import Recording
+from acquisition.recordings.recorder import RecorderPlan, disk_shortage, recorder
+from acquisition.recordings.recording import Recording
+from acquisition.recordings.session import Session, check_output
 from acquisition.rig import RigSettings
 from acquisition.rig_run import RigRun
-from acquisition.session import Session, check_output
 from acquisition.supervise import Process, runtime_folder
 
 

@@ -14,10 +14,10 @@ from typing import Any
 
 from acquisition.capture import capture, capture_plans
 from acquisition.errors import RigposeError
-from acquisition.events import EventsWriter
+from acquisition.recordings.events import EventsWriter
 from acquisition.rig import RigSettings
 from acquisition.supervise import Process, Supervisor
-from acquisition.trigger import Trigger, trigger_of
+from acquisition.trigger.port import Trigger, trigger_of
 
 READY_S = 300.0
 _TAIL_S = 0.3

@@ -1,6 +1,6 @@
 """Accuracy on DeepLabCut's openfield example: 5 folds, held-out frames, full-resolution error in px.
 
-    python benchmarks/openfield.py [-o FOLDER] [--folds 5] [--minutes 7 10.5] [--input-size 480x384] [--no-docs]
+    python benchmarks/openfield.py [-o FOLDER] [--folds 5] [--minutes 7 10.5] [--input-size WxH] [--no-docs]
 
 Two comparisons by the public command, each resumable: `teacher` (MobileNetV2-1.0) and `student`
 (MobileNetV2-0.35, which learns from the labels and from the teacher of the same fold, then with int8's

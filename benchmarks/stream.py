@@ -28,7 +28,7 @@ from typing import Any
 
 import numpy as np
 
-from acquisition.clock import clock_anchor
+from acquisition.synchronisation.clock import clock_anchor
 from calibration.poses import Pose3D, PoseSet
 from deploy.stream.keys import ClientKeys, allow, client_keys, fresh_pair, new_pair
 from deploy.stream.messages import CameraView, Session, StreamClock

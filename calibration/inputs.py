@@ -99,7 +99,7 @@ def open_input(path: Path) -> BoardInput:
 
 
 def _of_recording(path: Path) -> BoardInput:
-    from acquisition.recording import Recording
+    from acquisition.recordings.recording import Recording
 
     with Recording.open(path) as recording:
         sets = recording.frame_sets()

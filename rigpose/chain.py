@@ -90,7 +90,7 @@ def _project(path: Path) -> Facts:
 
 
 def _recording(path: Path) -> Facts:
-    from acquisition.recording import Recording
+    from acquisition.recordings.recording import Recording
 
     with Recording.open(path) as recording:
         frames = {camera: len(recording.frame_table(camera)) for camera in recording.cameras}

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from acquisition.frame import Absence
-from acquisition.synchronise import Resolved, StampSet
+from acquisition.synchronisation.synchronise import Resolved, StampSet
 
 _COUNTS = (
     "sets_in", "published", "skipped", "empty",

@@ -5,8 +5,8 @@ from __future__ import annotations
 import socket
 from pathlib import Path
 
-from acquisition.clock import clock_anchor
-from acquisition.ring_readers import RingReaders
+from acquisition.rings.readers import RingReaders
+from acquisition.synchronisation.clock import clock_anchor
 from deploy.bundles.predictor import Predictor
 from deploy.live.tracker_plan import TrackerPlan
 from deploy.stream.messages import Artifact, CameraView, Session, StreamClock

@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Iterable
 from statistics import median
 
-from acquisition.synchronise import StampSet
+from acquisition.synchronisation.synchronise import StampSet
 
 LIMIT = 10  # below the ring's 16 slots a camera, so that what waits here costs the cameras no frame
 _OVERLOADED = 0.95  # share of the period that tracking may take before it counts as too slow

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from acquisition.errors import RigposeError
 from acquisition.frame import Image
-from acquisition.ring import RingGeometry
+from acquisition.rings.ring import RingGeometry
 from calibration.camera_model import CalibratedRig
 from calibration.formats.anipose import calibration_hash, load_calibration
 from calibration.poses import Pose3D

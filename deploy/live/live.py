@@ -13,10 +13,10 @@ from typing import Any
 from acquisition.errors import RigposeError
 from acquisition.progress import Progress
 from acquisition.record import end_session, recorder_process, recording_ended
-from acquisition.recorder import disk_shortage
+from acquisition.recordings.recorder import disk_shortage
+from acquisition.recordings.session import Session, check_output
 from acquisition.rig import RigSettings
 from acquisition.rig_run import RigRun
-from acquisition.session import Session, check_output
 from acquisition.supervise import Process, runtime_folder
 from calibration.formats.anipose import calibration_hash, details_path, load_calibration
 from deploy.bundles.bundle import Bundle

@@ -19,9 +19,9 @@ from typing import Any
 import cv2
 
 from acquisition.child import ChildLink
-from acquisition.ring import Leased
-from acquisition.ring_readers import RingReaders
-from acquisition.synchronise import FrameSetMaker, StampSet, Synchroniser
+from acquisition.rings.readers import RingReaders
+from acquisition.rings.ring import Leased
+from acquisition.synchronisation.synchronise import FrameSetMaker, StampSet, Synchroniser
 from calibration.poses import PoseSet
 from deploy.latency import StageLatency
 from deploy.live.accounts import SetAccounts

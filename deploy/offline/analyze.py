@@ -23,9 +23,9 @@ import numpy.typing as npt
 from acquisition.errors import RigposeError
 from acquisition.frame import Image
 from acquisition.progress import Progress
-from acquisition.recording import Recording
-from acquisition.session import FILE as SESSION_FILE
-from acquisition.video import open_video
+from acquisition.recordings.recording import Recording
+from acquisition.recordings.session import FILE as SESSION_FILE
+from acquisition.videos.video import open_video
 from deploy.bundles.animal_size import AnimalSizeWatch
 from deploy.bundles.bundle import Bundle
 from deploy.bundles.predictor import Predictor

@@ -15,8 +15,8 @@ import numpy.typing as npt
 from acquisition.errors import RigposeError
 from acquisition.frame import Image
 from acquisition.progress import track
-from acquisition.video import Video, open_video
-from acquisition.video_output import VideoOutput, check_new
+from acquisition.videos.output import VideoOutput, check_new
+from acquisition.videos.video import Video, open_video
 from calibration.formats.anipose import load_calibration
 from calibration.image_transform import ImageTransform
 from deploy.figures import colours_of

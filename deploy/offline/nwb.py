@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from acquisition.errors import RigposeError
-from acquisition.recording import Recording
+from acquisition.recordings.recording import Recording
 from calibration.camera_model import CameraModel
 from calibration.formats.anipose import load_calibration
 from deploy.offline.nwb_events import events_tables, plain_name

@@ -14,11 +14,11 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from acquisition.decoded import count_frames
 from acquisition.errors import RigposeError
-from acquisition.recording import Recording
-from acquisition.session import FILE as SESSION_FILE
-from acquisition.video import VideoInfo, open_video
+from acquisition.recordings.recording import Recording
+from acquisition.recordings.session import FILE as SESSION_FILE
+from acquisition.videos.decoded import count_frames
+from acquisition.videos.video import VideoInfo, open_video
 from deploy.offline.tracks import stem_and_ending
 from deploy.poses_io.anipose_csv import is_anipose_csv
 from deploy.poses_io.poses import READERS, Poses, load_poses, not_poses

@@ -19,10 +19,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from acquisition.decoded import count_frames
 from acquisition.errors import RigposeError
-from acquisition.pack import FILE as PACKED_FILE
-from acquisition.video import open_video
+from acquisition.recordings.pack import FILE as PACKED_FILE
+from acquisition.videos.decoded import count_frames
+from acquisition.videos.video import open_video
 from deploy.poses_io.poses import Poses, not_poses
 from deploy.poses_io.sleap_h5 import one_animal
 from deploy.whole_file import whole_file

@@ -13,10 +13,10 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from acquisition.clock import clock_anchor
 from acquisition.errors import RigposeError
 from acquisition.progress import Progress
-from acquisition.session import read_session
+from acquisition.recordings.session import read_session
+from acquisition.synchronisation.clock import clock_anchor
 from calibration.poses import Pose3D, PoseSet
 from deploy.poses_io.pose_table import FOLDER, PoseTable, read_pose_tables
 from deploy.stream.messages import CameraView, Session, StreamClock

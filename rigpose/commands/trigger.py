@@ -44,8 +44,8 @@ def flash(
     """
     from dataclasses import asdict
 
-    from acquisition.trigger_firmware import flash as flash_board
-    from acquisition.trigger_firmware import only_port
+    from acquisition.trigger.firmware import flash as flash_board
+    from acquisition.trigger.firmware import only_port
     from rigpose.commands.configs import HARDWARE_FILES
 
     done = flash_board(port or only_port(), HARDWARE_FILES / "trigger", old_bootloader=old_bootloader)
@@ -91,8 +91,8 @@ def test(
     rigpose trigger test /dev/ttyACM0 --rate 200
     """
     from acquisition.errors import RigposeError
-    from acquisition.trigger_check import check_trigger
-    from acquisition.trigger_firmware import only_port
+    from acquisition.trigger.check import check_trigger
+    from acquisition.trigger.firmware import only_port
     from rigpose.commands.outcome import CommandFailed
 
     for name, value, most in (("--seconds", seconds, 3600.0), ("--rate", rate, 5000.0)):

@@ -46,7 +46,7 @@ def shorten(
     rigpose video shorten m4s1.mp4 --start 00:01:00 --stop 00:02:30
     rigpose video shorten m4s1.mp4 --start 120f --stop 620f -o part.mp4
     """
-    from acquisition.video_tools import shorten as copy
+    from acquisition.videos.tools import shorten as copy
 
     return _said(copy(video, output, start=start, stop=stop, overwrite=overwrite))
 
@@ -75,7 +75,7 @@ def crop(video: Path, /, *, box: str, output: OutputVideo = None, overwrite: Ove
     --------
     rigpose video crop m4s1.mp4 --box 0,320,100,420
     """
-    from acquisition.video_tools import crop as copy
+    from acquisition.videos.tools import crop as copy
     from rigpose.commands.options import numbers_of
 
     x1, x2, y1, y2 = numbers_of(box, "--box", 4)
@@ -116,7 +116,7 @@ def downsample(
     rigpose video downsample m4s1.mp4 --width 320
     rigpose video downsample m4s1.mp4 --every 2 -o half.mp4
     """
-    from acquisition.video_tools import downsample as copy
+    from acquisition.videos.tools import downsample as copy
 
     return _said(
         copy(video, output, width=width, height=height, every=every, turn=int(turn), overwrite=overwrite)
@@ -149,7 +149,7 @@ def check(*videos: Path) -> Measured:
     rigpose video check videos/m4s1.mp4 recordings/day-1
     """
     from acquisition.errors import RigposeError
-    from acquisition.video_check import check_videos
+    from acquisition.recordings.check import check_videos
     from rigpose.commands.outcome import CommandFailed
 
     if not videos:
@@ -192,7 +192,7 @@ def pack(session: Path, /, *, output: Output, overwrite: Overwrite = False) -> M
     --------
     rigpose video pack recordings/day-1 -o packed
     """
-    from acquisition.pack import pack as write
+    from acquisition.recordings.pack import pack as write
 
     measured = write(session, output, overwrite=overwrite)
     for camera, video in measured["videos"].items():

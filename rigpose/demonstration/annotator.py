@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from acquisition.frame import Image
-from acquisition.recording import Recording
+from acquisition.recordings.recording import Recording
 from acquisition.simulation.truth import Truth
 from training.projects.labels import write_labels
 from training.projects.project import Project

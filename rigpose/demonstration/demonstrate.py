@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from acquisition.errors import RigposeError
-from acquisition.recording import Recording
+from acquisition.recordings.recording import Recording
 from acquisition.simulation.scene import write_scene
 from acquisition.simulation.truth import Truth
 from calibration.formats.anipose import load_calibration

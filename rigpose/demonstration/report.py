@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from acquisition.recording import Recording
+from acquisition.recordings.recording import Recording
 from acquisition.simulation.truth import Truth
 from deploy.bundles.predictor import Predictor
 from rigpose.demonstration import pictures

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 
-from acquisition.encoder import Encoder
-from acquisition.events import EventsWriter
-from acquisition.frame_table import FrameTableWriter
+from acquisition.recordings.events import EventsWriter
+from acquisition.recordings.frame_table import FrameTableWriter
+from acquisition.recordings.session import Session
 from acquisition.rig import RigSettings
-from acquisition.session import Session
+from acquisition.videos.encoder import Encoder
 from tests.acquisition.timelines import Timeline, timeline
 
 SHAPE = (48, 64)

@@ -15,7 +15,7 @@ import pytest
 from acquisition.errors import RigposeError
 from acquisition.frame import Absence
 from acquisition.record import RecordingSummary, record, summarise
-from acquisition.recording import Recording
+from acquisition.recordings.recording import Recording
 from acquisition.simulation.scene import write_scene
 from acquisition.simulation.timeline import Cause
 from acquisition.simulation.truth import Truth

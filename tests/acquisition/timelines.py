@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from acquisition.clock import ArrivalClock, DeviceClock
 from acquisition.frame import Absence
 from acquisition.frame_stamp import NO_DEVICE_STAMP, FrameStamp
-from acquisition.unwrap import FrameCount
+from acquisition.synchronisation.clock import ArrivalClock, DeviceClock
+from acquisition.synchronisation.unwrap import FrameCount
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ import numpy as np
 
 from acquisition.errors import RigposeError
 from acquisition.frame_stamp import NEW_COUNT, NO_DEVICE_STAMP, FrameStamp
-from acquisition.ring_writer import RingWriter
+from acquisition.rings.writer import RingWriter
 from calibration.camera_model import CalibratedRig, CameraModel
 from deploy.live.tracker import track
 from deploy.live.tracker_plan import TrackerPlan

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import rigpose
-from acquisition.recording import Recording
+from acquisition.recordings.recording import Recording
 from acquisition.simulation.scene import write_scene
 from acquisition.simulation.timeline import Cause
 from acquisition.simulation.truth import Truth

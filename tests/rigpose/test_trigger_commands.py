@@ -11,7 +11,7 @@ import time
 import pytest
 import yaml
 
-from acquisition.events import read_events
+from acquisition.recordings.events import read_events
 from acquisition.simulation.scene import write_atomically, write_scene
 from tests.rigpose.calling import run
 

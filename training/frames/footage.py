@@ -16,8 +16,8 @@ import numpy.typing as npt
 from acquisition.errors import RigposeError
 from acquisition.frame import Image
 from acquisition.progress import Progress
-from acquisition.recording import Recording
-from acquisition.session import FILE as SESSION_FILE
+from acquisition.recordings.recording import Recording
+from acquisition.recordings.session import FILE as SESSION_FILE
 from acquisition.settings import read_yaml
 from training.projects.project import CONFIG_FILE, Crop, Project
 from training.projects.video_frames import Numbers, VideoFrames

@@ -16,7 +16,7 @@ import numpy as np
 
 from acquisition.errors import RigposeError
 from acquisition.progress import track
-from acquisition.video import IMAGE_SUFFIXES
+from acquisition.videos.video import IMAGE_SUFFIXES
 from training.images import read_image
 from training.projects.collected_data import Points, read_rows
 from training.projects.labels import (

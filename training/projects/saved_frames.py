@@ -15,7 +15,7 @@ import cv2
 
 from acquisition.errors import RigposeError
 from acquisition.frame import Image
-from acquisition.video import VideoInfo
+from acquisition.videos.video import VideoInfo
 from training.files import write_bytes
 from training.projects.project import LABELED_DATA, Project
 from training.projects.video_frames import VideoFrames

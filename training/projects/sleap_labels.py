@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from acquisition.errors import RigposeError
-from acquisition.video import IMAGE_SUFFIXES
+from acquisition.videos.video import IMAGE_SUFFIXES
 from training.projects.collected_data import Points
 from training.projects.origins import Origin, PointNote
 

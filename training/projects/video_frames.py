@@ -23,7 +23,7 @@ from av.video.reformatter import VideoReformatter
 
 from acquisition.errors import RigposeError
 from acquisition.frame import Image
-from acquisition.video import VideoInfo, open_video
+from acquisition.videos.video import VideoInfo, open_video
 
 SEEK_BEYOND_PACKETS = 300  # a shorter gap is read through sooner than sought
 

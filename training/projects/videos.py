@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from acquisition.errors import RigposeError
-from acquisition.recording import Recording
-from acquisition.session import FILE as SESSION_FILE
-from acquisition.video import open_video
+from acquisition.recordings.recording import Recording
+from acquisition.recordings.session import FILE as SESSION_FILE
+from acquisition.videos.video import open_video
 from training.projects.project import LABELED_DATA, Crop, Project
 
 VIDEOS = "videos"

@@ -20,7 +20,7 @@ import msgspec
 
 from acquisition.child import ChildLink
 from acquisition.errors import RigposeError
-from acquisition.events import EventsWriter
+from acquisition.recordings.events import EventsWriter
 from deploy.closed_loop.outputs.guard import GONE, OutputGuard
 from deploy.closed_loop.outputs.port import Command, OutputDevice, decode
 from deploy.closed_loop.outputs.settings import OutputSettings

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from acquisition.errors import RigposeError
-from acquisition.events import read_events
+from acquisition.recordings.events import read_events
 from acquisition.rig import RigSettings
 from acquisition.settings import read_yaml
 from acquisition.simulation.scene import write_scene

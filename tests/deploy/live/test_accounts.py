@@ -1,7 +1,7 @@
 """Frame sets in = published + skipped + empty, and every absent frame under its cause."""
 
 from acquisition.frame import Absence
-from acquisition.synchronise import Resolved, StampSet
+from acquisition.synchronisation.synchronise import Resolved, StampSet
 from deploy.live import accounts
 from deploy.live.accounts import SetAccounts
 

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from acquisition.frame import Absence
-from acquisition.synchronise import StampSet
+from acquisition.synchronisation.synchronise import StampSet
 from deploy.live.backlog import LIMIT, Backlog
 
 PERIOD_NS = 10_000_000

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 from acquisition.errors import RigposeError
-from acquisition.recording import Recording
+from acquisition.recordings.recording import Recording
 from acquisition.rig import RigSettings
 from acquisition.settings import read_yaml
 from acquisition.simulation.scene import write_scene

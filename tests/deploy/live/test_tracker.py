@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from acquisition.rig import SyncSettings
-from acquisition.ring import RingGeometry, ring_path
-from acquisition.ring_writer import RingWriter
+from acquisition.rings.ring import RingGeometry, ring_path
+from acquisition.rings.writer import RingWriter
 from calibration.formats.anipose import save_toml
 from calibration.poses import PoseSet
 from calibration.triangulation import triangulate

@@ -10,8 +10,8 @@ import cv2
 import numpy as np
 
 from acquisition.rig import SyncSettings
-from acquisition.ring import RingGeometry, ring_path
-from acquisition.ring_writer import RingWriter
+from acquisition.rings.ring import RingGeometry, ring_path
+from acquisition.rings.writer import RingWriter
 from calibration.formats.anipose import save_toml
 from deploy.live.tracker_plan import TrackerPlan
 from deploy.poses_io.pose_table import read_pose_tables

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from acquisition.errors import RigposeError
-from acquisition.recording import Recording
+from acquisition.recordings.recording import Recording
 from deploy.bundles.bundle import Bundle
 from deploy.bundles.predictor import Predictor
 from deploy.offline import analyze as analyze_module

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from acquisition.errors import RigposeError
-from acquisition.recording import Recording
-from acquisition.video import open_video
+from acquisition.recordings.recording import Recording
+from acquisition.videos.video import open_video
 from calibration.camera_model import CalibratedRig, CameraModel
 from calibration.formats.anipose import save_toml
 from deploy.figures import colours_of

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from acquisition.errors import RigposeError
-from acquisition.events import EventsWriter
-from acquisition.recording import Recording
+from acquisition.recordings.events import EventsWriter
+from acquisition.recordings.recording import Recording
 from calibration.camera_model import CalibratedRig, CameraModel
 from calibration.formats.anipose import save_toml
 from calibration.poses import Pose3D, PoseSet

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from acquisition.errors import RigposeError
-from acquisition.pack import pack
-from acquisition.recording import Recording
-from acquisition.video import open_video
+from acquisition.recordings.pack import pack
+from acquisition.recordings.recording import Recording
+from acquisition.videos.video import open_video
 from deploy.offline.export_slp import export_slp
 from deploy.poses_io.columns import save_columns
 from deploy.poses_io.deeplabcut import save_csv

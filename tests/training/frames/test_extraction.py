@@ -13,7 +13,7 @@ from ruamel.yaml import YAML
 import training.frames.extraction
 import training.projects.saved_frames
 from acquisition.errors import RigposeError
-from acquisition.recording import Recording
+from acquisition.recordings.recording import Recording
 from tests.acquisition.sessions import number_of, write_session
 from tests.training.films import write_film
 from training.frames.extraction import extract_frames, read_numbers

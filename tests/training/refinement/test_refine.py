@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from acquisition.errors import RigposeError
-from acquisition.recording import Recording
+from acquisition.recordings.recording import Recording
 from calibration.camera_model import CalibratedRig
 from calibration.formats.anipose import save_toml
 from deploy.poses_io.columns import save_columns

@@ -14,7 +14,7 @@ import pytest
 import zmq
 
 from acquisition.errors import RigposeError
-from acquisition.events import read_events
+from acquisition.recordings.events import read_events
 from acquisition.supervise import runtime_folder
 from deploy.closed_loop.outputs.client import Outputs, support
 from deploy.closed_loop.outputs.serve import OutputsPlan, serve_outputs

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from acquisition.serial_trigger import SerialTrigger, train_of
 from acquisition.supervise import runtime_folder
+from acquisition.trigger.serial_trigger import SerialTrigger, train_of
 from deploy.closed_loop.outputs.trigger_line import LineRelay
 from tests.deploy.closed_loop.outputs.test_serve import events, moment, served, settings, wait_for
 

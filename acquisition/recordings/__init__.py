@@ -1,0 +1,1 @@
+"""Sessions on disk: written, read back, checked, packed."""

@@ -1,0 +1,1 @@
+"""Frames between processes: leased slots in shared memory."""

@@ -1,0 +1,1 @@
+"""Clocks, counts and frame sets: which frames of all cameras are of one instant."""

@@ -1,0 +1,1 @@
+"""Single video files: read, written, cut, without losing a frame."""

@@ -1,0 +1,181 @@
+"""The recorder on a ring of the test's own: full queues, full disks, cameras that come back."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import namedtuple
+from pathlib import Path
+
+import pytest
+
+from acquisition.frame_stamp import NEW_COUNT, FrameStamp
+from acquisition.recordings.events import read_events
+from acquisition.recordings.frame_table import read_frame_table
+from acquisition.recordings.recorder import RecorderPlan, recorder
+from acquisition.rig import RecordingSettings
+from acquisition.rings.ring import RingGeometry, ring_path
+from acquisition.rings.writer import RingWriter
+from acquisition.videos.encoder import Encoder
+from acquisition.videos.video import open_video
+from tests.acquisition.sessions import number_of, picture
+
+GEOMETRY = RingGeometry(16, 48, 64, 1)
+
+
+class Link:
+    """What a recorder needs of its parent."""
+
+    def __init__(self) -> None:
+        self.counters: dict = {}
+        self._stop = threading.Event()
+
+    @property
+    def stopping(self) -> bool:
+        return self._stop.is_set()
+
+    def wait(self, timeout_s: float) -> bool:
+        return self._stop.wait(timeout_s)
+
+    def stop(self) -> None:
+        self._stop.set()
+
+    def report(self, now: bool = False, **counters) -> None:
+        self.counters.update(counters)
+
+
+class Bench:
+    """A recorder in a thread, its ring in our hands."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder / "s"
+        self.folder.mkdir()
+        self.link = Link()
+        self.runtime = folder
+        self.ring = RingWriter(ring_path(folder, "cam"), "cam", GEOMETRY, {"rate_hz": 30.0})
+        plan = RecorderPlan(str(folder), str(self.folder), ("cam",), RecordingSettings(keep_free_gb=0.001))
+        self.thread = threading.Thread(target=recorder, args=(self.link, plan))
+        self.thread.start()
+        self.until(lambda: self.link.counters.get("state") == "ready")
+
+    def until(self, condition) -> None:
+        limit = time.monotonic() + 30
+        while not condition():
+            assert time.monotonic() < limit
+            self.ring.serve()
+            time.sleep(0.002)
+
+    def publish(self, seq: int, lost_before: int = 0) -> bool:
+        t_ns = 10**12 + seq * 33_333_333
+        return self.ring.publish(FrameStamp("cam", seq, t_ns, t_ns, 1, t_ns + 5, lost_before), picture(seq))
+
+    def finish(self) -> None:
+        self.link.stop()
+        until = time.monotonic() + 30
+        while self.thread.is_alive():
+            assert time.monotonic() < until
+            self.ring.serve()
+            self.thread.join(0.002)
+
+    @property
+    def rows(self) -> list[int]:
+        return read_frame_table(self.folder / "s_cam.frames")["seq"].tolist()
+
+    @property
+    def pictures(self) -> list[int]:
+        return [number_of(image) for image in open_video(self.folder / "s_cam.mkv")]
+
+    def kinds(self) -> list[str]:
+        return [event["kind"] for event in read_events(self.folder) if event["kind"] != "clock"]
+
+
+@pytest.fixture
+def bench(tmp_path):
+    bench = Bench(tmp_path)
+    yield bench
+    bench.finish()
+    bench.ring.close()
+
+
+def test_what_is_in_the_ring_at_the_stop_is_still_written(bench):
+    for seq in range(12):
+        assert bench.publish(seq)
+    bench.finish()
+    assert bench.rows == bench.pictures == list(range(12))
+    assert bench.kinds() == ["recording ended"] and bench.link.counters["ended"] == ""
+    assert not (bench.folder / ".reserve").exists()
+
+
+def test_slow_encoder_fills_queue_then_ring_and_every_drop_is_told(bench, monkeypatch):
+    monkeypatch.setattr("acquisition.recordings.recorder._QUEUE_BYTES", 48 * 64 * 10)
+    gate = threading.Event()
+    write = Encoder.write
+
+    def slow(self, image, t_ms):
+        gate.wait(30)
+        write(self, image, t_ms)
+
+    monkeypatch.setattr(Encoder, "write", slow)
+    dropped = []
+    for seq in range(60):
+        if not bench.publish(seq):
+            dropped.append(seq)
+        time.sleep(0.001)
+    assert dropped and bench.ring.dropped == len(dropped)
+    gate.set()
+    bench.until(lambda: bench.ring.free_slots == 16)
+    bench.finish()
+    assert bench.rows == bench.pictures == [seq for seq in range(60) if seq not in dropped]
+    told = [event["seq"] for event in read_events(bench.folder) if event["kind"] == "ring full"]
+    assert told == dropped
+
+
+def test_full_disk_ends_the_recording_and_not_the_process(bench, monkeypatch):
+    for seq in range(5):
+        bench.publish(seq)
+    bench.until(lambda: (bench.folder / "s_cam.frames").exists() and len(bench.rows) == 5)
+
+    def full(self, image, t_ms):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Encoder, "write", full)
+    bench.publish(5)
+    bench.until(lambda: bench.link.counters.get("state") == "ended")
+    assert bench.link.counters["ended"] == "cam: No space left on device"
+    assert bench.thread.is_alive() and bench.publish(6)
+    assert bench.pictures == list(range(5)) and bench.kinds() == ["recording ended"]
+
+
+def test_disk_guard_stops_while_there_is_room_to_end_well(bench, monkeypatch):
+    bench.publish(0)
+    usage = namedtuple("usage", "total used free")
+    monkeypatch.setattr("acquisition.recordings.recorder.shutil.disk_usage", lambda folder: usage(10, 9, 1))
+    bench.until(lambda: bench.link.counters.get("state") == "ended")
+    assert "0.001 GB to be kept" in bench.link.counters["ended"]
+    assert bench.rows == bench.pictures == [0]
+
+
+def test_camera_that_comes_back_goes_on_in_the_same_files(bench):
+    bench.publish(0, NEW_COUNT)
+    bench.until(lambda: bench.ring.free_slots == 16)
+    bench.ring.close()
+    bench.ring = RingWriter(ring_path(bench.runtime, "cam"), "cam", GEOMETRY, {"rate_hz": 30.0})
+    bench.until(lambda: bench.ring.readers == ["recorder"])
+    bench.publish(9, NEW_COUNT)
+    bench.finish()
+    assert bench.rows == bench.pictures == [0, 9]
+    assert bench.kinds() == ["camera gone", "camera back", "recording ended"]
+
+
+def test_images_of_another_size_end_the_recording(bench):
+    bench.publish(0)
+    bench.until(lambda: bench.ring.free_slots == 16)
+    bench.ring.close()
+    other = RingGeometry(16, 24, 64, 1)
+    bench.ring = RingWriter(ring_path(bench.runtime, "cam"), "cam", other, {"rate_hz": 30.0})
+    bench.until(lambda: bench.ring.readers == ["recorder"])
+    stamp = FrameStamp("cam", 1, 0, 2 * 10**12, 1, 2 * 10**12, NEW_COUNT)
+    bench.ring.publish(stamp, picture(1)[:24])
+    bench.until(lambda: bench.link.counters.get("state") == "ended")
+    assert "images changed" in bench.link.counters["ended"]
+    assert bench.rows == [0]

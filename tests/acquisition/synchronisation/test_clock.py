@@ -1,0 +1,74 @@
+"""Device clocks against simulated ones."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from acquisition.synchronisation.clock import ArrivalClock, DeviceClock, clock_anchor
+
+EXPOSURE_NS = 2_000_000
+
+
+def camera(seed: int, seconds: float, rate_hz: float, drift_ppm: float, latency_ms: float = 0.0):
+    """True middles, device stamps (middle of exposure) and arrivals."""
+    rng = np.random.default_rng(seed)
+    middles = 10**13 + (np.arange(int(seconds * rate_hz)) * 1e9 / rate_hz).astype(np.int64)
+    stamps = 7 * 10**12 + ((middles - middles[0]) * (1 + drift_ppm * 1e-6)).astype(np.int64)
+    jitter = rng.uniform(0, 2e6, len(middles)) + rng.exponential(3e5, len(middles))
+    arrivals = middles + EXPOSURE_NS // 2 + int(latency_ms * 1e6) + jitter.astype(np.int64)
+    return middles, stamps, arrivals
+
+
+@settings(max_examples=10, deadline=None)
+@given(seed=st.integers(0, 2**31), drift_ppm=st.floats(-100, 100))
+def test_offset_and_drift_are_found_below_the_scatter(seed, drift_ppm):
+    middles, stamps, arrivals = camera(seed, 30, 30, drift_ppm)
+    clock = DeviceClock(0, 1000, EXPOSURE_NS // 2)
+    found = [clock.to_rig(int(d), int(a)) for d, a in zip(stamps, arrivals, strict=True)]
+    errors = np.array([t for t, _ in found]) - middles
+    uncertainties = np.array([u for _, u in found])
+    assert np.abs(errors[300:]).max() < 600_000  # of 2.3 ms of scatter
+    assert clock.drift * -1e6 == pytest.approx(drift_ppm, abs=15)
+    assert (np.abs(errors) <= uncertainties + 200_000).mean() > 0.9
+    assert uncertainties[-1] < uncertainties[0] / 10
+
+
+def test_trigger_tells_the_part_of_the_latency_that_pairs_cannot():
+    middles, stamps, arrivals = camera(3, 20, 30, 40, latency_ms=6)
+    blind = DeviceClock(0, 1000, EXPOSURE_NS // 2, unseen_ns=33_000_000)
+    told = DeviceClock(0, 1000, EXPOSURE_NS // 2, unseen_ns=33_000_000)
+    told.align(int(middles[0]), round(1e9 / 30))
+    for d, a, true in zip(stamps, arrivals, middles, strict=True):
+        t_blind, u_blind = blind.to_rig(int(d), int(a))
+        t_told, u_told = told.to_rig(int(d), int(a))
+        assert abs(t_blind - true) <= u_blind
+        assert abs(t_told - true) <= u_told + 100_000
+    assert t_blind - true == pytest.approx(6_000_000, abs=300_000)
+    assert u_told < 1_000_000 < u_blind
+
+
+def test_stamp_to_middle_is_added():
+    clock = DeviceClock(1_000_000, 0, 0)
+    assert clock.to_rig(500, 5_000_000)[0] == 5_000_000  # the first arrival is all there is to go by
+    assert clock.to_rig(10**9 + 500, 10**9 + 9_000_000)[0] == 10**9 + 5_000_000
+
+
+def test_late_first_frames_are_mended_by_the_next():
+    clock = DeviceClock(0, 0, 0)
+    assert clock.to_rig(0, 50_000_000)[0] == 50_000_000
+    assert clock.to_rig(33_000_000, 35_000_000)[0] == 35_000_000
+    assert clock.to_rig(66_000_000, 90_000_000)[0] == 68_000_000
+
+
+def test_camera_without_a_clock_goes_by_arrival_and_says_how_well():
+    assert ArrivalClock(0, 1_000).to_rig(-1, 50_000) == (49_000, 5_000_000)
+
+
+def test_anchor_ties_both_clocks():
+    first, second = clock_anchor(), clock_anchor()
+    assert first.boot_id == second.boot_id and first.t_ns < second.t_ns
+    between = (second.realtime_ns - first.realtime_ns) - (second.t_ns - first.t_ns)
+    assert abs(between) <= first.uncertainty_ns + second.uncertainty_ns + 1_000_000
