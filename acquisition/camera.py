@@ -8,7 +8,7 @@ costs nothing.
 from __future__ import annotations
 
 import importlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 from urllib.parse import urlsplit
 
@@ -18,6 +18,41 @@ from acquisition.frame import Image
 DRIVERS = {
     "sim": "acquisition.drivers.simulated:SimulatedCamera",
 }
+
+
+Value = str | float | bool
+"""Of a feature, as a feature file gives it and as a device tells it back."""
+
+
+@dataclass(frozen=True, slots=True)
+class FoundCamera:
+    """A device that could be opened: its URI for the rig file, and what it says it is."""
+
+    uri: str
+    model: str
+    serial: str
+
+
+@dataclass(frozen=True, slots=True)
+class Feature:
+    """Something that can be set on an open camera, by the name a feature file uses for it.
+
+    Attributes
+    ----------
+    low, high:
+        Limits of a number, None where there are none.
+    choices:
+        The words it can be, empty for a number.
+    unit:
+        "us", "Hz", ... or "".
+    """
+
+    name: str
+    value: Value
+    low: float | None = None
+    high: float | None = None
+    choices: tuple[str, ...] = ()
+    unit: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +82,12 @@ class CameraInfo:
     id_start:
         Id of the first frame counted after `start`; None: not known. It tells what was lost before
         the first frame that arrived.
+    pixel_format:
+        What the device sends, before the driver's conversion to uint8 grey or RGB.
+    offset_px, binning:
+        Of the image on the sensor: (x, y) of its top left pixel, and how many pixels make one.
+    features:
+        The wished features as they were read back.
     """
 
     uri: str
@@ -64,6 +105,10 @@ class CameraInfo:
     stamp_uncertainty_ns: int
     stamp_meaning: str
     id_start: int | None = None
+    pixel_format: str = "Mono8"
+    offset_px: tuple[int, int] = (0, 0)
+    binning: tuple[int, int] = (1, 1)
+    features: dict[str, Value] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,12 +141,22 @@ class Camera(Protocol):
     """
 
     @staticmethod
-    def find() -> list[str]:
-        """URIs of the devices that can be opened now. Blocks at most two seconds."""
+    def find() -> list[FoundCamera]:
+        """The devices that are there now. Blocks at most two seconds; raises `RigposeError` where the
+        driver's extra is not installed."""
         ...
 
-    def open(self, wished: dict[str, float | str]) -> CameraInfo:
-        """Connect, set the wished features, read them back. Raises `RigposeError`."""
+    def open(self, wished: dict[str, Value]) -> CameraInfo:
+        """Connect, set the wished features in their order, read each back.
+
+        `exposure_us` and `rate_hz` mean the same for every driver; all else is the driver's or the
+        device's own name. Raises `RigposeError` for a device that is not there or used by another
+        program, a feature it has not, and a value it did not take.
+        """
+        ...
+
+    def features(self) -> list[Feature]:
+        """What can be set, of an open camera."""
         ...
 
     def start(self) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from acquisition.camera import Camera, CameraGone, CameraInfo, CameraTimeout, driver_of
+from acquisition.camera import Camera, CameraGone, CameraInfo, CameraTimeout, Value, driver_of
 from acquisition.child import ChildLink
 from acquisition.errors import RigposeError
 from acquisition.frame_stamp import NEW_COUNT, NO_DEVICE_STAMP, FrameStamp
@@ -34,7 +34,7 @@ class CapturePlan:
 
     name: str
     uri: str
-    wished: dict[str, float | str]
+    wished: dict[str, Value]
     serial: str | None
 
 
@@ -81,7 +81,7 @@ def capture_plans(rig: RigSettings) -> dict[str, list[CapturePlan]]:
     plans: dict[str, list[CapturePlan]] = {}
     for name, camera in rig.cameras.items():
         driver_of(camera.uri, name)
-        wished: dict[str, float | str] = {}
+        wished: dict[str, Value] = {}
         if camera.settings is not None:
             wished.update(read_yaml(camera.settings))
         if rig.trigger is not None:

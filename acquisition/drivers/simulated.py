@@ -7,7 +7,7 @@ from collections import deque
 
 import numpy as np
 
-from acquisition.camera import CameraInfo, CameraTimeout, DeviceFrame
+from acquisition.camera import CameraInfo, CameraTimeout, DeviceFrame, Feature, FoundCamera, Value
 from acquisition.errors import RigposeError
 from acquisition.simulation.film import Film, load_film
 from acquisition.simulation.scene import Scene, scene_of
@@ -41,11 +41,11 @@ class SimulatedCamera:
         self._image = np.zeros((0, 0), np.uint8)
 
     @staticmethod
-    def find() -> list[str]:
+    def find() -> list[FoundCamera]:
         """None: a simulated camera is where a scene.yaml is, and nobody looks for those."""
         return []
 
-    def open(self, wished: dict[str, float | str]) -> CameraInfo:
+    def open(self, wished: dict[str, Value]) -> CameraInfo:
         """Draw or load the pictures. Rate and exposure are the scene's: wishes are read back, not obeyed."""
         path, camera = scene_of(self._uri)
         unknown = sorted(set(wished) - {"rate_hz", "exposure_us"})
@@ -85,6 +85,10 @@ class SimulatedCamera:
             stamp_meaning="start of exposure, camera clock",
             id_start=self._timeline.frame_id(0),
         )
+
+    def features(self) -> list[Feature]:
+        """None: rate and exposure are the scene's."""
+        return []
 
     def start(self) -> None:
         """Arm for the next pulse, of a train that runs already or of one to come."""
