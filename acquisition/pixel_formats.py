@@ -140,8 +140,8 @@ def to_uint8(
 def _convert(data: Image, pixel_format: str, width_px: int, height_px: int) -> Image:
     if pixel_format in _COLOUR:
         size, code = _COLOUR[pixel_format]
-        picture = data.reshape(height_px, width_px, size)
-        return picture if code is None else _image(cv2.cvtColor(picture, code))
+        colours: Image = data.reshape(height_px, width_px, size)
+        return colours if code is None else _image(cv2.cvtColor(colours, code))
     if pixel_format in _YUV422:
         luma, cb, cr = _YUV422[pixel_format]
         pairs = data.reshape(height_px, width_px // 2, 4)
