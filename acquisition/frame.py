@@ -20,6 +20,7 @@ class Absence(str, Enum):
     ENDED = "ended"  # the camera delivered nothing after
     LATE = "late"  # not there when the set was closed; its cause was not known by then
     RING_FULL = "ring full"  # captured, but no free slot: a reader held them all
+    NOT_RECORDED = "not recorded"  # the recorder had died, and the next one was not there yet
     UNMATCHED = "unmatched"  # the camera exposed around then, but outside the tolerance
 
 

@@ -11,12 +11,15 @@ import numpy as np
 
 from acquisition.errors import RigposeError
 from acquisition.progress import Progress
-from acquisition.recordings.recorder import RecorderPlan, disk_shortage, recorder
+from acquisition.recordings.disk import disk_shortage
+from acquisition.recordings.recorder import RecorderPlan, recorder
 from acquisition.recordings.recording import Recording
 from acquisition.recordings.session import Session, check_output
 from acquisition.rig import RigSettings
 from acquisition.rig_run import RigRun
 from acquisition.supervise import Process, runtime_folder
+
+_RECORDER_RESTARTS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +55,7 @@ class RecordingSummary:
 def recorder_process(runtime: Path, folder: Path, rig: RigSettings, *, essential: bool = True) -> Process:
     """The recorder into session folder `folder` as a line of the table of processes."""
     plan = RecorderPlan(str(runtime), str(folder.resolve()), tuple(rig.cameras), rig.recording)
-    return Process("recorder", recorder, (plan,), essential=essential)
+    return Process("recorder", recorder, (plan,), restarts=_RECORDER_RESTARTS, essential=essential)
 
 
 def record(

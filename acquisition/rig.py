@@ -39,6 +39,7 @@ class RecordingSettings(Settings):
     codec: Literal["x264", "x264-lossless", "ffv1", "mjpeg"] = Field("x264", description="video codec")
     directory: Path = Field(Path("recordings"), description="where sessions go, relative to rig.yaml")
     keep_free_gb: float = Field(1.0, ge=0, description="recording stops cleanly below this")
+    segment_minutes: float = Field(60.0, ge=0, description="a new file after so long; 0: never")
 
 
 class RigSettings(Settings):

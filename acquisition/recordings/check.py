@@ -100,20 +100,25 @@ def check_recording(folder: Path) -> list[dict[str, Any]]:
     said: list[dict[str, Any]] = []
     with Recording.open(folder) as recording:
         for camera in recording.cameras:
-            path = recording.video_path(camera)
-            if not path.exists():
-                said.append({"video": str(path), "camera": camera, "faults": [f"{camera} recorded no frame"]})
+            paths = recording.video_paths(camera)
+            if not paths:
+                nowhere = str(recording.video_path(camera))
+                said.append({"video": nowhere, "camera": camera, "faults": [f"{camera} recorded no frame"]})
                 continue
-            found = check_video(path)
-            rows = len(recording.frame_table(camera))
-            lost = int(recording.frame_table(camera)["lost_before"].sum()) if rows else 0
-            # what the camera lost is in the frame table, and no fault of the file
-            found["faults"] = [fault for fault in found["faults"] if _MISSING not in fault]
-            if rows != found["frames"]:
-                found["faults"].append(f"{found['frames']} frames, {rows} rows in the frame table")
-            said.append({"camera": camera, "rows": rows, "lost_by_camera": lost, **found})
+            rows = recording.rows_by_video(camera)
+            lost = int(np.maximum(recording.frame_table(camera)["lost_before"], 0).sum())
+            for path in paths:
+                found = check_video(path)
+                # what the camera lost is in the frame table, and no fault of the file
+                found["faults"] = [fault for fault in found["faults"] if _MISSING not in fault]
+                if rows.get(path, 0) != found["frames"]:
+                    found["faults"].append(
+                        f"{found['frames']} frames, {rows.get(path, 0)} rows in the frame table"
+                    )
+                said.append({"camera": camera, "rows": rows.get(path, 0), "lost_by_camera": lost, **found})
         for gap in recording.gaps:
-            said[recording.cameras.index(gap.partition(":")[0])]["faults"].append(gap)
+            last = max(n for n, one in enumerate(said) if one["camera"] == gap.partition(":")[0])
+            said[last]["faults"].append(gap)
     return said
 
 

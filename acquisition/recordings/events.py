@@ -2,31 +2,67 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import json
 import os
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+from acquisition.errors import RigposeError
 
 NAME = "events.jsonl"
 
 
 class EventsWriter:
-    """Appends events. Several processes may append to one file: each line is one write."""
+    """Appends events. Several processes may append to one file: each line is one write.
+
+    While a writer is open, `not_recording` refuses the session.
+    """
 
     def __init__(self, folder: Path) -> None:
-        self._file = os.open(folder / NAME, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+        self._file = os.open(folder / NAME, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+        with contextlib.suppress(OSError):  # a file system without locks
+            fcntl.flock(self._file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        size = os.fstat(self._file).st_size
+        if size and os.pread(self._file, 1, size - 1) != b"\n":
+            os.write(self._file, b"\n")  # the line of a writer that was cut off
 
     def append(self, kind: str, t_ns: int | None = None, **facts: Any) -> None:
         """Write an event of `kind` at `t_ns` (rig clock; default now) with JSON-able facts."""
         event = {"t_ns": time.monotonic_ns() if t_ns is None else t_ns, "kind": kind, **facts}
         os.write(self._file, json.dumps(event, separators=(",", ":")).encode() + b"\n")
 
+    def sync(self) -> None:
+        """Have the kernel put everything onto the disk."""
+        os.fsync(self._file)
+
     def close(self) -> None:
         """Close the file; may be called twice."""
         if self._file >= 0:
             os.close(self._file)
             self._file = -1
+
+
+@contextlib.contextmanager
+def not_recording(folder: Path) -> Iterator[None]:
+    """Inside, the session is ours. Raises `RigposeError` while somebody records into it."""
+    file = os.open(folder / NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise RigposeError(
+                folder, expected="a recording that is over", found="one that is going on",
+                remedy="Stop it first (Ctrl-C where it runs)",
+            ) from None  # fmt: skip
+        except OSError:
+            pass  # a file system without locks
+        yield
+    finally:
+        os.close(file)
 
 
 def read_events(folder: Path) -> list[dict[str, Any]]:

@@ -33,9 +33,11 @@ class FrameTableWriter:
         New file; raises `FileExistsError` where there is one.
     camera:
         Name written into the header.
+    origin_ns:
+        Exposure, on the rig clock, that the video's times count from; None: not stated.
     """
 
-    def __init__(self, path: Path, camera: str) -> None:
+    def __init__(self, path: Path, camera: str, origin_ns: int | None = None) -> None:
         self.rows = 0
         self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o644)
         header = json.dumps(
@@ -45,6 +47,7 @@ class FrameTableWriter:
                 "camera": camera,
                 "columns": COLUMNS,
                 "type": "<i8",
+                "origin_ns": origin_ns,
             }
         )
         os.write(self._file, header.encode().ljust(_HEADER_BYTES - 1) + b"\n")
@@ -72,7 +75,9 @@ class FrameTableWriter:
 
 
 def read_frame_table(path: Path) -> npt.NDArray[np.void]:
-    """Rows as a structured array (N,) of `FRAME_DTYPE`; a partial last row is left out.
+    """Rows as a structured array (N,) of `FRAME_DTYPE`, up to where the file was cut off.
+
+    A partial last row is left out, and so are the zeros that a loss of power may leave at the end.
 
     Raises
     ------
@@ -97,7 +102,24 @@ def read_frame_table(path: Path) -> npt.NDArray[np.void]:
             remedy="Record anew, or restore the file from a copy",
         )  # fmt: skip
     rows = (len(content) - _HEADER_BYTES) // FRAME_DTYPE.itemsize
-    return np.frombuffer(content[_HEADER_BYTES : _HEADER_BYTES + rows * FRAME_DTYPE.itemsize], FRAME_DTYPE)
+    table = np.frombuffer(content[_HEADER_BYTES : _HEADER_BYTES + rows * FRAME_DTYPE.itemsize], FRAME_DTYPE)
+    written = np.flatnonzero(table["t_arrival_ns"])
+    return table[: written[-1] + 1 if written.size else 0]
+
+
+def begun(path: Path) -> bool:
+    """Whether there is a table at `path` whose writer lived long enough to write its header."""
+    return path.exists() and path.stat().st_size >= _HEADER_BYTES
+
+
+def read_origin_ns(path: Path) -> int | None:
+    """What the video's times count from, rig clock; None where the table does not say, or is none."""
+    try:
+        with path.open("rb") as stream:
+            origin_ns = json.loads(stream.read(_HEADER_BYTES)).get("origin_ns")
+    except (OSError, ValueError, AttributeError):
+        return None
+    return origin_ns if isinstance(origin_ns, int) else None
 
 
 def stamp_of(camera: str, row: np.void) -> FrameStamp:

@@ -49,7 +49,7 @@ def pack(folder: Path, output: Path, *, overwrite: bool = False) -> dict[str, An
         output = Path(output)
         files = {camera: output / f"{recording.session['name']}_{camera}.mp4" for camera in recording.cameras}
         for camera, file in files.items():
-            check_new(file, (recording.video_path(camera),), overwrite)
+            check_new(file, recording.video_paths(camera), overwrite)
         if output.resolve() == recording.folder:
             raise RigposeError(
                 output, expected="a folder outside the recording", found="the recording",

@@ -1,14 +1,14 @@
-"""The recorder process: rings in, one video and one frame table per camera out.
+"""The recorder process: rings in, videos and frame tables out, one of each for every camera and segment.
 
 Frames wait for their encoder in a bounded queue. Where it is full they stay in the ring, whose
 writer then drops, counts and says so: nothing is dropped here, and nothing silently. A disk that is
-full, or nearly, ends the recording cleanly; the rest of the rig goes on.
+full, or nearly, ends the recording cleanly; the rest of the rig goes on. What was written is put onto
+the disk once a second. A recorder that takes over from one that died begins new segments.
 """
 
 from __future__ import annotations
 
-import queue
-import shutil
+import contextlib
 import threading
 import time
 from collections import deque
@@ -19,17 +19,20 @@ from typing import Any
 from acquisition.child import ChildLink
 from acquisition.frame import Absence, Image
 from acquisition.frame_stamp import NEW_COUNT, FrameStamp
+from acquisition.recordings import camera_track
+from acquisition.recordings.camera_track import CameraTrack, TrackPlan, words
+from acquisition.recordings.disk import DiskWatch
 from acquisition.recordings.events import EventsWriter
-from acquisition.recordings.frame_table import SUFFIX, FrameTableWriter
+from acquisition.recordings.frame_table import begun, read_frame_table, read_origin_ns
+from acquisition.recordings.segments import RECORDER_BACK, SegmentRule, segments_of
 from acquisition.rig import RecordingSettings
 from acquisition.rings.readers import RingReaders
 from acquisition.rings.ring import Leased
 from acquisition.synchronisation.clock import clock_anchor
-from acquisition.videos.encoder import Encoder
 
-_QUEUE_BYTES = 96 << 20
 _RESERVE_BYTES = 256 << 10
 _SECOND_NS = 1_000_000_000
+_SYNC_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,19 +43,6 @@ class RecorderPlan:
     session: str
     cameras: tuple[str, ...]
     settings: RecordingSettings
-
-    def file(self, camera: str, suffix: str) -> Path:
-        """A file of one camera."""
-        folder = Path(self.session)
-        return folder / f"{folder.name}_{camera}{suffix}"
-
-
-def disk_shortage(folder: Path, settings: RecordingSettings) -> str:
-    """'' where `folder` has the free space that is to be kept, else the figures."""
-    free_gb = shutil.disk_usage(folder).free / 1e9
-    if free_gb >= settings.keep_free_gb:
-        return ""
-    return f"{free_gb:.2f} GB free, {settings.keep_free_gb:g} GB to be kept"
 
 
 def recorder(link: ChildLink, plan: RecorderPlan) -> None:
@@ -80,11 +70,28 @@ class _Recording:
         self._reserve = self._folder / ".reserve"
         self._reserve.write_bytes(b"\1" * _RESERVE_BYTES)
         self._rings = RingReaders(Path(plan.runtime), plan.cameras, "recorder")
-        self._tracks: dict[str, _CameraTrack] = {}
+        self._tracks: dict[str, CameraTrack] = {}
         self._held: dict[str, deque[Leased]] = {camera: deque() for camera in plan.cameras}
         self._next_second_ns = 0
+        self._disk = DiskWatch(self._folder, plan.settings)
         self._origin_ns: int | None = None
+        self._rule: SegmentRule | None = None
+        self._first_segment = 0
+        self._over = threading.Event()
         self.ended = ""
+        before = [one for camera in plan.cameras for one in segments_of(self._folder, camera)]
+        if before:
+            self._first_segment = 1 + max(one.number for one in before)
+            self._origin_ns = next(
+                (t for one in before if (t := read_origin_ns(one.table)) is not None), None
+            )
+            self._note(RECORDER_BACK, segment=self._first_segment)
+        self._rows_before = {camera: 0 for camera in plan.cameras}
+        for one in before:
+            if begun(one.table):
+                self._rows_before[one.camera] += len(read_frame_table(one.table))
+        self._syncing = threading.Thread(target=self._sync, name="sync", daemon=True)
+        self._syncing.start()
 
     def run(self) -> None:
         while not self._link.stopping and not self.ended:
@@ -93,13 +100,15 @@ class _Recording:
                 self._note("camera gone", camera=camera)
             self._each_second()
             if self._rings.connected:
-                self._link.report(state="ready", cameras=self._counters())
+                self._link.report(state="ready", cameras=self._counters(), disk_left_s=self._disk.left_s)
         if not self.ended:
             self._drain()
 
     def finish(self) -> None:
         """End all files; what went wrong while ending them is in the counters too."""
         self._rings.close()
+        self._over.set()
+        self._syncing.join()
         for track in self._tracks.values():
             track.finish()
         self._reserve.unlink(missing_ok=True)
@@ -137,26 +146,32 @@ class _Recording:
             return True
         assert leased.image is not None
         if camera not in self._tracks:
-            try:
-                self._tracks[camera] = self._begin(stamp, leased.image)
-            except OSError as error:
-                self._end(f"{camera}: {_words(error)}")
-                return True
+            self._tracks[camera] = self._begin(stamp, leased.image)
         track = self._tracks[camera]
-        if track.shape != leased.image.shape:
-            self._end(f"{camera}: images changed from {track.shape} to {leased.image.shape}")
+        if track.plan.shape != leased.image.shape:
+            self._end(f"{camera}: images changed from {track.plan.shape} to {leased.image.shape}")
             return True
-        if not track.put(stamp, leased.image):
+        if not track.put(stamp, leased.image, self._segment(stamp)):
             return False
         if stamp.lost_before == NEW_COUNT and track.taken > 1:
             self._note("camera back", camera=camera, seq=stamp.seq, t_exposure_ns=stamp.t_exposure_ns)
         return True
 
-    def _begin(self, stamp: FrameStamp, image: Image) -> _CameraTrack:
+    def _begin(self, stamp: FrameStamp, image: Image) -> CameraTrack:
         if self._origin_ns is None:
             self._origin_ns = stamp.t_exposure_ns
         rate_hz = float(self._rings.readers[stamp.camera].info.get("rate_hz", 30.0))
-        return _CameraTrack(self._plan, stamp, image.shape, rate_hz, self._origin_ns)
+        plan = TrackPlan(
+            self._folder, stamp.camera, self._plan.settings.codec, image.shape, rate_hz, self._origin_ns,
+            camera_track.QUEUE_BYTES // len(self._plan.cameras),
+        )  # fmt: skip
+        return CameraTrack(plan, self._note)
+
+    def _segment(self, stamp: FrameStamp) -> int:
+        if self._rule is None:
+            length_ns = round(self._plan.settings.segment_minutes * 60e9)
+            self._rule = SegmentRule(self._first_segment, stamp.t_exposure_ns, length_ns)
+        return self._rule.number(stamp.t_exposure_ns, self._link.told.get("counts_anew_ns", ()))
 
     def _each_second(self) -> None:
         now_ns = time.monotonic_ns()
@@ -168,15 +183,24 @@ class _Recording:
             "clock", anchor.t_ns, boot_id=anchor.boot_id, realtime_ns=anchor.realtime_ns,
             uncertainty_ns=anchor.uncertainty_ns,
         )  # fmt: skip
-        shortage = disk_shortage(self._folder, self._plan.settings)
-        if shortage:
-            self._end(f"disk: {shortage}")
+        if self._disk.look(now_ns) and self._disk.left_s is not None:
+            self._note("disk low", minutes_left=round(self._disk.left_s / 60, 1))
+        if self._disk.shortage:
+            self._end(f"disk: {self._disk.shortage}")
+
+    def _sync(self) -> None:
+        """Once a second, in a thread of its own: a disk that is slow to answer holds nobody up."""
+        while not self._over.wait(_SYNC_S):
+            for track in list(self._tracks.values()):
+                track.sync()
+            with contextlib.suppress(OSError):  # a full disk is told by the writes
+                self._events.sync()
 
     def _note(self, kind: str, t_ns: int | None = None, **facts: Any) -> None:
         try:
             self._events.append(kind, t_ns, **facts)
         except OSError as error:
-            self._end(f"events: {_words(error)}")
+            self._end(f"events: {words(error)}")
 
     def _end(self, why: str) -> None:
         """Stop recording, not the rig."""
@@ -188,79 +212,10 @@ class _Recording:
 
     def _counters(self) -> dict[str, Any]:
         return {
-            camera: {"frames": track.rows, "waiting": track.waiting, "waiting_most": track.waiting_most}
+            camera: {
+                "frames": self._rows_before[camera] + track.rows,
+                "waiting": track.waiting,
+                "waiting_most": track.waiting_most,
+            }
             for camera, track in self._tracks.items()
         }
-
-
-class _CameraTrack:
-    """One camera's encoder thread, its queue and its table."""
-
-    def __init__(
-        self, plan: RecorderPlan, first: FrameStamp, shape: tuple[int, ...], rate_hz: float, origin_ns: int
-    ) -> None:
-        camera = first.camera
-        self.taken = 0
-        self.shape = shape
-        self.error = ""
-        self.waiting_most = 0
-        size = shape[0] * shape[1] * (shape[2] if len(shape) == 3 else 1)
-        depth = max(8, min(256, _QUEUE_BYTES // len(plan.cameras) // size))
-        self._queue: queue.Queue[tuple[FrameStamp, Image] | None] = queue.Queue(depth)
-        self._origin_ns = origin_ns
-        self._table = FrameTableWriter(plan.file(camera, SUFFIX), camera)
-        self._encoder = Encoder(
-            plan.file(camera, ".mkv"), plan.settings.codec, shape[1], shape[0],
-            1 if len(shape) == 2 else shape[2], rate_hz,
-        )  # fmt: skip
-        self._thread = threading.Thread(target=self._encode, name=camera, daemon=True)
-        self._thread.start()
-
-    @property
-    def rows(self) -> int:
-        """Frames written."""
-        return self._table.rows
-
-    @property
-    def waiting(self) -> int:
-        """Frames in the queue."""
-        return self._queue.qsize()
-
-    def put(self, stamp: FrameStamp, image: Image) -> bool:
-        """Take a copy of the image for the encoder; False where the queue is full."""
-        if self._queue.full():
-            return False
-        self._queue.put((stamp, image.copy()))
-        self.taken += 1
-        self.waiting_most = max(self.waiting_most, self._queue.qsize())
-        return True
-
-    def finish(self) -> None:
-        """Write what waits and end the files."""
-        self._queue.put(None)
-        self._thread.join()
-        try:
-            self._encoder.close()
-        except Exception as error:  # the other cameras' files are still to be ended
-            self.error = self.error or _words(error)
-        self._table.close()
-
-    def _encode(self) -> None:
-        synced_ns = time.monotonic_ns()
-        while (item := self._queue.get()) is not None:
-            if self.error:
-                continue  # the disk is full: the queue is emptied so that nobody waits for it
-            stamp, image = item
-            try:
-                # The row first: a picture without a row would shift all that follow.
-                self._table.append(stamp)
-                self._encoder.write(image, round((stamp.t_exposure_ns - self._origin_ns) / 1e6))
-                if time.monotonic_ns() - synced_ns > _SECOND_NS:
-                    synced_ns = time.monotonic_ns()
-                    self._table.sync()
-            except Exception as error:  # an encoder's too: whatever it is, this camera's recording ends here
-                self.error = _words(error)
-
-
-def _words(error: Exception) -> str:
-    return getattr(error, "strerror", None) or str(error) or type(error).__name__

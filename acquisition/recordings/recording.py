@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Iterator
+from dataclasses import replace
+from itertools import islice, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +16,17 @@ from acquisition.errors import RigposeError
 from acquisition.frame import Absence, Image
 from acquisition.frame_stamp import FrameStamp
 from acquisition.recordings.events import read_events
-from acquisition.recordings.frame_table import COLUMNS, FRAME_DTYPE, SUFFIX, read_frame_table, stamp_of
-from acquisition.recordings.session import CLEAN_ENDS, read_session
+from acquisition.recordings.frame_table import COLUMNS, FRAME_DTYPE, begun, read_frame_table, stamp_of
+from acquisition.recordings.segments import RECORDER_BACK, VIDEO_SUFFIX, Segment, segments_of, whole_rows
+from acquisition.recordings.session import read_session
 from acquisition.rig import RigSettings, SyncSettings
 from acquisition.settings import parse_settings
 from acquisition.synchronisation.synchronise import StampSet, Synchroniser
 from acquisition.videos.indexed_video import IndexedVideo
+
+_NO_ROWS: npt.NDArray[np.void] = np.empty(0, FRAME_DTYPE)
+_BEYOND_NS = 1 << 62
+_PULSES: dict[str, int | None] = {"period_ns": None, "first_exposure_ns": None}
 
 
 class Recording:
@@ -45,8 +52,9 @@ class Recording:
         self.rig = parse_settings(RigSettings, session["rig"], folder / "session.json")
         self.cameras = tuple(self.rig.cameras)
         self.gaps: list[str] = []
-        self._tables: dict[str, npt.NDArray[np.void]] = {}
-        self._videos: dict[str, IndexedVideo] = {}
+        self._listed: dict[str, list[Segment]] = {}
+        self._tables: dict[str, list[npt.NDArray[np.void]]] = {}
+        self._videos: dict[Path, IndexedVideo] = {}
 
     @classmethod
     def open(cls, folder: Path) -> Recording:
@@ -54,51 +62,90 @@ class Recording:
         folder = Path(folder).resolve()
         return cls(folder, read_session(folder))
 
+    def video_name(self, camera: str) -> str:
+        """What the video of one camera is called, without an ending: `<session>_<camera>`."""
+        return f"{self.session['name']}_{camera}"
+
+    def video_paths(self, camera: str) -> tuple[Path, ...]:
+        """The videos of one camera, one a segment, in order; none where it never delivered."""
+        return tuple(segment.video for segment in self._segments(camera) if segment.video.exists())
+
     def video_path(self, camera: str) -> Path:
-        """The video of one camera; a camera that never delivered has none."""
-        return self.folder / f"{self.session['name']}_{camera}.mkv"
+        """The one video of one camera; a camera that never delivered has none.
+
+        Raises
+        ------
+        RigposeError
+            If it has several, of several segments.
+        """
+        paths = self.video_paths(camera)
+        if len(paths) > 1:
+            raise RigposeError(
+                self.folder, expected="one video a camera", found=f"{len(paths)} segments of {camera}",
+                remedy=f"Join them: rigpose recover --join {self.folder}",
+            )  # fmt: skip
+        return paths[0] if paths else self.folder / f"{self.video_name(camera)}{VIDEO_SUFFIX}"
 
     def frame_table(self, camera: str) -> npt.NDArray[np.void]:
         """Structured int64 (N,): seq, t_device_ns, t_exposure_ns, uncertainty_ns, t_arrival_ns, lost_before.
 
-        Row n belongs to the n-th decoded frame. Rows whose picture was cut off are left out and
-        named in `gaps`; a camera that never delivered a frame has an empty table.
+        Row n belongs to the n-th decoded frame, counted over all segments. Rows whose picture was cut
+        off are left out and named in `gaps`; a camera that never delivered a frame has an empty table.
         """
-        if camera not in self._tables:
-            self._tables[camera] = self._read_table(camera)
-        return self._tables[camera]
+        tables = self._read_tables(camera)
+        return np.concatenate(tables) if len(tables) > 1 else tables[0] if tables else _NO_ROWS
+
+    def rows_by_video(self, camera: str) -> dict[Path, int]:
+        """Rows of each video of one camera, in order; videos without a row are left out."""
+        pieces = zip(self._segments(camera), self._read_tables(camera), strict=True)
+        return {segment.video: len(table) for segment, table in pieces if len(table)}
 
     def images(self, camera: str) -> Iterator[Image]:
         """Every frame in order, uint8 (H, W) or (H, W, 3) RGB: as many as the table has rows."""
-        rows = len(self.frame_table(camera))
-        if rows:
-            for row, image in enumerate(self._video(camera)):
-                yield image
-                if row + 1 == rows:
-                    return
+        for segment, table in zip(self._segments(camera), self._read_tables(camera), strict=True):
+            if len(table):
+                yield from islice(self._video(segment), len(table))
 
     def image(self, camera: str, row: int) -> Image:
         """The frame of one row; raises `IndexError`."""
-        if not 0 <= row < len(self.frame_table(camera)):
-            raise IndexError(f"{camera} has {len(self.frame_table(camera))} frames, no row {row}")
-        return self._video(camera).image(row)
+        number = row
+        for segment, table in zip(self._segments(camera), self._read_tables(camera), strict=True):
+            if 0 <= number < len(table):
+                return self._video(segment).image(number)
+            number -= len(table)
+        raise IndexError(f"{camera} has {len(self.frame_table(camera))} frames, no row {row}")
 
     def events(self) -> list[dict[str, Any]]:
         """The events table."""
         return read_events(self.folder)
 
     def frame_sets(self, sync: SyncSettings | None = None) -> list[StampSet]:
-        """All frame sets, made by the same code as live; payloads are row numbers, None where absent."""
-        pulses = self.session["pulses"] or {"period_ns": None, "first_exposure_ns": None}
-        period_ns = pulses["period_ns"]
-        if period_ns is None and self.rig.trigger is not None:
-            period_ns = round(1e9 / self.rig.trigger.rate_hz)
-        maker = Synchroniser(self.cameras, sync or self.rig.sync, period_ns, pulses["first_exposure_ns"])
+        """All frame sets, made by the same code as live; payloads are row numbers, None where absent.
+
+        Where the trigger had to be started anew, its pulses are counted anew too: the sets of the new
+        count follow at `first_index`, which session.json states for every count, and none is missing in
+        between.
+        """
+        trains = self.session.get("trains") or [{**_PULSES, **(self.session["pulses"] or {})}]
+        stamps = list(self._stamps())
         sets: list[StampSet] = []
-        for stamp, row in self._stamps():
-            maker.add(stamp, row)
-            sets += maker.closed(0)
-        return sets + maker.flush()
+        for train, following in pairwise([*trains, None]):
+            assert train is not None
+            period_ns = train["period_ns"]
+            if period_ns is None and self.rig.trigger is not None:
+                period_ns = round(1e9 / self.rig.trigger.rate_hz)
+            maker = Synchroniser(self.cameras, sync or self.rig.sync, period_ns, train["first_exposure_ns"])
+            from_ns = counts_from_ns(train) if train is not trains[0] else -_BEYOND_NS
+            to_ns = _BEYOND_NS if following is None else counts_from_ns(following)
+            made: list[StampSet] = []
+            for stamp, row in stamps:
+                if from_ns <= stamp.t_exposure_ns < to_ns:
+                    maker.add(stamp, row)
+                    made += maker.closed(0)
+            made += maker.flush()
+            base = train.get("first_index", 0)
+            sets += [replace(one, index=base + one.index) for one in made] if base else made
+        return self._with_recorder_gaps(sets)
 
     def close(self) -> None:
         """Close the videos."""
@@ -126,32 +173,75 @@ class Recording:
             streams.append(_by_arrival([*rows, *dropped[camera]]))
         return heapq.merge(*streams, key=lambda item: item[0].t_arrival_ns)
 
-    def _read_table(self, camera: str) -> npt.NDArray[np.void]:
+    def _with_recorder_gaps(self, sets: list[StampSet]) -> list[StampSet]:
+        """What was captured while no recorder ran is no loss of the camera's."""
+        for event in self.events():
+            if event["kind"] != RECORDER_BACK:
+                continue
+            for place, camera in enumerate(self.cameras):
+                before, after = -_BEYOND_NS, _BEYOND_NS
+                for segment, table in zip(self._segments(camera), self._read_tables(camera), strict=True):
+                    if len(table) and segment.number < event["segment"]:
+                        before = int(table["t_exposure_ns"][-1])
+                    elif len(table):
+                        after = min(after, int(table["t_exposure_ns"][0]))
+                sets = [
+                    _not_recorded(one, place)
+                    if one.absences[place] is not None and before < one.t_exposure_ns < after
+                    else one
+                    for one in sets
+                ]
+        return sets
+
+    def _segments(self, camera: str) -> list[Segment]:
         if camera not in self.cameras:
             raise RigposeError(
                 self.folder, expected=f"a camera of {', '.join(self.cameras)}", found=f"'{camera}'",
                 remedy="Give one of these",
             )  # fmt: skip
-        path = self.folder / f"{self.session['name']}_{camera}{SUFFIX}"
-        if not path.exists() and not self.video_path(camera).exists():
-            self.gaps.append(f"{camera}: recorded no frame")
-            return np.empty(0, FRAME_DTYPE)
-        table = read_frame_table(path)
-        ended = self.session["ended"] or {}
-        counted = ended.get("cameras", {}).get(camera, {}).get("recorded")
-        if counted == len(table) and ended["how"] in CLEAN_ENDS:
+        if camera not in self._listed:
+            self._listed[camera] = segments_of(self.folder, camera, self.session["name"])
+        return self._listed[camera]
+
+    def _read_tables(self, camera: str) -> list[npt.NDArray[np.void]]:
+        """The rows of each segment that have a picture."""
+        if camera not in self._tables:
+            segments = self._segments(camera)
+            if not segments:
+                self.gaps.append(f"{camera}: recorded no frame")
+            whole = whole_rows(self.session, self.events(), segments)
+            self._tables[camera] = [self._read_table(one, whole.get(one.number)) for one in segments]
+        return self._tables[camera]
+
+    def _read_table(self, segment: Segment, whole: int | None) -> npt.NDArray[np.void]:
+        """The rows of one segment; `whole`: how many it was ended with, None where it was cut off."""
+        table = read_frame_table(segment.table) if begun(segment.table) else _NO_ROWS
+        if whole == len(table):
             return table
-        decodable = len(self._video(camera))
+        try:
+            decodable = len(self._video(segment)) if len(table) else 0
+        except RigposeError:  # cut off before its first picture
+            decodable = 0
         if decodable < len(table):
-            self.gaps.append(
-                f"{camera}: the last {len(table) - decodable} of {len(table)} frames were cut off"
-            )
+            where = f"segment {segment.number}: " if segment.number else ""
+            lost = f"the last {len(table) - decodable} of {len(table)} frames were cut off"
+            self.gaps.append(f"{segment.camera}: {where}{lost}")
         return table[:decodable]
 
-    def _video(self, camera: str) -> IndexedVideo:
-        if camera not in self._videos:
-            self._videos[camera] = IndexedVideo(self.video_path(camera))
-        return self._videos[camera]
+    def _video(self, segment: Segment) -> IndexedVideo:
+        if segment.video not in self._videos:
+            self._videos[segment.video] = IndexedVideo(segment.video)
+        return self._videos[segment.video]
+
+
+def counts_from_ns(train: dict[str, Any]) -> int:
+    """From which exposure on frames belong to a count of the trigger's: half a period before its first."""
+    return int(train["first_exposure_ns"]) - int(train["period_ns"]) // 2
+
+
+def _not_recorded(one: StampSet, place: int) -> StampSet:
+    absences = (*one.absences[:place], Absence.NOT_RECORDED, *one.absences[place + 1 :])
+    return replace(one, absences=absences)
 
 
 def _by_arrival(stamps: list[tuple[FrameStamp, int | None]]) -> list[tuple[FrameStamp, int | None]]:

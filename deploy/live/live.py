@@ -13,7 +13,7 @@ from typing import Any
 from acquisition.errors import RigposeError
 from acquisition.progress import Progress
 from acquisition.record import end_session, recorder_process, recording_ended
-from acquisition.recordings.recorder import disk_shortage
+from acquisition.recordings.disk import disk_shortage
 from acquisition.recordings.session import Session, check_output
 from acquisition.rig import RigSettings
 from acquisition.rig_run import RigRun

@@ -12,6 +12,7 @@ import os
 import uuid
 import warnings
 from collections.abc import Sequence
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -164,10 +165,12 @@ class _Builder:
             if not len(table):
                 continue
             shape = self._recording.image(name, 0).shape
+            rows = self._recording.rows_by_video(name)
             self._videos[name] = ImageSeries(
                 name=f"video_{name}", description=f"video of camera {name}; times: middle of the exposure",
-                external_file=[os.path.relpath(self._recording.video_path(name), self._home)],
-                format="external", starting_frame=[0], dimension=[shape[1], shape[0]], unit="n.a.",
+                external_file=[os.path.relpath(video, self._home) for video in rows],
+                format="external", starting_frame=[0, *accumulate(rows.values())][:-1],
+                dimension=[shape[1], shape[0]], unit="n.a.",
                 timestamps=self._seconds(table["t_exposure_ns"]), device=device,
             )  # fmt: skip
             self.file.add_acquisition(self._videos[name])

@@ -1,4 +1,4 @@
-"""`rigpose record`: synchronised recording of all cameras of a rig."""
+"""`rigpose record`: all cameras of a rig, synchronised; `rigpose recover`: recordings that were cut off."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from acquisition.errors import RigposeError
 from rigpose.commands.options import Measured, Minutes, Output
 
 
@@ -22,7 +23,9 @@ def record(
 ) -> Measured:
     """Record all cameras of a rig, synchronised, into a session.
 
-    Without a time it records until Ctrl-C. Every absent frame is reported with its cause.
+    Without a time it records until Ctrl-C. Every absent frame is reported with its cause. A new file begins
+    every hour (`recording.segment_minutes` in the rig file); readers of recordings do not see the seams.
+    The exit code is 0 only if it recorded as long as it was to: 1 after a full disk or a trigger that failed.
 
     Parameters
     ----------
@@ -49,8 +52,9 @@ def record(
     --------
     rigpose record rig.yaml -o recordings/mouse-7 --minutes 10 --subject mouse-7
     """
-    from acquisition.errors import RigposeError
     from acquisition.record import record as record_rig
+    from acquisition.recordings.session import CLEAN_ENDS
+    from rigpose.commands.outcome import CommandFailed
     from rigpose.rig_file import load_rig
 
     if minutes is not None and seconds is not None:
@@ -64,7 +68,73 @@ def record(
         )
     summary = record_rig(load_rig(rig).acquisition, output, wished, subject, notes)
     _show(summary.as_dict())
+    if summary.ended not in CLEAN_ENDS:
+        raise CommandFailed(
+            f"the recording ended early: {summary.ended}; what was recorded until then is whole",
+            summary.as_dict(),
+        )
     return summary.as_dict()
+
+
+def recover(
+    sessions: Annotated[list[Path], Parameter(help="Folders that 'rigpose record' has written.")],
+    /,
+    *,
+    join: Annotated[bool, Parameter(help="Also make one video of every camera's segments.")] = False,
+) -> Measured:
+    """Finish recordings that were cut off, by a kill, a loss of power or a full disk.
+
+    Videos become whole and seekable, frame tables end with the last picture, and what was lost is said. What
+    is rewritten stays as it was in the session's folder `cut-off/`; a whole session is left as it is, so that
+    it may be run again at any time.
+
+    Parameters
+    ----------
+    sessions:
+        Folders that `rigpose record` or `rigpose live --record` has written.
+    join:
+        Also make one video and one frame table of every camera's segments.
+
+    Returns
+    -------
+    dict
+        `sessions`: for each its folder, how it ended, `finished` (per segment: rows and pictures found,
+        frames kept, seconds lost), `frames` by camera, `joined`.
+
+    Raises
+    ------
+    RigposeError
+        No session, one that is still being recorded, a disk without room.
+
+    Examples
+    --------
+    rigpose recover recordings/mouse-7
+    rigpose recover recordings/* --join
+    """
+    from acquisition.recordings.recover import KEPT
+    from acquisition.recordings.recover import recover as recover_session
+
+    if not sessions:
+        raise RigposeError(
+            "rigpose recover", expected="at least one session", found="none", remedy="Name its folder"
+        )
+    said = []
+    for folder in sessions:
+        found = recover_session(folder, join=join)
+        said.append(found)
+        for one in found["finished"]:
+            segment = f", segment {one['segment']}" if one["segment"] else ""
+            print(
+                f"{folder}: {one['camera']}{segment}: {one['frames']} frames whole,"
+                f" {one['rows'] - one['frames']} cut off ({one['lost_s']:.2f} s)"
+            )
+        for camera, count in found["joined"].items():
+            print(f"{folder}: {camera}: {count} segments joined")
+        if not found["finished"] and not found["joined"]:
+            print(f"{folder}: whole; ended: {found['ended']}")
+        elif (folder / KEPT).is_dir():
+            print(f"{folder}: the files as they were are in {folder / KEPT}; delete them when all is well")
+    return {"sessions": said}
 
 
 def _show(figures: Measured) -> None:

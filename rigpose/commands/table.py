@@ -41,6 +41,10 @@ GROUPS: dict[str, dict[str, Command]] = {
         "record": Command(
             "rigpose.commands.recording:record", "Record all cameras of a rig, synchronised, into a session."
         ),
+        "recover": Command(
+            "rigpose.commands.recording:recover",
+            "Finish recordings that were cut off, by a kill, a loss of power or a full disk.",
+        ),
         "trigger flash": Command(
             "rigpose.commands.trigger:flash", "Put the trigger's firmware on an Arduino Uno or Nano."
         ),

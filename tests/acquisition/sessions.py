@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
+from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 
 from acquisition.recordings.events import EventsWriter
 from acquisition.recordings.frame_table import FrameTableWriter
+from acquisition.recordings.segments import ENDED, segment_of
 from acquisition.recordings.session import Session
 from acquisition.rig import RigSettings
 from acquisition.videos.encoder import Encoder
 from tests.acquisition.timelines import Timeline, timeline
 
 SHAPE = (48, 64)
+TIMES = ("t_device_ns", "t_exposure_ns", "t_arrival_ns")
 
 
 def picture(pulse: int, shape: tuple[int, ...] = SHAPE) -> np.ndarray:
@@ -35,8 +40,21 @@ def number_of(image: np.ndarray) -> int:
     return sum(1 << bit for bit, one in enumerate(bits) if one)
 
 
-def write_session(folder: Path, *, codec: str = "x264", ended: bool = True, **line_settings) -> Timeline:
-    """A triggered session of two cameras at 30 Hz; images carry their pulse number."""
+def write_session(
+    folder: Path,
+    *,
+    codec: str = "x264",
+    ended: bool = True,
+    cut_at: tuple[int, ...] = (),
+    not_recorded: Container[int] = (),
+    second_train: int | None = None,
+    **line_settings,
+) -> Timeline:
+    """A triggered session of two cameras at 30 Hz; images carry their pulse number.
+
+    A new segment begins at each pulse of `cut_at`; pulses `not_recorded` are in no file; from pulse
+    `second_train` on the trigger counted anew, 9.7 periods later, at frame set `second_train` + 10.
+    """
     line = timeline(4, cameras=2, rate_hz=30, **{"pulses": 60, **line_settings})
     rig = RigSettings.model_validate(
         {
@@ -47,19 +65,36 @@ def write_session(folder: Path, *, codec: str = "x264", ended: bool = True, **li
         }
     )
     session = Session.create(folder, rig, subject="nobody")
-    session.began({}, {"period_ns": line.period_ns, "first_exposure_ns": line.first_exposure_ns})
-    EventsWriter(folder).close()
+    pulses = {"period_ns": line.period_ns, "first_exposure_ns": line.first_exposure_ns}
+    session.began({}, pulses)
+    shift_ns = round(9.7 * line.period_ns)
+    if second_train is not None:
+        first_ns = line.first_exposure_ns + second_train * line.period_ns + shift_ns
+        again = {**pulses, "first_exposure_ns": first_ns, "first_index": second_train + 10}
+        session.facts["trains"] = [{**pulses, "first_index": 0}, again]
+        session.write()
+    events = EventsWriter(folder)
     counted = {}
     for name in line.cameras:
-        table = FrameTableWriter(folder / f"{folder.name}_{name}.frames", name)
-        encoder = Encoder(folder / f"{folder.name}_{name}.mkv", codec, SHAPE[1], SHAPE[0], 1, 30)
-        for stamp, pulse in line.frames:
-            if stamp.camera == name:
+        counted[name] = {"recorded": 0}
+        for number, (start, stop) in enumerate(pairwise((0, *cut_at, 1 << 30))):
+            files = segment_of(folder, name, number)
+            table = FrameTableWriter(files.table, name, line.first_exposure_ns)
+            encoder = Encoder(files.video, codec, SHAPE[1], SHAPE[0], 1, 30)
+            for stamp, pulse in line.frames:
+                if stamp.camera != name or not start <= pulse < stop or pulse in not_recorded:
+                    continue
+                if second_train is not None and pulse >= second_train:
+                    later = {key: getattr(stamp, key) + shift_ns for key in TIMES}
+                    stamp = replace(stamp, **later)
                 table.append(stamp)
                 encoder.write(picture(pulse), round((stamp.t_exposure_ns - line.first_exposure_ns) / 1e6))
-        counted[name] = {"recorded": table.rows}
-        encoder.close()
-        table.close()
+            encoder.close()
+            table.close()
+            counted[name]["recorded"] += table.rows
+            if ended:
+                events.append(ENDED, camera=name, segment=number, rows=table.rows)
+    events.close()
     if ended:
         session.end("time is over", cameras=counted)
     return line

@@ -11,8 +11,9 @@ import pytest
 
 from acquisition.frame_stamp import NEW_COUNT, FrameStamp
 from acquisition.recordings.events import read_events
-from acquisition.recordings.frame_table import read_frame_table
+from acquisition.recordings.frame_table import read_frame_table, read_origin_ns
 from acquisition.recordings.recorder import RecorderPlan, recorder
+from acquisition.recordings.segments import segment_of, segments_of, whole_rows
 from acquisition.rig import RecordingSettings
 from acquisition.rings.ring import RingGeometry, ring_path
 from acquisition.rings.writer import RingWriter
@@ -28,6 +29,7 @@ class Link:
 
     def __init__(self) -> None:
         self.counters: dict = {}
+        self.told: dict = {}
         self._stop = threading.Event()
 
     @property
@@ -47,13 +49,14 @@ class Link:
 class Bench:
     """A recorder in a thread, its ring in our hands."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, segment_minutes: float = 60.0) -> None:
         self.folder = folder / "s"
-        self.folder.mkdir()
+        self.folder.mkdir(exist_ok=True)
         self.link = Link()
         self.runtime = folder
         self.ring = RingWriter(ring_path(folder, "cam"), "cam", GEOMETRY, {"rate_hz": 30.0})
-        plan = RecorderPlan(str(folder), str(self.folder), ("cam",), RecordingSettings(keep_free_gb=0.001))
+        settings = RecordingSettings(keep_free_gb=0.001, segment_minutes=segment_minutes)
+        plan = RecorderPlan(str(folder), str(self.folder), ("cam",), settings)
         self.thread = threading.Thread(target=recorder, args=(self.link, plan))
         self.thread.start()
         self.until(lambda: self.link.counters.get("state") == "ready")
@@ -102,12 +105,12 @@ def test_what_is_in_the_ring_at_the_stop_is_still_written(bench):
         assert bench.publish(seq)
     bench.finish()
     assert bench.rows == bench.pictures == list(range(12))
-    assert bench.kinds() == ["recording ended"] and bench.link.counters["ended"] == ""
+    assert bench.kinds() == ["segment ended", "recording ended"] and bench.link.counters["ended"] == ""
     assert not (bench.folder / ".reserve").exists()
 
 
 def test_slow_encoder_fills_queue_then_ring_and_every_drop_is_told(bench, monkeypatch):
-    monkeypatch.setattr("acquisition.recordings.recorder._QUEUE_BYTES", 48 * 64 * 10)
+    monkeypatch.setattr("acquisition.recordings.camera_track.QUEUE_BYTES", 48 * 64 * 10)
     gate = threading.Event()
     write = Encoder.write
 
@@ -149,7 +152,7 @@ def test_full_disk_ends_the_recording_and_not_the_process(bench, monkeypatch):
 def test_disk_guard_stops_while_there_is_room_to_end_well(bench, monkeypatch):
     bench.publish(0)
     usage = namedtuple("usage", "total used free")
-    monkeypatch.setattr("acquisition.recordings.recorder.shutil.disk_usage", lambda folder: usage(10, 9, 1))
+    monkeypatch.setattr("acquisition.recordings.disk.shutil.disk_usage", lambda folder: usage(10, 9, 1))
     bench.until(lambda: bench.link.counters.get("state") == "ended")
     assert "0.001 GB to be kept" in bench.link.counters["ended"]
     assert bench.rows == bench.pictures == [0]
@@ -164,7 +167,7 @@ def test_camera_that_comes_back_goes_on_in_the_same_files(bench):
     bench.publish(9, NEW_COUNT)
     bench.finish()
     assert bench.rows == bench.pictures == [0, 9]
-    assert bench.kinds() == ["camera gone", "camera back", "recording ended"]
+    assert bench.kinds() == ["camera gone", "camera back", "segment ended", "recording ended"]
 
 
 def test_images_of_another_size_end_the_recording(bench):
@@ -179,3 +182,67 @@ def test_images_of_another_size_end_the_recording(bench):
     bench.until(lambda: bench.link.counters.get("state") == "ended")
     assert "images changed" in bench.link.counters["ended"]
     assert bench.rows == [0]
+
+
+def test_a_new_segment_begins_without_a_lost_frame(tmp_path):
+    bench = Bench(tmp_path, segment_minutes=10 / 30 / 60)  # ten frames
+    for seq in range(35):
+        bench.until(lambda: bench.ring.free_slots == 16)
+        assert bench.publish(seq)
+    bench.finish()
+    bench.ring.close()
+    found = segments_of(bench.folder, "cam")
+    assert [one.number for one in found] == [0, 1, 2, 3]
+    assert [one.video.name for one in found][:2] == ["s_cam.mkv", "s_cam.0001.mkv"]
+    rows = [read_frame_table(one.table)["seq"].tolist() for one in found]
+    assert [seq for part in rows for seq in part] == list(range(35)) and {
+        len(part) for part in rows[:-1]
+    } <= {10, 11}
+    assert [[number_of(image) for image in open_video(one.video)] for one in found] == rows
+    ended = whole_rows({"ended": None}, read_events(bench.folder), found)
+    assert ended == {n: len(part) for n, part in enumerate(rows)}
+    assert {read_origin_ns(one.table) for one in found} == {10**12}
+
+
+def test_recorder_that_takes_over_begins_new_segments_and_says_so(bench):
+    for seq in range(5):
+        bench.publish(seq)
+    bench.finish()
+    (bench.folder / "events.jsonl").write_bytes((bench.folder / "events.jsonl").read_bytes() + b'{"t_ns": 3')
+    bench.ring.close()
+    second = Bench(bench.folder.parent)
+    for seq in range(9, 12):
+        second.publish(seq)
+    second.finish()
+    second.ring.close()
+    assert [read_frame_table(one.table)["seq"].tolist() for one in segments_of(bench.folder, "cam")] == [
+        [0, 1, 2, 3, 4], [9, 10, 11],
+    ]  # fmt: skip
+    assert read_origin_ns(bench.folder / "s_cam.0001.frames") == 10**12
+    assert {"kind": "recorder back", "segment": 1}.items() <= next(
+        event for event in read_events(bench.folder) if event["kind"] == "recorder back"
+    ).items()
+    assert second.link.counters["cameras"]["cam"]["frames"] == 8
+
+
+def test_trigger_that_counts_anew_begins_new_segments_at_its_first_pulse(bench):
+    for seq in range(5):
+        bench.publish(seq)
+    bench.link.told = {"counts_anew_ns": [10**12 + 7 * 33_333_333]}
+    for seq in range(5, 12):
+        bench.publish(seq)
+    bench.finish()
+    assert [read_frame_table(one.table)["seq"].tolist() for one in segments_of(bench.folder, "cam")] == [
+        [0, 1, 2, 3, 4, 5, 6], [7, 8, 9, 10, 11],
+    ]  # fmt: skip
+
+
+def test_two_cameras_never_share_a_file(tmp_path):
+    names = [
+        segment_of(tmp_path, camera, n).video for camera in ("a", "a_0001", "a-0001") for n in (0, 1, 12345)
+    ]
+    assert len(set(names)) == len(names)
+    for path in names:
+        path.touch()
+    for camera in ("a", "a_0001", "a-0001"):
+        assert [one.number for one in segments_of(tmp_path, camera)] == [0, 1, 12345]
