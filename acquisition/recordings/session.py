@@ -29,7 +29,7 @@ VERSION = 1
 
 
 # How a session ends when nothing went wrong: all that was counted is on the disk.
-CLEAN_ENDS = ("time is over", "interrupted", "stopped", "asked to")
+CLEAN_ENDS = ("time is over", "interrupted", "stopped", "asked to", "adopted")
 
 
 class Session:

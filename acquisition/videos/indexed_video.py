@@ -23,7 +23,7 @@ class IndexedVideo:
     Parameters
     ----------
     path:
-        A video written by `Encoder`: no reordered frames, times that grow.
+        A video whose frames' times grow, as `Encoder` writes them.
     """
 
     def __init__(self, path: Path) -> None:
@@ -80,3 +80,4 @@ class IndexedVideo:
                         self._times.append(packet.pts)
             except av.error.FFmpegError:
                 pass  # cut off here
+        self._times.sort()  # packets stand in the order of decoding, and adopted videos may reorder
