@@ -1,0 +1,137 @@
+"""`rigpose bench`: what this machine makes of a bundle."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from rigpose.commands.options import Measured, Precision, Runtime
+
+_COLUMNS = ("p50", "p95", "p99", "max", "jitter")
+
+
+def bench(
+    bundle: Path,
+    /,
+    *,
+    output: Annotated[
+        Path | None, Parameter(name=["--output", "-o"], help="Folder for bench.json and bench.svg.")
+    ] = None,
+    runtime: Runtime = "auto",
+    precision: Precision = "auto",
+    cameras: Annotated[
+        tuple[int, ...],
+        Parameter(help="Cameras that share one inference call; given twice, both.", negative_iterable=()),
+    ] = (1, 4),
+    threads: Annotated[int, Parameter(help="Threads of the inference.")] = 1,
+    video: Annotated[
+        Path | None, Parameter(help="What every camera shows; by default the bundle's held-out frames.")
+    ] = None,
+    turns: Annotated[int, Parameter(help="How often each artifact has its turn.")] = 10,
+    frame_sets: Annotated[int, Parameter(help="Frame sets in a turn.")] = 30,
+    warm_up: Annotated[int, Parameter(help="Frame sets before the first turn, which do not count.")] = 20,
+) -> Measured:
+    """Measure latency and throughput of every stage on this machine, artifact by artifact.
+
+    All that the bundle holds and this machine runs takes turns, each in a process of its own; what cannot run
+    is named with the reason. One frame set goes through decoding, resampling, inference, filters,
+    triangulation, the stream and an encoder.
+
+    Parameters
+    ----------
+    bundle:
+        The model bundle.
+    output:
+        A folder for the figures and a picture of them.
+    runtime, precision:
+        Only these; by default all.
+    cameras:
+        `--cameras 1 --cameras 4` measures both.
+    video:
+        A video as your cameras see; its size counts.
+    turns, frame_sets, warm_up:
+        How long: turns times frame sets a row.
+
+    Returns
+    -------
+    dict
+        `machine`, `rows` (per artifact and number of cameras: p50, p95, p99, maximum, jitter and frames a
+        second of every stage and end to end, CPU percent, memory, on a Jetson power and temperature),
+        `refused`.
+
+    Raises
+    ------
+    RigposeError
+        A damaged bundle, a video that is none, or nothing that runs here.
+
+    Examples
+    --------
+    rigpose bench mouse.bundle
+    rigpose bench mouse.bundle --runtime litert --cameras 4 --video day-1/day-1_top.mkv -o bench
+    """
+    import json
+
+    from acquisition.errors import RigposeError
+    from deploy.bench.bench import BenchOptions
+    from deploy.bench.bench import bench as run_bench
+    from deploy.bench.picture import draw
+    from deploy.bundles.bundle import Bundle
+    from deploy.whole_file import whole_file
+
+    limits = {"turns": (turns, 10_000), "frame-sets": (frame_sets, 1000), "threads": (threads, 1024)}
+    limits |= {"cameras": (min(cameras, default=0), 64), "warm-up": (warm_up, 100_000)}
+    for name, (value, most) in limits.items():
+        if not 1 <= value <= most:
+            raise RigposeError(
+                f"--{name}", expected=f"1 to {most}", found=str(value), remedy="Give another number"
+            )
+    measured = run_bench(
+        Bundle.load(bundle),
+        BenchOptions(runtime, precision, cameras, threads, video, turns, frame_sets, warm_up),
+    )
+    _show(measured)
+    if output is not None:
+        for name, content in {"json": json.dumps(measured, indent=1) + "\n", "svg": draw(measured)}.items():
+            with whole_file(output / f"bench.{name}") as path:
+                path.write_text(content, encoding="utf-8")
+        print(output / "bench.svg")
+    return measured
+
+
+def _show(measured: Measured) -> None:
+    """A table for each artifact and number of cameras."""
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console(highlight=False, soft_wrap=True)
+    options = measured["options"]
+    console.print(
+        f"{measured['machine']['processor']}, {options['threads']} thread(s) of inference; "
+        f"{options['turns']} turns of {options['frame_sets']} frame sets, after {options['warm_up']} to warm "
+        f"up; pictures: {measured['source']}"
+    )
+    for row in measured["rows"]:
+        cameras = "1 camera" if row["cameras"] == 1 else f"{row['cameras']} cameras"
+        error = "not known" if row["held_out_px"] is None else f"{row['held_out_px']:.2f} px"
+        table = Table("stage, ms", *(f"[right]{name}" for name in _COLUMNS), "[right]frames/s", box=None)
+        for stage, figures in {**row["stages"], "end to end": row["end_to_end"]}.items():
+            times = (f"{figures[f'{name}_ms']:.3f}" for name in _COLUMNS)
+            table.add_row(stage.replace("_", " "), *times, f"{figures['frames_per_s']:.0f}")
+        console.print(
+            f"\n[bold]{row['runtime']} {row['precision']}, {cameras}[/bold]: held-out error {error}, "
+            f"CPU {row['cpu_percent']:.0f} %, {row['pss_mb']:.0f} MB (PSS){_power(row)}"
+        )
+        console.print(table)
+    for each in measured["refused"]:
+        console.print(f"not run: {each['runtime']} {each['precision']}: {each['why']}")
+
+
+def _power(row: Measured) -> str:
+    jetson = row["jetson"]
+    if jetson is None:
+        return ""
+    hottest = max((zone["max"] for zone in jetson["zones_c"].values()), default=None)
+    power = "" if jetson["input_w"] is None else f", {jetson['input_w']['mean']:.1f} W"
+    return power + ("" if hottest is None else f", {hottest:.0f} °C at most")
