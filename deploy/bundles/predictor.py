@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -80,6 +81,11 @@ class Predictor:
         """Images per call."""
         return self._runtime.batch
 
+    @property
+    def resamples(self) -> bool:
+        """Whether the runtime fits images into its input itself (on the GPU)."""
+        return self._frames is not None
+
     def describe(self) -> dict[str, Any]:
         """What runs and why, as JSON: bundle, its hash, artifact, precision, runtime, reason."""
         return {"bundle": self.bundle.name, "bundle_sha256": self.bundle.sha256, **self._runtime.describe()}
@@ -135,8 +141,13 @@ class Predictor:
             if back is None:
                 found[:] = np.nan
             else:
-                found[:, :2] = back.inverse().apply(found[:, :2])
+                found[:, :2] = _inverse(back).apply(found[:, :2])
         self.times = StageTimes(
             fed_ns - start_ns, inferred_ns - fed_ns - decode_ns, time.monotonic_ns() - inferred_ns + decode_ns
         )
         return keypoints
+
+
+@functools.lru_cache(maxsize=256)  # a camera that stands still has one transform for ever
+def _inverse(transform: ImageTransform) -> ImageTransform:
+    return transform.inverse()

@@ -1,52 +1,80 @@
 """Offline: poses of videos, image folders and recordings, written into files that others read.
 
-Each input gives `<video><S>.h5`, `.csv` and `.poses.npz` (`deploy.poses_io` tells what they hold). A
-recording gives one of each per camera, with one row per frame set, NaN where the camera had no frame,
-so that all its cameras have equal rows. Decoding, inference and writing overlap, a thread each.
+Each input gives `<video><S>.h5`, `.csv` and `.poses.npz` (`deploy.poses_io` tells what they hold) and a
+`.meta.json` that says what made them. A recording gives one of each per camera, with one row per frame set,
+NaN where the camera had no frame, so that all its cameras have equal rows; or one row per frame. Decoding,
+inference and writing overlap; several videos are done at once by processes, by shards that share a folder,
+or by a cluster.
 """
 
 from __future__ import annotations
 
-import importlib.util
-import queue
-import threading
+import contextlib
+import os
 import time
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
-
-import numpy as np
-import numpy.typing as npt
+from typing import Any
 
 from acquisition.errors import RigposeError
-from acquisition.frame import Image
 from acquisition.progress import Progress
-from acquisition.recordings.recording import Recording
-from acquisition.recordings.session import FILE as SESSION_FILE
-from acquisition.videos.video import open_video
-from deploy.bundles.animal_size import AnimalSizeWatch
 from deploy.bundles.bundle import Bundle
-from deploy.bundles.predictor import Predictor
 from deploy.bundles.runtimes.table import AUTO
-from deploy.poses_io.columns import SUFFIX, save_columns
-from deploy.poses_io.deeplabcut import save_csv, save_h5, scorer_of
-from deploy.poses_io.poses import NO_FRAME, NO_TIME_NS, Poses
+from deploy.offline.batch import Batch, batch_folder, settle
+from deploy.offline.claims import Claims
+from deploy.offline.cluster import run_cluster
+from deploy.offline.frame_poses import Rows
+from deploy.offline.jobs import Job, plan
+from deploy.offline.work import Orders, Outcome, work
+from deploy.offline.workers import run_workers
+from deploy.poses_io.deeplabcut import scorer_of
 
-DECODED_AHEAD = 16
 FORMATS = ("h5", "csv")
-
-T = TypeVar("T")
+_LOOK_AGAIN_S = 1.0
+_MOST_THREADS = 4  # more gain a small network little
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
-    """One output: a video, an image folder, or one camera of a recording."""
+class Spread:
+    """How the jobs of a batch are spread.
 
-    source: Path
-    camera: str | None
-    stem: str
+    Attributes
+    ----------
+    jobs:
+        Videos at once on this machine: each has its share of the cores.
+    shard:
+        (K, N): this process begins with every N-th job from the K-th, counted from 1, then helps the others.
+        None: all.
+    cluster:
+        A Dask scheduler's address, or `local` for a cluster of `jobs` workers here; None: no cluster.
+    """
+
+    jobs: int = 1
+    shard: tuple[int, int] | None = None
+    cluster: str | None = None
+
+    def check(self) -> None:
+        """Refuse, with `RigposeError`, what makes no sense."""
+        if self.jobs < 1:
+            raise RigposeError(
+                "--jobs", expected="1 or more", found=str(self.jobs), remedy="Give another number"
+            )
+        if self.shard is not None and self.cluster is not None:
+            raise RigposeError(
+                "--cluster", expected="a cluster or shards", found="both", remedy="Give one of them"
+            )
+        if self.shard is not None and not 1 <= self.shard[0] <= self.shard[1]:
+            raise RigposeError(
+                "--shard", expected="K/N with K from 1 to N, for instance 3/8",
+                found="/".join(map(str, self.shard)), remedy="Count from 1 (Slurm: --array=1-8)",
+            )  # fmt: skip
+
+    @property
+    def threads(self) -> int:
+        """Threads of the inference where nobody says how many: half a job's cores; the others decode."""
+        cores = len(os.sched_getaffinity(0))
+        return max(1, min(_MOST_THREADS, cores // self.jobs // 2))
 
 
 def analyze(
@@ -56,190 +84,104 @@ def analyze(
     *,
     runtime: str = AUTO,
     precision: str = AUTO,
-    threads: int = 1,
+    threads: int | None = None,
+    rows: Rows = "sets",
+    spread: Spread | None = None,
+    decoder_core: int | None = None,
 ) -> dict[str, Any]:
     """Find the keypoints in every frame of `inputs` and write them into the folder `output`.
+
+    What an earlier run has finished stays, unless its input, the bundle, or what it ran on has changed.
 
     Parameters
     ----------
     bundle:
         A loaded bundle or its path.
     inputs:
-        Video files, folders of images, session folders.
+        Video files, folders of images, session folders, folders of videos or sessions.
     threads:
-        Of the inference.
+        Of the inference, for each video; None: as `Spread.threads`.
+    rows:
+        Of recordings: one row a frame set, or one a frame.
+    spread:
+        Over processes, shards or a cluster; None: one video after the other.
+    decoder_core:
+        The only core that decodes and resamples; None: any.
 
     Returns
     -------
     dict
-        `runs` (what ran and why), `scorer`, `videos`: for each its files, frames, rows, frames a second,
-        `gap`, None or what its source lacks, and `warning`, None or why not to trust it; `failed`: inputs
-        that could not be read, and why.
+        `runs` (what ran and why), `scorer`, `rows`, `status` (the status file); `videos` that are done: for
+        each its files, frames, rows, frames a second, `gap` (None or what its source lacks), `warning` (None
+        or why not to trust it) and `kept`, whether an earlier run or another process did it; `failed`: what
+        could not be done, and why; `elsewhere`: what another process is working on.
 
     Raises
     ------
     RigposeError
         Before any work: if an input is missing, two inputs would write one output, or the bundle or a
-        runtime is not there. Later: if the only input holds no picture, or the disk is full.
+        runtime is not there. Later: if the only input fails, or the disk is full.
     """
+    spread = spread or Spread()
+    spread.check()
     loaded = bundle if isinstance(bundle, Bundle) else Bundle.load(bundle)
-    output = Path(output)
-    jobs = plan([Path(path) for path in inputs])
-    predictor = Predictor(loaded, runtime=runtime, precision=precision, threads=threads)
-    scorer = scorer_of(loaded)
-    runs = predictor.describe()
-    videos: list[dict[str, Any]] = []
-    failed: list[dict[str, str]] = []
-    pending: list[Future[list[str]]] = []
-    with ThreadPoolExecutor(1, "writer") as writer:
-        for job in jobs:
-            try:
-                poses, measured = _track(job, predictor, {"scorer": scorer, **runs})
-            except RigposeError as error:
-                if len(jobs) == 1:
-                    raise
-                failed.append({"video": str(job.source), "camera": job.camera or "", "why": str(error)})
-                continue
-            videos.append(measured)
-            pending.append(writer.submit(_write, poses, scorer, output / f"{job.stem}{scorer}"))
-        for measured, files in zip(videos, pending, strict=True):
-            measured["files"] = files.result()
-    return {"runs": runs, "scorer": scorer, "videos": videos, "failed": failed}
-
-
-def plan(inputs: Sequence[Path]) -> list[Job]:
-    """One job per output. Raises `RigposeError` for a missing input, or two that would write one output."""
-    jobs: list[Job] = []
-    for path in inputs:
-        if not path.exists():
-            raise RigposeError(
-                path, expected="a video, a folder of images or a recording", found="nothing there",
-                remedy="Check the path",
-            )  # fmt: skip
-        if (path / SESSION_FILE).exists():
-            recording = Recording.open(path)
-            jobs += [Job(path, name, recording.video_path(name).stem) for name in recording.cameras]
-        else:
-            jobs.append(Job(path, None, path.resolve().name if path.is_dir() else path.stem))
-    claimed: dict[str, Job] = {}
-    for job in jobs:
-        other = claimed.setdefault(job.stem, job)
-        if other is not job:
-            raise RigposeError(
-                job.source, expected="inputs of different names", found=f"the name of {other.source}, too",
-                remedy="Both would write one output: analyze them into different folders",
-            )  # fmt: skip
-    return jobs
-
-
-def _track(job: Job, predictor: Predictor, about: dict[str, Any]) -> tuple[Poses, dict[str, Any]]:
-    start_ns = time.monotonic_ns()
-    about = {**about, "video": str(job.source), "camera": job.camera}
-    size = AnimalSizeWatch(predictor.bundle.manifest.animal_size, job.stem, "crop (rigpose video crop)")
-    if job.camera is None:
-        video = open_video(job.source)
-        found = _keypoints(iter(video), video.info.frames, job, predictor, size)
-        poses, gap = Poses.of_video(predictor.keypoints, found, about), video.gap
-    else:
-        with Recording.open(job.source) as recording:
-            about["video"] = str(recording.video_path(job.camera))
-            rows = len(recording.frame_table(job.camera))
-            found = _keypoints(recording.images(job.camera), rows, job, predictor, size)
-            poses = _by_frame_set(recording, job.camera, found, predictor.keypoints, about)
-            gap = "; ".join(said for said in recording.gaps if said.startswith(f"{job.camera}:")) or None
-    seconds = (time.monotonic_ns() - start_ns) / 1e9
-    return poses, {
-        "video": about["video"], "camera": job.camera, "frames": len(found), "rows": len(poses.values),
-        "frames_per_s": round(len(found) / seconds, 1), "gap": gap,
-        "warning": size.said or None,
-    }  # fmt: skip
-
-
-def _keypoints(
-    images: Iterator[Image], expected: int | None, job: Job, predictor: Predictor, size: AnimalSizeWatch
-) -> npt.NDArray[np.float32]:
-    """float32 (frames, K, 3) of all `images`, which a thread of its own decodes."""
-    found: list[npt.NDArray[np.float32]] = []
-    with Progress(job.stem, total=expected) as bar:
-        for image in ahead(images, DECODED_AHEAD):
-            found.append(predictor.predict([image])[0])
-            size.add(found[-1], predictor.whole_frame(image).scale)
-            bar.advance()
-    return np.array(found, np.float32).reshape(-1, len(predictor.keypoints), 3)
-
-
-def _by_frame_set(
-    recording: Recording,
-    camera: str,
-    found: npt.NDArray[np.float32],
-    keypoints: tuple[str, ...],
-    about: dict[str, Any],
-) -> Poses:
-    """One row per frame set of the recording, NaN where this camera had no frame."""
-    sets = recording.frame_sets()
-    number = recording.cameras.index(camera)
-    rows = [each.payloads[number] for each in sets]
-    frame = np.array([NO_FRAME if row is None else row for row in rows], np.int64)
-    there = (frame >= 0) & (frame < len(found))
-    frame[~there] = NO_FRAME
-    values = np.full((len(sets), *found.shape[1:]), np.nan, np.float32)
-    values[there] = found[frame[there]]
-    stamps = [each.stamps[number] for each in sets]
-    times = [NO_TIME_NS if stamp is None else stamp.t_exposure_ns for stamp in stamps]
-    about = {**about, "session": recording.session["name"], "rows": "frame sets"}
-    index = np.array([each.index for each in sets], np.int64)
-    return Poses(keypoints, values, frame, index, np.array(times, np.int64), about)
-
-
-def _write(poses: Poses, scorer: str, stem: Path) -> list[str]:
-    """Write every format this installation can; returns the paths."""
-    files: list[tuple[Path, Callable[[Path], None]]] = [
-        (stem.with_name(stem.name + SUFFIX), lambda path: save_columns(poses, path)),
-        (stem.with_name(stem.name + ".csv"), lambda path: save_csv(poses, scorer, path)),
-    ]
-    if importlib.util.find_spec("pandas") and importlib.util.find_spec("tables"):
-        files.append((stem.with_name(stem.name + ".h5"), lambda path: save_h5(poses, scorer, path)))
-    for path, save in files:
-        save(path)
-    return [str(path) for path, _ in files]
-
-
-def ahead(items: Iterator[T], depth: int) -> Iterator[T]:
-    """`items` in order, made by a thread of its own, at most `depth` of them waiting.
-
-    What the thread raises is raised here. Leaving early stops the thread.
-    """
-    waiting: queue.Queue[tuple[T | None, BaseException | None]] = queue.Queue(depth)
-    stop = threading.Event()
-
-    def offer(item: T | None, error: BaseException | None) -> bool:
-        while not stop.is_set():
-            try:
-                waiting.put((item, error), timeout=0.1)
-                return True
-            except queue.Full:
-                continue
-        return False
-
-    def work() -> None:
-        try:
-            for item in items:
-                if not offer(item, None):
-                    return
-            offer(None, StopIteration())
-        except BaseException as error:
-            offer(None, error)
-
-    thread = threading.Thread(target=work, name="decoder", daemon=True)
-    thread.start()
+    paths, output, bundle_path = [Path(path) for path in inputs], Path(output), loaded.path
+    if spread.cluster is not None:  # its workers have other working directories
+        paths = [path.absolute() for path in paths]
+        output, bundle_path = output.absolute(), bundle_path.absolute()
+    jobs = plan(paths)
+    mine = jobs if spread.shard is None else jobs[spread.shard[0] - 1 :: spread.shard[1]]
+    threads = spread.threads if threads is None else threads
+    execution = settle(output, loaded, runtime, precision, threads, shared=spread.shard is not None)
+    orders = Orders(bundle_path, output, execution, scorer_of(loaded), rows, decoder_core)
+    claims = Claims(batch_folder(output, loaded))
+    batch = Batch(orders, loaded, jobs, mine, claims)
     try:
-        while True:
-            item, error = waiting.get()
-            if isinstance(error, StopIteration):
-                return
-            if error is not None:
-                raise error
-            yield item  # type: ignore[misc]
+        batch.tell(now=True)
+        _run(batch, orders, spread, len(jobs))
     finally:
-        stop.set()
-        thread.join()
+        claims.close()
+        batch.tell(now=True)
+    if batch.refused is not None and (batch.full or len(jobs) == 1):
+        raise batch.refused
+    return _result(batch, jobs)
+
+
+def _run(batch: Batch, orders: Orders, spread: Spread, count: int) -> None:
+    """Until nothing is left that nobody is working on."""
+    with contextlib.ExitStack() as stack:
+        several = spread.cluster is not None or (spread.jobs > 1 and count > 1)
+        bar = stack.enter_context(Progress("videos", total=count)) if several else None
+
+        def finished(outcome: Outcome) -> None:
+            batch.finished(outcome)
+            if bar is not None:
+                bar.advance()
+
+        while True:
+            if spread.cluster is not None:
+                run_cluster(batch.to_do(), orders, finished, spread.cluster, spread.jobs)
+            elif several:
+                run_workers(batch.to_do(), orders, finished, min(spread.jobs, count))
+            else:
+                work(batch.to_do(), orders, finished)
+            if not batch.unsure():
+                return
+            time.sleep(_LOOK_AGAIN_S)
+
+
+def _result(batch: Batch, jobs: Sequence[Job]) -> dict[str, Any]:
+    videos, failed, elsewhere = [], [], []
+    for job in jobs:
+        outcome = batch.look(job.stem)
+        if outcome.state in ("done", "partial"):
+            videos.append({**outcome.figures, "kept": job.stem in batch.kept})
+        elif outcome.state == "failed":
+            failed.append({"video": str(job.source), "camera": job.camera or "", "why": outcome.why})
+        else:
+            elsewhere.append(job.name)
+    execution = batch.orders.execution
+    return {
+        "runs": execution.as_json(), "scorer": batch.orders.scorer, "rows": batch.orders.rows,
+        "status": str(batch.status), "videos": videos, "failed": failed, "elsewhere": elsewhere,
+    }  # fmt: skip

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
@@ -49,58 +49,111 @@ def analyze(
     /,
     *videos: Path,
     output: Output,
+    listed: Annotated[
+        Path | None,
+        Parameter(name="--list", help="A text file with one input a line, relative to its own folder."),
+    ] = None,
     runtime: Runtime = "auto",
     precision: Precision = "auto",
-    threads: Annotated[int, Parameter(help="Threads of the inference.")] = 1,
+    threads: Annotated[
+        int | None,
+        Parameter(help="Threads of the inference, each video; by default half its cores, at most 4."),
+    ] = None,
+    rows: Annotated[
+        Literal["sets", "frames"],
+        Parameter(help="Of recordings: one row a frame set, NaN where lost, or one a frame."),
+    ] = "sets",
+    jobs: Annotated[int, Parameter(help="Videos at once on this machine, which share its cores.")] = 1,
+    shard: Annotated[
+        str | None, Parameter(help="K/N: one of N processes, on any hosts, that share the output folder.")
+    ] = None,
+    cluster: Annotated[
+        str | None,
+        Parameter(help="local: Dask workers here, as many as --jobs; or a scheduler, tcp://HOST:8786."),
+    ] = None,
 ) -> Measured:
     """Find the keypoints in videos, image folders and recordings.
 
-    Writes DeepLabCut's own files (h5, CSV) and a column file with time stamps. A recording gives one
-    set of files per camera, one row per frame set.
+    Writes DeepLabCut's own files (h5, CSV), a column file with time stamps, and a meta file that says what
+    made them. A recording gives one set of files per camera. `analyze_<bundle>.json` in the output folder
+    says what became of every video. The same command again does only what is left, or what has changed.
 
     Parameters
     ----------
     bundle:
         The model bundle.
     videos:
-        Video files, folders of images, session folders.
+        Video files, folders of images, session folders, folders of videos or sessions.
     output:
         The folder to write into.
+    listed:
+        More of them, in a text file; lines that begin with # are passed over.
+    runtime, precision, threads:
+        What runs the network: settled once for all videos of a batch.
+    rows:
+        Rows of a recording's files; the meta file says which they are.
+    jobs, shard, cluster:
+        How the videos are spread.
 
     Returns
     -------
     dict
-        What ran and why, and per video its files, frames, frames a second, and what is missing.
+        What ran and why, the status file, and per video its files, frames, frames a second, what is missing.
 
     Raises
     ------
     RigposeError
-        A missing input, two inputs that would write one output, a damaged bundle, no runtime.
+        A missing input, two inputs that would write one output, a damaged bundle, no runtime, a full disk.
 
     Examples
     --------
     rigpose analyze mouse.bundle videos/m4s1.mp4 recordings/mouse-7 -o poses
+    rigpose analyze mouse.bundle videos -o poses --jobs 4
+    rigpose analyze mouse.bundle --list videos.txt -o poses --shard $SLURM_ARRAY_TASK_ID/8
     """
     from acquisition.errors import RigposeError
+    from deploy.offline.analyze import Spread
     from deploy.offline.analyze import analyze as analyze_videos
+    from deploy.offline.jobs import read_list
     from rigpose.commands.outcome import CommandFailed
 
-    if not videos:
+    inputs = [*videos, *(read_list(listed) if listed is not None else [])]
+    if not inputs:
         raise RigposeError(
             "rigpose analyze", expected="videos, image folders or recordings", found="none",
-            remedy="Name them after the bundle",
+            remedy="Name them after the bundle, or in a file: --list FILE",
         )  # fmt: skip
-    figures = analyze_videos(bundle, videos, output, runtime=runtime, precision=precision, threads=threads)
+    figures = analyze_videos(
+        bundle, inputs, output, runtime=runtime, precision=precision, threads=threads, rows=rows,
+        spread=Spread(jobs, _shard_of(shard), cluster),
+    )  # fmt: skip
     print(figures["runs"]["reason"])
     for video in figures["videos"]:
-        print(f"{video['files'][0]}: {video['frames']} frames, {video['frames_per_s']} a second")
+        speed = "as it was" if video["kept"] else f"{video['frames_per_s']} a second"
+        print(f"{video['files'][0]}: {video['frames']} frames, {speed}")
         if video["warning"]:
             print(video["warning"])
+    for name in figures["elsewhere"]:
+        print(f"{name}: another process is working on it")
     wrong = [f"{video['gap']} (the frames before are written)" for video in figures["videos"] if video["gap"]]
     wrong += [failure["why"] for failure in figures["failed"]]
     if wrong:
         raise CommandFailed("; ".join(wrong), figures)
     return figures
+
+
+def _shard_of(text: str | None) -> tuple[int, int] | None:
+    """K/N as two numbers; None stays None. Raises `RigposeError`."""
+    from acquisition.errors import RigposeError
+
+    if text is None:
+        return None
+    parts = text.split("/")
+    if len(parts) != 2 or not all(part.isdecimal() for part in parts):
+        raise RigposeError(
+            "--shard", expected="K/N, for instance 3/8", found=f"'{text}'", remedy="Count from 1"
+        )
+    return int(parts[0]), int(parts[1])
 
 
 def inspect(path: Path, /) -> Measured:

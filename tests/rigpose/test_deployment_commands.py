@@ -78,7 +78,9 @@ def test_inspect_tells_the_chain_of_a_bundle_and_of_its_poses(
     bundle = describe(GOLDEN)
     assert "colour-finder" in bundle["chain"][0]
     assert run("analyze", GOLDEN, GOLDEN / "check", "-o", tmp_path) == 0
-    for path in tmp_path.iterdir():
+    written = [path for ending in ("*.h5", "*.csv", "*.poses.npz") for path in tmp_path.glob(ending)]
+    assert len(written) == 3
+    for path in written:
         poses = describe(path)
         assert poses["kind"] == "file of poses"
         assert poses["facts"]["rows"] == 6

@@ -16,8 +16,10 @@ from acquisition.errors import RigposeError
 from acquisition.recordings.recording import Recording
 from deploy.bundles.bundle import Bundle
 from deploy.bundles.predictor import Predictor
-from deploy.offline import analyze as analyze_module
-from deploy.offline.analyze import ahead, analyze, plan
+from deploy.offline import work as work_module
+from deploy.offline.analyze import analyze
+from deploy.offline.frame_poses import ahead
+from deploy.offline.jobs import plan
 from deploy.poses_io.deeplabcut import scorer_of
 from deploy.poses_io.poses import load_poses
 from tests.acquisition.sessions import write_session
@@ -82,8 +84,10 @@ def test_a_video_and_its_pictures_give_the_same_poses(source: Path, bundle: Bund
     assert [video["frames"] for video in result["videos"]] == [FRAMES, FRAMES]
     assert [(video["gap"], video["warning"]) for video in result["videos"]] == [(None, None)] * 2
     scorer = scorer_of(bundle)
-    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(
-        f"{stem}{scorer}{ending}" for stem in ("dots", "stills") for ending in (".h5", ".csv", ".poses.npz")
+    endings = (".h5", ".csv", ".poses.npz", ".meta.json")
+    assert sorted(path.name for path in tmp_path.glob("[!.]*")) == sorted(
+        [f"analyze_{bundle.name}.json"]
+        + [f"{stem}{scorer}{ending}" for stem in ("dots", "stills") for ending in endings]
     )
     video, stills = (load_poses(tmp_path / f"{stem}{scorer}.poses.npz") for stem in ("dots", "stills"))
     error = np.linalg.norm(video.values[..., :2] - truth(), axis=-1)
@@ -108,11 +112,11 @@ def test_a_video_that_breaks_off_keeps_what_came_before(source: Path, bundle: Bu
     assert np.linalg.norm(poses.values[..., :2] - truth()[: len(poses.values)], axis=-1).max() < 1.0
 
 
-def test_a_file_that_is_no_video_is_an_error_and_leaves_nothing(bundle: Bundle, tmp_path: Path) -> None:
+def test_a_file_that_is_no_video_is_an_error_and_leaves_no_poses(bundle: Bundle, tmp_path: Path) -> None:
     (tmp_path / "text.mp4").write_text("no video")
     with pytest.raises(RigposeError, match="expected a video"):
         analyze(bundle, [tmp_path / "text.mp4"], tmp_path / "poses")
-    assert not (tmp_path / "poses").exists()
+    assert [path.name for path in (tmp_path / "poses").glob("[!.]*")] == [f"analyze_{bundle.name}.json"]
 
 
 def test_one_bad_video_does_not_stop_the_others(source: Path, bundle: Bundle, tmp_path: Path) -> None:
@@ -139,17 +143,17 @@ def test_a_missing_input_is_refused_before_the_work(source: Path, bundle: Bundle
 def test_a_full_disk_leaves_no_half_file(
     source: Path, bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(poses: object, scorer: str, path: Path) -> None:
+    def full(poses: object, path: Path) -> None:
         from deploy.whole_file import whole_file
 
         with whole_file(path) as temporary:
             temporary.write_text("half")
             raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(analyze_module, "save_csv", full)
+    monkeypatch.setattr(work_module, "save_columns", full)
     with pytest.raises(RigposeError, match="No space left on device"):
         analyze(bundle, [source / "stills"], tmp_path)
-    assert [path.name for path in tmp_path.iterdir()] == [f"stills{scorer_of(bundle)}.poses.npz"]
+    assert [path.name for path in tmp_path.glob("[!.]*")] == [f"analyze_{bundle.name}.json"]
 
 
 def test_reading_ahead_keeps_the_order_and_passes_errors_on() -> None:
