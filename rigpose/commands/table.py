@@ -45,6 +45,10 @@ GROUPS: dict[str, dict[str, Command]] = {
             "rigpose.commands.recording:recover",
             "Finish recordings that were cut off, by a kill, a loss of power or a full disk.",
         ),
+        "adopt": Command(
+            "rigpose.commands.adoption:adopt",
+            "Make a session of existing synchronised videos, one a camera.",
+        ),
         "trigger flash": Command(
             "rigpose.commands.trigger:flash", "Put the trigger's firmware on an Arduino Uno or Nano."
         ),
