@@ -41,7 +41,13 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PIP) --no-build-isolation --constraint constraints.txt --editable '.[train,litert,onnx,label]'
 	@touch $@
 
+# PyGObject, for the cameras, is compiled against Debian's GLib and cairo.
 $(VENV)/.installed-dev: $(VENV)/.installed
+	@if pkg-config --exists gobject-introspection-1.0 cairo; then \
+		$(PIP) --constraint constraints.txt PyGObject; \
+	else \
+		echo "No PyGObject: its tests are skipped (apt-get install libgirepository1.0-dev libcairo2-dev pkg-config gcc)"; \
+	fi
 	$(PIP) --no-build-isolation --constraint constraints.txt --editable '.[train,litert,onnx,label,slp,nwb,arima,lsl,dev]'
 	@touch $@
 

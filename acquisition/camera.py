@@ -17,6 +17,7 @@ from acquisition.frame import Image
 
 DRIVERS = {
     "sim": "acquisition.drivers.simulated:SimulatedCamera",
+    "aravis": "acquisition.drivers.aravis:AravisCamera",
 }
 
 
@@ -87,7 +88,10 @@ class CameraInfo:
     offset_px, binning:
         Of the image on the sensor: (x, y) of its top left pixel, and how many pixels make one.
     features:
-        The wished features as they were read back.
+        The wished features as they were read back, and `TriggerMode` of a device that has it.
+    silence_s:
+        A free-running camera that delivers nothing for so long is closed and opened again; None: it
+        may be silent. Triggered cameras may always be: pulses pause.
     """
 
     uri: str
@@ -109,6 +113,7 @@ class CameraInfo:
     offset_px: tuple[int, int] = (0, 0)
     binning: tuple[int, int] = (1, 1)
     features: dict[str, Value] = field(default_factory=dict)
+    silence_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +142,9 @@ class CameraGone(Exception):
 class Camera(Protocol):
     """A camera driver. A failed `open` undoes itself and can be tried again.
 
-    A driver's class takes (name, uri) and does nothing until `open`.
+    A driver's class takes (name, uri) and does nothing until `open`. It may have a verb more,
+    `counts() -> dict[str, int]`: what the driver has counted since `start` besides frames (buffers it
+    had none for, packets sent again).
     """
 
     @staticmethod

@@ -1,12 +1,14 @@
 """The capture process: one for each driver, a thread for each of its cameras, a ring for each.
 
-A camera that goes away is opened again until it is back; its count starts anew, and the gap is in
-the data. A camera that cannot be opened at the start ends the process with the reason.
+A camera that goes away, or runs freely and falls silent, is opened again until it is back; its count
+starts anew, and the gap is in the data. A camera that cannot be opened at the start ends the process
+with the reason.
 """
 
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -25,17 +27,33 @@ from acquisition.synchronisation.clock import ArrivalClock, DeviceClock
 from acquisition.synchronisation.unwrap import FrameCount
 
 _READ_MS = 50
-_REOPEN_S = 0.5
+_REOPEN_S = 0.2
+_COUNTS_NS = 500_000_000
+_START_NS = 1_000_000_000  # more for the first frame after the start
+# What the trigger section of a rig file sets, by our names and by those of GenICam.
+_EXPOSURE = ("exposure_us", "ExposureTime", "ExposureTimeAbs", "ExposureTimeRaw")
+_RATE = ("rate_hz", "AcquisitionFrameRate", "AcquisitionFrameRateAbs")
+_MODEL = "camera_model"
 
 
 @dataclass(frozen=True, slots=True)
 class CapturePlan:
-    """What one camera thread is to do: open `uri` with the wished features, accept only `serial`."""
+    """What one camera thread is to do: open `uri` with the wished features, accept only `serial`.
+
+    Attributes
+    ----------
+    triggered:
+        Whether the rig has a trigger; else the camera runs freely.
+    model:
+        What its feature file was written for: a part of `CameraInfo.model`, "" for any.
+    """
 
     name: str
     uri: str
     wished: dict[str, Value]
     serial: str | None
+    triggered: bool = False
+    model: str = ""
 
 
 @dataclass(slots=True)
@@ -54,6 +72,8 @@ class CameraCounters:
         Names of those that read its ring.
     drift_ppm:
         Of its clock against the rig clock.
+    driver:
+        What the driver counted besides since the camera was last started.
     info:
         `CameraInfo` as a mapping, empty until it was opened.
     """
@@ -67,6 +87,7 @@ class CameraCounters:
     rate_hz: float = 0.0
     drift_ppm: float = 0.0
     readers: list[str] = field(default_factory=list)
+    driver: dict[str, int] = field(default_factory=dict)
     info: dict[str, Any] = field(default_factory=dict)
 
 
@@ -83,16 +104,20 @@ def capture_plans(rig: RigSettings) -> dict[str, list[CapturePlan]]:
         driver_of(camera.uri, name)
         wished: dict[str, Value] = {}
         if camera.settings is not None:
-            wished.update(read_yaml(camera.settings))
+            wished.update(_feature_file(camera.settings))
+        model = str(wished.pop(_MODEL, ""))
         if rig.trigger is not None:
-            if "exposure_us" in wished:
-                raise RigposeError(
-                    camera.settings, expected="one place that sets the exposure",
-                    found="'exposure_us' here and in the rig file's trigger section", remedy="Remove it here",
-                )  # fmt: skip
+            for names, what in ((_EXPOSURE, "exposure"), (_RATE, "rate")):
+                twice = [feature for feature in names if feature in wished]
+                if twice:
+                    raise RigposeError(
+                        camera.settings, expected=f"one place that sets the {what}",
+                        found=f"'{twice[0]}' here and in the rig file's trigger section",
+                        remedy="Remove it here",
+                    )  # fmt: skip
             wished["exposure_us"] = rig.trigger.exposure_us
             wished["rate_hz"] = rig.trigger.rate_hz
-        plan = CapturePlan(name, camera.uri, wished, camera.serial)
+        plan = CapturePlan(name, camera.uri, wished, camera.serial, rig.trigger is not None, model)
         plans.setdefault(urlsplit(camera.uri).scheme, []).append(plan)
     return plans
 
@@ -135,6 +160,7 @@ class CameraThread(threading.Thread):
         self._link = link
         self._runtime = runtime
         self._slots = slots
+        self._serial = plan.serial
         self._seen = False
         self._late_ns: int | None = None
 
@@ -155,7 +181,6 @@ class CameraThread(threading.Thread):
                 if self._link.stopping:
                     break
                 self.counters.state = "gone"
-                self.counters.reopened += 1
                 self._link.wait(_REOPEN_S)
             self.counters.state = "closed"
         except Exception as error:
@@ -163,8 +188,13 @@ class CameraThread(threading.Thread):
 
     def _session(self, camera: Camera) -> None:
         """From one opening of the camera to its end."""
+        if self.plan.model and not self._seen:
+            _check_model(self.plan, camera.open({}))
+            camera.close()
         info = camera.open(dict(self.plan.wished))
-        _check_serial(self.plan, info)
+        _check_serial(self.plan, info, self._serial)
+        _check_trigger(self.plan, info)
+        self._serial = info.serial
         self.counters.info = asdict(info)
         geometry = RingGeometry(self._slots, info.height_px, info.width_px, info.channels)
         ring = RingWriter(
@@ -178,6 +208,7 @@ class CameraThread(threading.Thread):
                 info.id_start - 1 if fresh and info.id_start is not None else None,
             )  # fmt: skip
             camera.start()
+            self.counters.reopened += self._seen
             self._seen = True
             self.counters.state = "armed"
             self._read(camera, info, ring, count, fresh)
@@ -191,13 +222,23 @@ class CameraThread(threading.Thread):
         clock = _clock_of(info, self._late_ns)
         arrivals: deque[int] = deque(maxlen=64)
         counters = self.counters
+        silence_ns = None if self.plan.triggered or info.silence_s is None else int(info.silence_s * 1e9)
+        heard_ns = time.monotonic_ns() + _START_NS
+        counted_ns = 0
         while not self._link.stopping:
             counters.readers = ring.readers
+            now_ns = time.monotonic_ns()
+            if now_ns - counted_ns > _COUNTS_NS:
+                counted_ns = now_ns
+                counters.driver = getattr(camera, "counts", dict)()
             try:
                 frame = camera.read(_READ_MS)
             except CameraTimeout:
                 ring.serve()
+                if silence_ns is not None and time.monotonic_ns() - heard_ns > silence_ns:
+                    raise CameraGone(f"camera '{self.plan.name}' has fallen silent") from None
                 continue
+            heard_ns = frame.t_arrival_ns
             if frame.damaged:
                 # Its id may be damaged as well: the hole before the next whole frame counts it as lost.
                 counters.damaged += 1
@@ -238,10 +279,41 @@ def _align(clock: DeviceClock | ArrivalClock, info: CameraInfo, told: dict[str, 
         clock.align(first_pulse_ns + round(info.exposure_us * 500), period_ns)
 
 
-def _check_serial(plan: CapturePlan, info: CameraInfo) -> None:
-    if plan.serial is not None and info.serial != plan.serial:
+def _feature_file(path: Path) -> dict[str, Value]:
+    """The wished features of a file, in its order; raises `RigposeError`."""
+    wished = read_yaml(path)
+    for feature, value in wished.items():
+        if not isinstance(value, (str, int, float)):
+            raise RigposeError(
+                path, expected=f"a word, a number, true or false for '{feature}'",
+                found="nothing" if value is None else type(value).__name__, remedy="Mend that line",
+            )  # fmt: skip
+    return wished
+
+
+def _check_serial(plan: CapturePlan, info: CameraInfo, serial: str | None) -> None:
+    """The camera that the rig file names, or that was there when the rig started."""
+    if serial is not None and info.serial != serial:
         raise RigposeError(
-            f"camera '{plan.name}' at {plan.uri}", expected=f"serial number {plan.serial}",
+            f"camera '{plan.name}' at {plan.uri}", expected=f"serial number {serial}",
             found=info.serial or "a camera that gives none",
             remedy="Put the cameras back as they were, or mend 'serial' in the rig file",
+        )  # fmt: skip
+
+
+def _check_model(plan: CapturePlan, info: CameraInfo) -> None:
+    if plan.model not in info.model:
+        raise RigposeError(
+            f"camera '{plan.name}' at {plan.uri}", expected=f"a {plan.model}, for which its settings file is",
+            found=info.model, remedy=f"Give it a settings file of its own, or mend '{_MODEL}' there",
+        )  # fmt: skip
+
+
+def _check_trigger(plan: CapturePlan, info: CameraInfo) -> None:
+    """A camera of a triggered rig that runs freely makes frames that belong to no pulse."""
+    if plan.triggered and info.features.get("TriggerMode") == "Off":
+        raise RigposeError(
+            f"camera '{plan.name}' at {plan.uri}", expected="a camera that waits for the trigger's pulses",
+            found="TriggerMode Off",
+            remedy='Put TriggerMode: "On" into its settings file, as cameras/mono8.yaml does',
         )  # fmt: skip

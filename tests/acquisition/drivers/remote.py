@@ -1,0 +1,27 @@
+"""Cameras opened in another process (that of the equipment's network namespace), one call at a time."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from acquisition.camera import Camera, DeviceFrame, driver_of
+
+_cameras: dict[str, Camera] = {}
+
+
+def call(name: str, verb: str, *arguments: Any) -> Any:
+    """A verb of the camera port; `new` with a URI comes first."""
+    if verb == "new":
+        _cameras[name] = driver_of(arguments[0], name)(name, arguments[0])
+        return None
+    return getattr(_cameras[name], verb)(*arguments)
+
+
+def read(name: str, frames: int) -> list[DeviceFrame]:
+    """That many frames one after the other."""
+    return [_cameras[name].read(2000) for _ in range(frames)]
+
+
+def find(scheme: str) -> Any:
+    """What the driver finds."""
+    return driver_of(f"{scheme}://", "").find()
