@@ -70,6 +70,9 @@ class FrameSet:
         One per camera in rig order; None where there is none.
     absences:
         One per camera in rig order: None where there is a frame, else the reason.
+    uncertain:
+        Cameras whose frame here, or whose absence, may belong to the pulse before or after; empty
+        where all is sure.
     """
 
     index: int
@@ -77,6 +80,7 @@ class FrameSet:
     spread_ns: int
     frames: tuple[Frame | None, ...]
     absences: tuple[Absence | None, ...]
+    uncertain: tuple[str, ...] = ()
 
     @property
     def complete(self) -> bool:

@@ -22,6 +22,7 @@ import numpy.typing as npt
 from acquisition.errors import RigposeError
 from acquisition.frame import Image
 from acquisition.simulation import render
+from acquisition.simulation.led import LedSpot, spot_of
 from acquisition.simulation.scene import Scene
 from acquisition.simulation.studio import Patch, Studio
 
@@ -47,6 +48,10 @@ class Film:
         int64 (frames, 5): left, top, width, height, and where in `patches` it begins.
     noise:
         int8 bank, deviation 32.
+    led:
+        The trigger's LED, None where this camera does not see it.
+    off_by:
+        The pictures are those of so many pulses later: a fault that no count and no stamp shows.
     """
 
     background: Image
@@ -55,13 +60,18 @@ class Film:
     noise: npt.NDArray[np.int8]
     noise_levels: tuple[int, int]
     seed: int
+    led: LedSpot | None = None
+    off_by: int = 0
 
     def compose(self, pulse: int, image: Image) -> None:
         """The picture of a pulse, with noise, into `image` uint8 (H, W). The same pulse, the same bytes."""
+        pulse += self.off_by
         left, top, width, height, start = self.boxes[pulse % len(self.boxes)]
         patch = self.patches[start : start + width * height].reshape(height, width)
         offset = mix(self.seed, pulse) % _NOISE_EXTRA
         render.compose(self.background, patch, left, top, self.noise, offset, *self.noise_levels, image)
+        if self.led is not None:
+            self.led.paint(pulse, image)
 
 
 def load_film(scene: Scene, camera: str, progress: Callable[[int], None] = lambda drawn: None) -> Film:
@@ -76,7 +86,7 @@ def load_film(scene: Scene, camera: str, progress: Callable[[int], None] = lambd
     except (OSError, ValueError, KeyError, EOFError, BadZipFile):
         background, patches, boxes = _draw_all(scene, camera, progress)
         _store(path, camera, background=background, patches=patches, boxes=boxes)
-    return Film(background, patches, boxes, *_noise(scene, camera))
+    return Film(background, patches, boxes, *_noise(scene, camera), *_led_and_fault(scene, camera))
 
 
 def render_set(scene: Scene, index: int) -> list[Image]:
@@ -92,21 +102,29 @@ class Renderer:
 
     def __init__(self, scene: Scene) -> None:
         self._studios = [Studio(scene, view.name) for view in scene.views]
-        self._noise = [_noise(scene, view.name) for view in scene.views]
+        self._more = [(*_noise(scene, view.name), *_led_and_fault(scene, view.name)) for view in scene.views]
         self._frame_sets = scene.settings.frame_sets
 
     def image(self, camera: int, index: int) -> Image:
         """One camera's image at pulse `index`, uint8 (H, W)."""
         studio = self._studios[camera]
-        ((left, top, patch),) = studio.patches([index % self._frame_sets])
+        _, off_by = self._more[camera][-2:]
+        ((left, top, patch),) = studio.patches([(index + off_by) % self._frame_sets])
         box = np.array([[left, top, patch.shape[1], patch.shape[0], 0]])
         image = np.empty_like(studio.background)
-        Film(studio.background, patch.ravel(), box, *self._noise[camera]).compose(index, image)
+        Film(studio.background, patch.ravel(), box, *self._more[camera]).compose(index, image)
         return image
 
     def images(self, index: int) -> list[Image]:
         """All cameras' images at pulse `index`, in rig order."""
         return [self.image(camera, index) for camera in range(len(self._studios))]
+
+
+def _led_and_fault(scene: Scene, camera: str) -> tuple[LedSpot | None, int]:
+    """The LED as a camera sees it, and by how many pulses its pictures are later than they should be."""
+    led = scene.settings.led
+    spot = None if led is None else spot_of(led, scene.view(camera))
+    return spot, scene.settings.pictures_off_by.get(camera, 0)
 
 
 def film_hash(scene: Scene) -> str:

@@ -17,6 +17,7 @@ from acquisition.errors import RigposeError
 from acquisition.settings import Settings, parse_settings, read_settings
 from acquisition.simulation.animal import Animal
 from acquisition.simulation.boards import BoardSettings, CharucoSettings, CheckerboardSettings, WavedBoard
+from acquisition.simulation.led import LedSettings
 from acquisition.simulation.lens import Floats
 from acquisition.simulation.viewpoints import Viewpoint, camera_names, place_cameras
 
@@ -50,6 +51,10 @@ class SceneSettings(Settings):
     drift_ppm: float = Field(50.0, ge=0, le=500, description="camera clocks run fast or slow by up to this")
     latency_ms: float = Field(4.0, ge=0, description="mean delay from the end of exposure to arrival")
     jitter_ms: float = Field(2.0, ge=0, description="random part added to the delay")
+    led: LedSettings | None = Field(None, description="the trigger's LED, blinking the pulse count")
+    pictures_off_by: dict[str, int] = Field(
+        {}, description="cameras whose pictures are of so many pulses later than every count and stamp says"
+    )
     world: Path = Field(Path("world"), description="folder of pictures, trigger and truth, from scene.yaml")
 
     @model_validator(mode="after")

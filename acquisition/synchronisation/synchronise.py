@@ -28,6 +28,8 @@ class StampSet:
         One per camera in rig order, None where there is no image.
     payloads:
         What was handed to `add` with each stamp (a leased frame, a row number), None where absent.
+    uncertain:
+        Cameras whose frame here, or whose absence, may belong to the pulse before or after.
     """
 
     index: int
@@ -36,6 +38,7 @@ class StampSet:
     stamps: tuple[FrameStamp | None, ...]
     absences: tuple[Absence | None, ...]
     payloads: tuple[Any, ...]
+    uncertain: tuple[str, ...] = ()
 
     @property
     def complete(self) -> bool:
@@ -45,7 +48,7 @@ class StampSet:
     def with_images(self) -> FrameSet:
         """The frame set of leased payloads; its images are valid until the leases are released."""
         frames = tuple(None if leased is None else leased.frame for leased in self.payloads)
-        return FrameSet(self.index, self.t_exposure_ns, self.spread_ns, frames, self.absences)
+        return FrameSet(self.index, self.t_exposure_ns, self.spread_ns, frames, self.absences, self.uncertain)
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,13 +41,21 @@ GROUPS: dict[str, dict[str, Command]] = {
         "record": Command(
             "rigpose.commands.recording:record", "Record all cameras of a rig, synchronised, into a session."
         ),
+        "adopt": Command(
+            "rigpose.commands.adoption:adopt",
+            "Make a session of existing synchronised videos, one a camera.",
+        ),
         "recover": Command(
             "rigpose.commands.recording:recover",
             "Finish recordings that were cut off, by a kill, a loss of power or a full disk.",
         ),
-        "adopt": Command(
-            "rigpose.commands.adoption:adopt",
-            "Make a session of existing synchronised videos, one a camera.",
+        "check-sync": Command(
+            "rigpose.commands.synchronisation:check_sync",
+            "Prove with the trigger's LED that no camera is off by a pulse: on a rig, or in a session.",
+        ),
+        "sync-report": Command(
+            "rigpose.commands.synchronisation:sync_report",
+            "Make a session's synchronisation report (again): counts, gaps, clocks, a verdict.",
         ),
         "trigger flash": Command(
             "rigpose.commands.trigger:flash", "Put the trigger's firmware on an Arduino Uno or Nano."
@@ -64,6 +72,10 @@ GROUPS: dict[str, dict[str, Command]] = {
         "calibrate": Command(
             "rigpose.commands.calibration:calibrate",
             "Calibrate a rig from board images: lenses, places, and a report.",
+        ),
+        "convert-calibration": Command(
+            "rigpose.commands.calibration:convert_calibration",
+            "Bring a calibration from or to Anipose, OpenCV or DeepLabCut.",
         ),
         "triangulate": Command(
             "rigpose.commands.calibration:triangulate", "Triangulate 2D poses of several cameras into 3D."
@@ -124,6 +136,10 @@ GROUPS: dict[str, dict[str, Command]] = {
         ),
         "replay": Command(
             "rigpose.commands.stream:replay", "Publish the poses of a recording as if they were live."
+        ),
+        "fuse": Command(
+            "rigpose.commands.stream:fuse",
+            "Join the 2D poses of several hosts into one 3D rig, and publish it as one stream.",
         ),
         "lsl": Command(
             "rigpose.commands.stream:lsl",
