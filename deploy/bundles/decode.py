@@ -1,5 +1,7 @@
 """From a network's heatmap and offset to keypoints: the one definition, in NumPy.
 
+`deploy.bundles.decode_kernel` computes the same faster.
+
 Cell (row i, column j) of a heatmap with stride s has its centre at network-input pixel
 ((j + 0.5) s - 0.5, (i + 0.5) s - 0.5). A keypoint is the centre of the cell with the largest logit
 plus s times the offset there; its confidence is the logistic function of that logit. The offset is
@@ -22,10 +24,12 @@ Layout = Literal["NCHW", "NHWC"]
 Quantization = tuple[float, int]
 """Scale and zero point: real = scale * (stored - zero point)."""
 
-_TIE_REACH = 2
+TIE_REACH = 2
+"""Cells, in a row or a column, from the first maximum to one that is averaged with it."""
+
 # Cells that can tie with the first maximum in reading order: none lies above it.
 _WINDOW_ROWS, _WINDOW_COLUMNS = (
-    grid.ravel() for grid in np.mgrid[0 : _TIE_REACH + 1, -_TIE_REACH : _TIE_REACH + 1]
+    grid.ravel() for grid in np.mgrid[0 : TIE_REACH + 1, -TIE_REACH : TIE_REACH + 1]
 )
 
 
@@ -75,7 +79,7 @@ def decode(
         tied = inside & (cells[point[:, None], near_cell] == peak[:, None])
     else:
         tied = np.zeros_like(inside)
-        tied[:, _TIE_REACH] = True  # the first maximum itself
+        tied[:, TIE_REACH] = True  # the first maximum itself
 
     image, keypoint = np.divmod(point, count)
     which, position = np.nonzero(tied)

@@ -7,6 +7,7 @@ to RGB after resampling, since a third of the work suffices before.
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import cv2
@@ -99,11 +100,11 @@ def _resample(source: Image, transform: ImageTransform, target: Image) -> None:
         return
     (left, top, right, bottom), (sx0, sy0, sx1, sy1) = windows
     part = source[sy0:sy1, sx0:sx1]
-    if (left, top, right, bottom) == (0, 0, *target.shape[1::-1]):
-        cv2.resize(part, (right, bottom), dst=target, interpolation=cv2.INTER_LINEAR)
-        return
     target[:top] = PAD_LEVEL
     target[bottom:] = PAD_LEVEL
+    if (left, right) == (0, target.shape[1]):  # whole rows: cv2 writes into them itself
+        cv2.resize(part, (right, bottom - top), dst=target[top:bottom], interpolation=cv2.INTER_LINEAR)
+        return
     target[top:bottom, :left] = PAD_LEVEL
     target[top:bottom, right:] = PAD_LEVEL
     target[top:bottom, left:right] = cv2.resize(
@@ -111,6 +112,7 @@ def _resample(source: Image, transform: ImageTransform, target: Image) -> None:
     )
 
 
+@functools.lru_cache(maxsize=256)  # cameras that stand still ask the same again and again
 def resize_windows(
     source_wh: tuple[int, ...], transform: ImageTransform, target_wh: tuple[int, ...]
 ) -> tuple[tuple[int, ...], tuple[int, ...]] | None:

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from acquisition.child import ChildLink
 from acquisition.errors import RigposeError
 from acquisition.progress import Progress
 from acquisition.record import end_session, recorder_process, recording_ended
 from acquisition.recordings.disk import disk_shortage
+from acquisition.recordings.recorder import recorder
 from acquisition.recordings.session import Session, check_output
 from acquisition.rig import RigSettings
 from acquisition.rig_run import RigRun
@@ -33,6 +36,7 @@ from deploy.tracking_settings import TrackingSettings
 
 _STOP_S = 10.0  # a bound, not a wait: an encoder that has much to finish
 _TRACKER_RESTARTS = 3
+RECORDER_NICE = 10
 CALIBRATION_COPY = "calibration.toml"
 
 
@@ -177,12 +181,19 @@ def _readers(
     readers = [Process("probe", probe, (listening,), essential=False)]
     if options.record is not None:
         # A recording that ends (a full disk) is reported; the tracking goes on.
-        readers.append(recorder_process(runtime, options.record, rig, essential=False))
+        recording = recorder_process(runtime, options.record, rig, essential=False)
+        readers.append(replace(recording, target=record_behind))
     if options.loop is not None:
         # Stopped after the others: code of the user's that hangs takes no time from the recorder.
         loop = options.loop.processes(runtime, reachable(stream.endpoint), ours, options.record)
         readers = [*loop, *readers]
     return [*readers, Process("tracker", track, (str(runtime), plan), restarts=_TRACKER_RESTARTS)]
+
+
+def record_behind(link: ChildLink, *args: Any) -> None:
+    """The recorder, giving way to capture and tracker: its queues bridge a wait, their poses do not."""
+    os.nice(RECORDER_NICE)
+    recorder(link, *args)
 
 
 def _where(stream: StreamSettings) -> str:

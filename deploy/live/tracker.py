@@ -199,6 +199,7 @@ class Tracker:
                 "publish": (published_ns - end_ns) + (done_ns - triangulated_ns),
                 "derive": derived_ns - done_ns,
                 "arrival_to_publish": sent_ns - arrival_ns,
+                "beside_network": sent_ns - arrival_ns - times.network_ns,
                 "exposure_to_publish": sent_ns - t_exposure_ns,
             }
         )

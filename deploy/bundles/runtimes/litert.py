@@ -17,7 +17,8 @@ import numpy as np
 import numpy.typing as npt
 
 from acquisition.frame import Image
-from deploy.bundles.decode import Layout, Quantization, decode
+from deploy.bundles.decode import Layout, Quantization
+from deploy.bundles.decode_kernel import decode
 from deploy.bundles.manifest import Manifest
 
 INPUT_SHIFT = -128

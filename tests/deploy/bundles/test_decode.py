@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from deploy.bundles import decode as decode_numpy
+from deploy.bundles import decode_kernel
 from deploy.bundles.decode import decode
 
 STRIDE = 4
@@ -103,3 +105,35 @@ def test_a_heatmap_of_nan_gives_nan_confidence() -> None:
 def test_outputs_that_do_not_belong_together_are_refused() -> None:
     with pytest.raises(ValueError, match="does not belong"):
         decode(np.zeros((1, 2, 4, 4)), np.zeros((1, 3, 4, 4)), 1)
+
+
+@settings(deadline=None)  # the first call of each kind compiles
+@given(
+    seed=st.integers(0, 2**32 - 1), whole=st.booleans(), nhwc=st.booleans(), levels=st.integers(1, 255),
+    shape=st.tuples(*(st.integers(1, most) for most in (2, 3, 9, 9))), holes=st.booleans(),
+)  # fmt: skip
+def test_the_compiled_decoder_finds_the_same(
+    seed: int, whole: bool, nhwc: bool, levels: int, shape: tuple[int, int, int, int], holes: bool
+) -> None:
+    """Few levels make many ties, in corners too."""
+    rng = np.random.default_rng(seed)
+    batch, count, rows, columns = shape
+    kind = np.int8 if whole else np.float32
+    heatmap = rng.integers(-128, -128 + levels, shape).astype(kind)
+    offset = rng.integers(-128, 128, (batch, 2 * count, rows, columns)).astype(kind)
+    if holes and not whole:
+        heatmap[rng.random(shape) < 0.1] = np.nan
+    if nhwc:
+        heatmap, offset = (np.ascontiguousarray(each.transpose(0, 2, 3, 1)) for each in (heatmap, offset))
+    about = {
+        "layout": "NHWC" if nhwc else "NCHW", "heatmap_quantization": (0.07, 11),
+        "offset_quantization": (0.013, -3),
+    }  # fmt: skip
+    expected, found = (each.decode(heatmap, offset, 4, **about) for each in (decode_numpy, decode_kernel))
+    np.testing.assert_array_equal(found[..., :2], expected[..., :2])
+    np.testing.assert_allclose(found[..., 2], expected[..., 2], rtol=1e-6)
+
+
+def test_the_compiled_decoder_refuses_outputs_that_do_not_belong_together() -> None:
+    with pytest.raises(ValueError, match="does not belong"):
+        decode_kernel.decode(np.zeros((1, 2, 4, 4)), np.zeros((1, 3, 4, 4)), 1)
