@@ -38,6 +38,10 @@ GROUPS: dict[str, dict[str, Command]] = {
         ),
     },
     "Cameras and recordings": {
+        "cameras": Command(
+            "rigpose.commands.cameras:cameras",
+            "List all cameras of all drivers; with a URI, what that camera is and what can be set.",
+        ),
         "record": Command(
             "rigpose.commands.recording:record", "Record all cameras of a rig, synchronised, into a session."
         ),
