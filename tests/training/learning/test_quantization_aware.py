@@ -9,6 +9,8 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from acquisition.errors import RigposeError
 from training.exporting.conversion import to_litert
@@ -136,3 +138,27 @@ def test_ranges_of_a_graph_that_is_another_network_are_refused(tmp_path):
     with pytest.raises(RigposeError, match="own tensors"):
         quantize_litert(tmp_path / "fp32.tflite", images(2), tmp_path / "int8.tflite", other, ranges)
     assert not (tmp_path / "int8.tflite").exists()
+
+
+@given(seed=st.integers(0, 2**32 - 1), step=st.floats(1e-3, 0.1))
+@settings(deadline=None, max_examples=25)
+def test_the_learned_step_is_torchs_own(seed: int, step: float) -> None:
+    """Values and both gradients, some of the features out of range; torch's own serves on a GPU."""
+    generator = torch.Generator().manual_seed(seed)
+    features = torch.randn((2, 3, 8, 9), generator=generator) * 4
+    weights = torch.randn((2, 3, 8, 9), generator=generator)
+    answers = []
+    for own in (True, False):
+        output = RoundedOutput(LEVELS * step)
+        given_features = features.clone().requires_grad_()
+        if own:
+            rounded = output(given_features)
+        else:
+            balance = 1.0 / (features.numel() * LEVELS) ** 0.5
+            rounded = torch._fake_quantize_learnable_per_tensor_affine(
+                given_features, output.log_step.exp(), output.zero, -LEVELS, LEVELS, balance
+            )
+        (rounded * weights).sum().backward()
+        answers.append((rounded.detach(), given_features.grad, output.log_step.grad))
+    for ours, theirs in zip(*answers, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-5)
