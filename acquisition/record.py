@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from acquisition.errors import RigposeError
 from acquisition.progress import Progress
-from acquisition.recordings.disk import disk_shortage
+from acquisition.proof.figures import measure
+from acquisition.proof.report import optical_of, report_of, write_report
+from acquisition.recordings.disk import disk_outlook, disk_shortage
 from acquisition.recordings.recorder import RecorderPlan, recorder
 from acquisition.recordings.recording import Recording
+from acquisition.recordings.segments import RECORDER_BACK
 from acquisition.recordings.session import Session, check_output
 from acquisition.rig import RigSettings
 from acquisition.rig_run import RigRun
 from acquisition.supervise import Process, runtime_folder
+from acquisition.videos.encoder import check_codec
 
 _RECORDER_RESTARTS = 3
 
@@ -37,7 +38,10 @@ class RecordingSummary:
     frame_sets, complete_sets:
         How many.
     synchronisation:
-        Figures on the spread of exposures within the sets, ms, and the clocks' drift, ppm.
+        The report's verdict and findings, the spread of exposures within the sets, ms, and the clocks'
+        drift, ppm.
+    interruptions:
+        What befell the recording and was survived, a phrase each.
     """
 
     session: str
@@ -46,6 +50,7 @@ class RecordingSummary:
     frame_sets: int
     complete_sets: int
     synchronisation: dict[str, Any]
+    interruptions: list[str]
 
     def as_dict(self) -> dict[str, Any]:
         """JSON-able."""
@@ -53,7 +58,14 @@ class RecordingSummary:
 
 
 def recorder_process(runtime: Path, folder: Path, rig: RigSettings, *, essential: bool = True) -> Process:
-    """The recorder into session folder `folder` as a line of the table of processes."""
+    """The recorder into session folder `folder` as a line of the table of processes.
+
+    Raises
+    ------
+    RigposeError
+        A codec that this machine has no encoder for.
+    """
+    check_codec(rig.recording.codec)
     plan = RecorderPlan(str(runtime), str(folder.resolve()), tuple(rig.cameras), rig.recording)
     return Process("recorder", recorder, (plan,), restarts=_RECORDER_RESTARTS, essential=essential)
 
@@ -82,7 +94,7 @@ def record(
     """
     check_output(Path(output))
     with runtime_folder() as runtime:
-        run = RigRun(rig, runtime, [recorder_process(runtime, Path(output), rig)])
+        run = RigRun(rig, runtime, [recorder_process(runtime, Path(output), rig)], counts_anew=True)
         session = Session.create(output, rig, subject=subject, notes=notes)
         shortage = disk_shortage(session.folder, rig.recording)
         if shortage:
@@ -91,14 +103,21 @@ def record(
                 output, expected="room for a recording", found=shortage,
                 remedy="Free some space, or lower recording.keep_free_gb in the rig file",
             )  # fmt: skip
-        how = "failed"
+        how, report = "failed", None
         try:
             with run:
                 run.write_events(session.folder)
-                if run.start():
+
+                def outlook() -> None:
+                    infos = [counters["info"] for counters in run.cameras().values()]
+                    said = disk_outlook(session.folder, rig.recording, infos, seconds)
+                    if said:
+                        print(said, flush=True)
+
+                if run.start(ready=outlook):
                     infos = {name: counters["info"] for name, counters in run.cameras().items()}
                     session.began(infos, run.pulses)
-                    how = _run(run, seconds)
+                    how = _run(run, session, seconds)
                 else:
                     how = "interrupted"
                 run.stop()
@@ -107,10 +126,10 @@ def record(
             raise
         finally:
             if run.started_ns:
-                end_session(session, run, recording_ended(run) or how)
+                report = end_session(session, run, recording_ended(run) or how)
             else:
                 session.remove()
-    return summarise(session.folder)
+    return summarise(session.folder, report)
 
 
 def recording_ended(run: RigRun) -> str:
@@ -118,8 +137,11 @@ def recording_ended(run: RigRun) -> str:
     return str(run.supervisor.counters.get("recorder", {}).get("ended", ""))
 
 
-def end_session(session: Session, run: RigRun, how: str) -> None:
-    """Write into session.json how it ended and what the cameras counted."""
+def end_session(session: Session, run: RigRun, how: str) -> dict[str, Any] | None:
+    """Write into session.json how it ended and what the cameras counted; then the synchronisation report.
+
+    Returns the report, None where none could be written (`rigpose sync-report` makes it later).
+    """
     written = run.supervisor.counters.get("recorder", {}).get("cameras", {})
     counted = {}
     for name, counters in run.cameras().items():
@@ -127,44 +149,69 @@ def end_session(session: Session, run: RigRun, how: str) -> None:
             key: counters[key] for key in ("frames", "lost", "damaged", "ring_full", "reopened", "drift_ppm")
         }
         counted[name]["recorded"] = written.get(name, {}).get("frames", 0)
+    _keep_trains(run, session)
     session.end(how, cameras=counted, pulses=run.pulse_count)
+    try:
+        return write_report(session.folder)
+    except RigposeError:  # a full disk, or nothing recorded: that is said by whoever ends the session
+        return None
 
 
-def summarise(folder: Path) -> RecordingSummary:
-    """The figures of a finished session, from its tables."""
+def summarise(folder: Path, report: dict[str, Any] | None = None) -> RecordingSummary:
+    """The figures of a finished session, from its tables; `report` as `write_report` gave it, if it did."""
     with Recording.open(folder) as recording:
-        sets = recording.frame_sets()
+        if report is None:
+            report = report_of(recording.session["name"], measure(recording), optical_of(folder))
         ended = recording.session["ended"] or {"how": "cut off", "cameras": {}}
-        causes = {name: Counter[str]() for name in recording.cameras}
-        for one in sets:
-            for name, absence in zip(recording.cameras, one.absences, strict=True):
-                if absence is not None:
-                    causes[name][absence.value] += 1
-        cameras = {
-            name: {
-                **ended["cameras"].get(name, {}),
-                "recorded": len(recording.frame_table(name)),
-                "absent": dict(sorted(causes[name].items())),
-            }
-            for name in recording.cameras
+        interruptions = [said for event in recording.events() if (said := _interruption(event))]
+    cameras = {
+        name: {
+            **ended["cameras"].get(name, {}),
+            "recorded": camera["frames"],
+            "absent": dict(sorted(camera["absent"].items())),
         }
-        spreads_ms = np.array([one.spread_ns for one in sets if one.complete]) * 1e-6
+        for name, camera in report["cameras"].items()
+    }
+    spread_ms = report["spread_ms"] or dict.fromkeys(("p50", "p95", "max"))
     return RecordingSummary(
         session=str(folder),
         ended=ended["how"],
         cameras=cameras,
-        frame_sets=len(sets),
-        complete_sets=len(spreads_ms),
+        frame_sets=report["frame_sets"],
+        complete_sets=report["complete_sets"],
         synchronisation={
-            "spread_ms_median": float(np.median(spreads_ms)) if len(spreads_ms) else None,
-            "spread_ms_p95": float(np.percentile(spreads_ms, 95)) if len(spreads_ms) else None,
-            "spread_ms_max": float(spreads_ms.max()) if len(spreads_ms) else None,
+            "verdict": report["verdict"],
+            "findings": report["findings"],
+            "uncertain_sets": report["uncertain_sets"],
+            "spread_ms_median": spread_ms["p50"],
+            "spread_ms_p95": spread_ms["p95"],
+            "spread_ms_max": spread_ms["max"],
             "drift_ppm": {name: counts.get("drift_ppm") for name, counts in cameras.items()},
         },
+        interruptions=interruptions,
     )
 
 
-def _run(run: RigRun, seconds: float | None) -> str:
+def _interruption(event: dict[str, Any]) -> str:
+    kind = event["kind"]
+    if kind == RECORDER_BACK:
+        return f"the recorder died and was restarted, into segment {event['segment']}"
+    if kind == "trigger fault":
+        return str(event["why"])
+    if kind == "camera gone":
+        return f"{event['camera']} was gone"
+    if kind == "disk low":
+        return f"the disk had room for {event['minutes_left']:g} more minutes"
+    return ""
+
+
+def _keep_trains(run: RigRun, session: Session) -> None:
+    if len(run.trains) > 1 and session.facts.get("trains") != run.trains:
+        session.facts["trains"] = [dict(train) for train in run.trains]
+        session.write()
+
+
+def _run(run: RigRun, session: Session, seconds: float | None) -> str:
     with Progress("recording", total=seconds) as bar:
         shown = 0.0
 
@@ -174,6 +221,7 @@ def _run(run: RigRun, seconds: float | None) -> str:
             if elapsed > shown:
                 bar.advance(elapsed - shown)
                 shown = elapsed
+            _keep_trains(run, session)
             return not recording_ended(run)
 
         how = run.run(seconds, each)

@@ -15,12 +15,16 @@ from typing import Any
 from acquisition.capture import capture, capture_plans
 from acquisition.errors import RigposeError
 from acquisition.recordings.events import EventsWriter
+from acquisition.recordings.segments import counts_from_ns
 from acquisition.rig import RigSettings
 from acquisition.supervise import Process, Supervisor
 from acquisition.trigger.port import Trigger, trigger_of
 
 READY_S = 300.0
 _TAIL_S = 0.3
+_ANEW_MOST = 3
+_ANEW_S = 20.0
+_TRY_S = 0.5
 
 
 class RigRun:
@@ -39,6 +43,9 @@ class RigRun:
         Pulse 0 (free-running: when all was ready) on the rig clock; 0 before.
     pulse_count:
         Pulses given, by the trigger's own count; None before `stop` and on a free-running rig.
+    trains:
+        Every count of pulses: `period_ns`, `first_exposure_ns`, `first_index` (of its first frame set in the
+        recording) and, when it is over, `pulses`. More than one where the trigger was started anew.
 
     Parameters
     ----------
@@ -48,13 +55,20 @@ class RigRun:
         Folder for sockets (`supervise.runtime_folder`).
     readers:
         Processes that read the rings, stopped before the cameras, the last one first.
+    counts_anew:
+        Whether the readers can follow a trigger whose count begins again (`link.told["counts_anew_ns"]`).
+        It is then started again when it fails, up to three times; otherwise that ends the run.
     """
 
-    def __init__(self, rig: RigSettings, runtime: Path, readers: Sequence[Process]) -> None:
+    def __init__(
+        self, rig: RigSettings, runtime: Path, readers: Sequence[Process], *, counts_anew: bool = False
+    ) -> None:
         self.rig = rig
         self.pulses: dict[str, int | None] = {"period_ns": None, "first_exposure_ns": None}
         self.started_ns = 0
         self.pulse_count: int | None = None
+        self.trains: list[dict[str, int]] = []
+        self._counts_anew = counts_anew
         self._readers = list(readers)
         self._plans = capture_plans(rig)
         captures = [
@@ -95,8 +109,10 @@ class RigRun:
             self._events = EventsWriter(session)
             self._trigger.listen(self._note)
 
-    def start(self, timeout_s: float = READY_S) -> bool:
+    def start(self, timeout_s: float = READY_S, ready: Callable[[], None] | None = None) -> bool:
         """Wait for cameras and readers, then start the pulses. False where a signal came before.
+
+        `ready` is called in between: what the cameras are is known, and nothing has begun.
 
         Raises
         ------
@@ -105,15 +121,14 @@ class RigRun:
         """
         if not self.supervisor.wait_until(self._all_ready, timeout_s, "the rig"):
             return False
-        first_pulse_ns = None
+        if ready is not None:
+            ready()
         if self._trigger is not None:
-            first_pulse_ns, period_ns = self._trigger.start()
-            half_exposure_ns = round(self.rig.trigger.exposure_us * 500) if self.rig.trigger else 0
-            self.pulses = {"period_ns": period_ns, "first_exposure_ns": first_pulse_ns + half_exposure_ns}
-            self.started_ns = first_pulse_ns
+            self.started_ns = self._start_train(self._trigger)
         else:
             self.started_ns = time.monotonic_ns()
-        self.supervisor.tell(pulses=self.pulses, first_pulse_ns=first_pulse_ns)
+            self.supervisor.tell(pulses=self.pulses, first_pulse_ns=None)
+        self.supervisor.service.ready(f"{self.rig.name}: {len(self.rig.cameras)} cameras")
         return True
 
     def run(self, seconds: float | None, each: Callable[[], bool] | None = None) -> str:
@@ -126,7 +141,9 @@ class RigRun:
             if self.supervisor.stopping:
                 return "interrupted"
             if self._trigger is not None and self._trigger.fault:
-                return self._trigger.fault
+                fault = self._count_anew(self._trigger)
+                if fault:
+                    return fault
             if seconds is not None and time.monotonic_ns() >= self.started_ns + int(seconds * 1e9):
                 return "time is over"
             if each is not None and not each():
@@ -135,8 +152,10 @@ class RigRun:
 
     def stop(self, limit_s: float = 10.0) -> None:
         """Trigger first; the frames on their way arrive; then readers, the last first; cameras last."""
+        self.supervisor.service.stopping()
         if self._trigger is not None and self.started_ns:
-            self.pulse_count = self._trigger.stop()
+            self._end_train(self._trigger)
+            self.pulse_count = sum(train["pulses"] for train in self.trains)
             time.sleep(_TAIL_S)
         self.supervisor.stop(limit_s)
 
@@ -163,6 +182,57 @@ class RigRun:
         return all(cameras.get(name, {}).get("state") == "armed" for name in self.rig.cameras) and all(
             self.supervisor.counters.get(reader.name, {}).get("state") == "ready" for reader in self._readers
         )
+
+    def _start_train(self, trigger: Trigger) -> int:
+        """Start the pulses and tell everybody; the first one on the rig clock, ns."""
+        first_pulse_ns, period_ns = trigger.start()
+        half_exposure_ns = round(self.rig.trigger.exposure_us * 500) if self.rig.trigger else 0
+        train = {"period_ns": period_ns, "first_exposure_ns": first_pulse_ns + half_exposure_ns}
+        self.pulses = {**train}
+        earlier = self.trains[0] if self.trains else train
+        elapsed_ns = train["first_exposure_ns"] - earlier["first_exposure_ns"]
+        self.trains.append({**train, "first_index": round(elapsed_ns / earlier["period_ns"])})
+        self.supervisor.tell(
+            pulses=self.pulses, first_pulse_ns=first_pulse_ns,
+            counts_anew_ns=[counts_from_ns(later) for later in self.trains[1:]],
+        )  # fmt: skip
+        return first_pulse_ns
+
+    def _end_train(self, trigger: Trigger) -> None:
+        count = trigger.stop()
+        self.trains[-1].setdefault("pulses", count)
+
+    def _count_anew(self, failed: Trigger) -> str:
+        """Start the trigger again after a fault: it counts anew, what was counted stays. '' or the fault."""
+        fault = failed.fault
+        self._note("trigger fault", time.monotonic_ns(), why=fault)
+        self._end_train(failed)
+        if not self._counts_anew or len(self.trains) > _ANEW_MOST:
+            return fault
+        failed.close()
+        until_ns = time.monotonic_ns() + int(_ANEW_S * 1e9)
+        while not self.supervisor.stopping:
+            trigger = trigger_of(self.rig)
+            assert trigger is not None
+            try:
+                trigger.open()
+                trigger.listen(self._note)
+                self._trigger = trigger
+                first_ns = self._start_train(trigger)
+            except RigposeError as error:
+                trigger.close()
+                if time.monotonic_ns() > until_ns:
+                    return f"{fault}; it does not come back: {error.found}"
+                self._poll_for(_TRY_S)
+            else:
+                self._note("trigger counts anew", first_ns, **self.trains[-1])
+                return ""
+        return fault
+
+    def _poll_for(self, seconds: float) -> None:
+        until_ns = time.monotonic_ns() + int(seconds * 1e9)
+        while time.monotonic_ns() < until_ns and not self.supervisor.stopping:
+            self.supervisor.poll(0.05)
 
     def _note(self, kind: str, t_ns: int, **facts: Any) -> None:
         if self._events is not None:

@@ -26,6 +26,7 @@ from typing import Any
 
 from acquisition.child import ChildLink, decode, encode, run_child
 from acquisition.errors import RigposeError
+from acquisition.service import ServiceManager
 
 _BUDGET_NS = 60_000_000_000
 _OWN_STOP_S = 0.5
@@ -95,6 +96,8 @@ class Supervisor:
         How often each was restarted.
     stopping:
         True once SIGTERM or SIGINT has come. The owner is to end its loop then.
+    service:
+        Who started this process; every `poll` is told to its watchdog.
     """
 
     processes: Sequence[Process]
@@ -102,6 +105,7 @@ class Supervisor:
     dead: dict[str, str] = field(default_factory=dict)
     restarts: dict[str, int] = field(default_factory=dict)
     stopping: bool = False
+    service: ServiceManager = field(default_factory=ServiceManager)
     _children: dict[str, _Child] = field(default_factory=dict)
     _told: dict[str, dict[str, Any]] = field(default_factory=dict)
     _deaths_ns: dict[str, list[int]] = field(default_factory=dict)
@@ -133,6 +137,7 @@ class Supervisor:
         RigposeError
             What a child could not do (a camera that is not there), or which essential one died.
         """
+        self.service.alive()
         owner = {child.link.fileno(): child for child in self._children.values()}
         poll = select.poll()
         for number in owner:

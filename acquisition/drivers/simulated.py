@@ -96,6 +96,7 @@ class SimulatedCamera:
             raise RuntimeError("start before open")
         self._started = True
         self._train = None
+        self._counted = 0
 
     def read(self, timeout_ms: int) -> DeviceFrame:
         """The oldest frame not yet read; raises `CameraTimeout`."""
@@ -149,7 +150,7 @@ class SimulatedCamera:
         self._train = train
         self._log = TruthLog(self._scene.world, self._camera, train.t0_ns)
         self._next = max(0, -((train.t0_ns - time.monotonic_ns()) // train.period_ns))
-        self._counted, self._last_arrival_ns = 0, 0
+        self._last_arrival_ns = 0
 
     def _leave_train(self) -> None:
         if self._log is not None:

@@ -17,7 +17,14 @@ from acquisition.frame import Absence, Image
 from acquisition.frame_stamp import FrameStamp
 from acquisition.recordings.events import read_events
 from acquisition.recordings.frame_table import COLUMNS, FRAME_DTYPE, begun, read_frame_table, stamp_of
-from acquisition.recordings.segments import RECORDER_BACK, VIDEO_SUFFIX, Segment, segments_of, whole_rows
+from acquisition.recordings.segments import (
+    RECORDER_BACK,
+    VIDEO_SUFFIX,
+    Segment,
+    counts_from_ns,
+    segments_of,
+    whole_rows,
+)
 from acquisition.recordings.session import read_session
 from acquisition.rig import RigSettings, SyncSettings
 from acquisition.settings import parse_settings
@@ -232,11 +239,6 @@ class Recording:
         if segment.video not in self._videos:
             self._videos[segment.video] = IndexedVideo(segment.video)
         return self._videos[segment.video]
-
-
-def counts_from_ns(train: dict[str, Any]) -> int:
-    """From which exposure on frames belong to a count of the trigger's: half a period before its first."""
-    return int(train["first_exposure_ns"]) - int(train["period_ns"]) // 2
 
 
 def _not_recorded(one: StampSet, place: int) -> StampSet:

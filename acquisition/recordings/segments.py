@@ -91,3 +91,8 @@ class SegmentRule:
         elapsed_ns = max(0, t_exposure_ns - self.start_ns)
         by_time = elapsed_ns // self.length_ns if self.length_ns else 0
         return self.first + by_time + sum(self.start_ns < cut <= t_exposure_ns for cut in counts_anew_ns)
+
+
+def counts_from_ns(train: dict[str, Any]) -> int:
+    """From which exposure on frames belong to a count of the trigger's: half a period before its first."""
+    return int(train["first_exposure_ns"]) - int(train["period_ns"]) // 2

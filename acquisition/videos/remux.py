@@ -71,7 +71,7 @@ def remux(parts: Sequence[tuple[Path, int]], output: Path) -> None:
     OSError
         Where the disk is full.
     """
-    with av.open(str(output), "w", format="matroska") as target:
+    with av.open(str(output), "w", format="matroska", options={"allow_raw_vfw": "1"}) as target:
         stream: Any = None
         last = -1
         for path, count in parts:
@@ -79,7 +79,7 @@ def remux(parts: Sequence[tuple[Path, int]], output: Path) -> None:
                 template = source.streams.video[0]
                 if stream is None:
                     target.metadata.update(source.metadata)
-                    stream = target.add_stream_from_template(template)
+                    stream = _like(target, template)
                     stream.time_base = _MILLISECONDS
                 written = 0
                 for packet in source.demux(template):
@@ -93,3 +93,14 @@ def remux(parts: Sequence[tuple[Path, int]], output: Path) -> None:
                     packet.stream = stream
                     target.mux(packet)
                     written += 1
+
+
+def _like(target: Any, template: Any) -> Any:
+    """A stream for the packets of another one."""
+    if template.codec_context.name != "rawvideo":
+        return target.add_stream_from_template(template)
+    # A template does not carry the pixel format of raw pictures into the header.
+    stream = target.add_stream("rawvideo", rate=template.average_rate or 30)
+    stream.width, stream.height = template.codec_context.width, template.codec_context.height
+    stream.pix_fmt = template.codec_context.pix_fmt
+    return stream

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
 from acquisition.errors import RigposeError
 from rigpose.commands.options import Measured, Minutes, Output
+from rigpose.commands.synchronisation import Regions, out_of_step, regions_of, show_proof, show_verdict
+
+if TYPE_CHECKING:
+    from acquisition.proof.led import Region
+    from acquisition.rig import RigSettings
 
 
 def record(
@@ -20,12 +25,17 @@ def record(
     seconds: Annotated[float | None, Parameter(help="A budget of time in seconds.")] = None,
     subject: Annotated[str, Parameter(help="Who is recorded; kept in the session.")] = "",
     notes: Annotated[str, Parameter(help="Anything worth knowing later; kept in the session.")] = "",
+    check_sync: Annotated[
+        bool, Parameter(help="Read the trigger's LED, before and after.", negative=())
+    ] = False,
+    region: Regions = (),
 ) -> Measured:
     """Record all cameras of a rig, synchronised, into a session.
 
     Without a time it records until Ctrl-C. Every absent frame is reported with its cause. A new file begins
     every hour (`recording.segment_minutes` in the rig file); readers of recordings do not see the seams.
     The exit code is 0 only if it recorded as long as it was to: 1 after a full disk or a trigger that failed.
+    At its end stands the synchronisation report: synchronisation.html in the session's folder.
 
     Parameters
     ----------
@@ -37,11 +47,15 @@ def record(
         How long, counted from the first pulse.
     subject, notes:
         Kept in session.json.
+    check_sync, region:
+        As `rigpose check-sync`: some seconds before, and the session itself after. Where a camera is out of
+        step before, nothing is recorded; after, the session stays and the exit code is 1.
 
     Returns
     -------
     dict
-        Per camera: frames and absences by cause; frame sets, complete sets; the spread of exposures.
+        Per camera: frames and absences by cause; frame sets, complete sets; the spread of exposures; the
+        report's verdict and findings; `optical_before`, `optical_after` with --check-sync.
 
     Raises
     ------
@@ -52,6 +66,8 @@ def record(
     --------
     rigpose record rig.yaml -o recordings/mouse-7 --minutes 10 --subject mouse-7
     """
+    from acquisition.proof.optical import check_session
+    from acquisition.proof.report import write_report
     from acquisition.record import record as record_rig
     from acquisition.recordings.session import CLEAN_ENDS
     from rigpose.commands.outcome import CommandFailed
@@ -66,14 +82,39 @@ def record(
         raise RigposeError(
             "rigpose record", expected="a time above 0", found=f"{wished:g} s", remedy="Give a longer time"
         )
-    summary = record_rig(load_rig(rig).acquisition, output, wished, subject, notes)
-    _show(summary.as_dict())
+    settings = load_rig(rig).acquisition
+    regions = regions_of(region)
+    before = _check_before(settings, output, regions) if check_sync else None
+    summary = record_rig(settings, output, wished, subject, notes)
+    measured = summary.as_dict()
+    _show(measured)
+    after = None
+    if check_sync:
+        after = check_session(output, regions)
+        write_report(output)
+        show_proof(after)
+        measured.update(optical_before=before, optical_after=after)
     if summary.ended not in CLEAN_ENDS:
         raise CommandFailed(
-            f"the recording ended early: {summary.ended}; what was recorded until then is whole",
-            summary.as_dict(),
+            f"the recording ended early: {summary.ended}; what was recorded until then is whole", measured
         )
-    return summary.as_dict()
+    if after is not None and after["verdict"] == "FAIL":
+        raise CommandFailed(out_of_step(after), measured)
+    return measured
+
+
+def _check_before(rig: RigSettings, output: Path, regions: dict[str, Region]) -> Measured:
+    """The optical proof before a recording; raises `CommandFailed` where a camera is out of step."""
+    from acquisition.check_sync import check_rig
+    from acquisition.recordings.session import check_output
+    from rigpose.commands.outcome import CommandFailed
+
+    check_output(output)
+    found = check_rig(rig, regions)
+    show_proof(found)
+    if found["verdict"] == "FAIL":
+        raise CommandFailed(f"nothing was recorded. {out_of_step(found)}", {"optical_before": found})
+    return found
 
 
 def recover(
@@ -157,4 +198,8 @@ def _show(figures: Measured) -> None:
         + f"; ended: {figures['ended']}",
         highlight=False, soft_wrap=True,
     )  # fmt: skip
+    for befell in figures["interruptions"]:
+        console.print(f"meanwhile: {befell}", highlight=False, soft_wrap=True)
+    found = figures["synchronisation"]
+    show_verdict(found["verdict"], found["findings"], "synchronisation")
     console.print(figures["session"], highlight=False, soft_wrap=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import threading
@@ -14,10 +15,12 @@ import pytest
 
 from acquisition.errors import RigposeError
 from acquisition.frame import Absence
-from acquisition.record import RecordingSummary, record, summarise
+from acquisition.record import RecordingSummary, record
 from acquisition.recordings.recording import Recording
+from acquisition.recordings.recover import recover
 from acquisition.simulation.scene import write_scene
 from acquisition.simulation.timeline import Cause
+from acquisition.simulation.trigger import SimulatedTrigger
 from acquisition.simulation.truth import Truth
 from rigpose.rig_file import load_rig
 
@@ -101,38 +104,100 @@ def test_session_says_what_it_is(recorded):
             counts = summary.cameras[camera]
             assert counts["recorded"] == counts["frames"] and counts["ring_full"] == 0
     assert sorted(file.name for file in folder.iterdir()) == sorted(
-        ["session.json", "events.jsonl", *(f"day1_cam_{n}.{s}" for n in range(3) for s in ("mkv", "frames"))]
+        [
+            "session.json",
+            "events.jsonl",
+            *(f"synchronisation.{s}" for s in ("html", "json", "svg")),
+            *(f"day1_cam_{n}.{s}" for n in range(3) for s in ("mkv", "frames")),
+        ]
     )
 
 
+def process_that_holds(file: Path, among: set[int]) -> int | None:
+    for pid in among:
+        with contextlib.suppress(OSError):
+            if str(file) in [str(f.readlink()) for f in Path(f"/proc/{pid}/fd").iterdir() if f.is_symlink()]:
+                return pid
+    return None
+
+
 @pytest.mark.long
-def test_killed_recorder_leaves_a_session_that_reads(tmp_path):
+def test_recorder_that_is_killed_is_followed_by_another(tmp_path):
     rig = load_rig(small_rig(tmp_path)).acquisition
     before = children_of(os.getpid())
-    killed = threading.Event()
+    killed = []
 
     def kill() -> None:
         tables = [tmp_path / "day1" / f"day1_cam_{n}.frames" for n in range(3)]
         while not all(t.exists() and t.stat().st_size > 512 + 48 * 60 for t in tables):
             time.sleep(0.02)
-        for pid in children_of(os.getpid()) - before:
-            holds = [str(f.readlink()) for f in Path(f"/proc/{pid}/fd").iterdir() if f.is_symlink()]
-            if str(tables[0]) in holds:
-                os.kill(pid, signal.SIGKILL)
-                killed.set()
+        killed.append(process_that_holds(tables[0], children_of(os.getpid()) - before))
+        os.kill(killed[0], signal.SIGKILL)
+        second = tmp_path / "day1" / "day1_cam_2.0001.frames"
+        while not (second.exists() and second.stat().st_size > 512 + 48 * 30):
+            time.sleep(0.02)
+        os.kill(os.getpid(), signal.SIGTERM)
 
     threading.Thread(target=kill, daemon=True).start()
-    with pytest.raises(RigposeError, match=r"process 'recorder': .*signal 9"):
-        record(rig, tmp_path / "day1", 60)
-    assert killed.is_set() and children_of(os.getpid()) <= before | helpers()
-    summary = summarise(tmp_path / "day1")
-    assert "signal 9" in summary.ended
+    summary = record(rig, tmp_path / "day1", 120)
+    assert killed and children_of(os.getpid()) <= before | helpers()
+    assert summary.ended == "interrupted"
+    assert summary.interruptions == ["the recorder died and was restarted, into segment 1"]
+    assert {set(counts["absent"]) == {"not recorded"} for counts in summary.cameras.values()} == {True}
+    recover(tmp_path / "day1")
     with Recording.open(tmp_path / "day1") as recording:
+        assert recording.gaps == []
         for camera in recording.cameras:
-            rows = len(recording.frame_table(camera))
-            assert rows > 60 - 30  # less than a second is lost
-            assert sum(1 for _ in recording.images(camera)) == rows
-        assert sum(one.complete for one in recording.frame_sets()) > 30
+            (_, first), (_, second) = recording.rows_by_video(camera).items()
+            assert first > 60 - 30 and second >= 30  # less than a second is lost
+            assert sum(1 for _ in recording.images(camera)) == first + second
+        sets = recording.frame_sets()
+        whole = [n for n, one in enumerate(sets) if one.complete]
+        assert len(whole) > 60
+        assert [one.index for one in sets] == list(range(len(sets)))
+
+
+@pytest.mark.long
+def test_trigger_that_fails_is_started_again_and_counts_anew(tmp_path, monkeypatch):
+    start = SimulatedTrigger.start
+
+    def fail_soon(self) -> tuple[int, int]:
+        if not (tmp_path / "failed").exists():
+            (tmp_path / "failed").touch()
+            threading.Timer(1.5, setattr, (self, "fault", "the trigger was reset: epoch 3 after 2")).start()
+        return start(self)
+
+    monkeypatch.setattr(SimulatedTrigger, "start", fail_soon)
+    rig = load_rig(small_rig(tmp_path)).acquisition
+    summary = record(rig, tmp_path / "day1", 4)
+    assert summary.ended == "time is over"
+    assert summary.interruptions == ["the trigger was reset: epoch 3 after 2"]
+    with Recording.open(tmp_path / "day1") as recording:
+        first, second = recording.session["trains"]
+        assert recording.session["pulses"]["first_exposure_ns"] == first["first_exposure_ns"]
+        assert second["first_index"] >= first["pulses"] > 20 and second["pulses"] > 20
+        truths = [
+            Truth.load(tmp_path / "scene" / "world", t0_ns=train["first_exposure_ns"] - half_exposure_ns(rig))
+            for train in (first, second)
+        ]
+        counts = [0, 0]
+        for one in recording.frame_sets():
+            which = int(one.index >= second["first_index"])
+            pulse = one.index - (second["first_index"] if which else 0)
+            assert one.complete
+            counts[which] += 1
+            for camera, stamp in zip(recording.cameras, one.stamps, strict=True):
+                off_ns = abs(stamp.t_exposure_ns - truths[which].middles_ns[camera][pulse])
+                assert off_ns < first["period_ns"] // 4
+        assert counts == [first["pulses"], second["pulses"]]
+        for camera in recording.cameras:
+            rows = recording.rows_by_video(camera)
+            assert [path.name for path in rows] == [f"day1_{camera}.mkv", f"day1_{camera}.0001.mkv"]
+            assert list(rows.values()) == counts
+
+
+def half_exposure_ns(rig) -> int:
+    return round(rig.trigger.exposure_us * 500)
 
 
 def helpers() -> set[int]:

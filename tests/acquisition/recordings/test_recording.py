@@ -11,10 +11,13 @@ from acquisition.errors import RigposeError
 from acquisition.frame import Absence
 from acquisition.recordings.recording import Recording
 from acquisition.recordings.session import Session, check_output, read_session
-from acquisition.videos.encoder import CODECS, Encoder
+from acquisition.videos import encoder as encoder_module
+from acquisition.videos.encoder import CODECS, Codec, Encoder, check_codec
 from acquisition.videos.indexed_video import IndexedVideo
 from acquisition.videos.video import open_video
 from tests.acquisition.sessions import number_of, picture, write_session
+
+SOFTWARE = [name for name, codec in CODECS.items() if not codec.hardware]
 
 
 @pytest.fixture
@@ -71,7 +74,7 @@ def test_camera_that_never_delivered(folder):
         assert recording.gaps == ["cam_1: recorded no frame"]
 
 
-@pytest.mark.parametrize("codec", CODECS)
+@pytest.mark.parametrize("codec", SOFTWARE)
 @pytest.mark.parametrize("channels", [1, 3])
 def test_codecs_give_back_what_they_were_given(tmp_path, codec, channels):
     rng = np.random.default_rng(1)
@@ -85,13 +88,13 @@ def test_codecs_give_back_what_they_were_given(tmp_path, codec, channels):
     assert video.info.channels == channels
     back = list(video)
     assert len(back) == 12 and video.gap is None
-    lossless = codec in ("x264-lossless", "ffv1")
+    lossless = codec in ("x264-lossless", "ffv1", "raw")
     for image, read in zip(images, back, strict=True):
         off = np.abs(read.astype(int) - image)
         assert off.max() == 0 if lossless else off.mean() < 6
 
 
-@pytest.mark.parametrize("codec", CODECS)
+@pytest.mark.parametrize("codec", SOFTWARE)
 def test_grey_levels_are_the_same_for_who_reads_colour(tmp_path, codec):
     """Other programs read our mono videos as BGR: no level may be stretched on the way."""
     import cv2
@@ -215,3 +218,25 @@ def test_session_json_is_never_half_written(folder, monkeypatch):
     with pytest.raises(OSError, match="No space"):
         session.end("time is over")
     assert read_session(folder)["ended"] is None
+
+
+def test_a_codec_without_an_encoder_is_refused_naming_those_there_are(monkeypatch):
+    monkeypatch.setitem(encoder_module.CODECS, "nvenc", Codec(("h264_none", "nv12"), ("", ""), hardware=True))
+    with pytest.raises(
+        RigposeError, match=r"found no h264_none in this FFmpeg\. This machine has x264,.* raw"
+    ):
+        check_codec("nvenc")
+    check_codec("ffv1")
+    assert set(encoder_module.encoders_found()) == set(CODECS)
+
+
+def test_grey_levels_survive_an_encoder_that_wants_nv12(tmp_path, monkeypatch):
+    """Hardware encoders take NV12; here x264 stands in their place."""
+    plan = Codec(("libx264", "nv12"), ("libx264", "nv12"), {"qp": "0", "preset": "ultrafast"})
+    monkeypatch.setitem(encoder_module.CODECS, "nvenc", plan)
+    ramp = np.repeat(np.arange(0, 256, 4, dtype=np.uint8)[None], 48, 0)
+    encoder = Encoder(tmp_path / "v.mkv", "nvenc", 64, 48, 1, 30)
+    for n in range(3):
+        encoder.write(ramp, n * 33)
+    encoder.close()
+    assert all((image == ramp).all() for image in open_video(tmp_path / "v.mkv"))
