@@ -74,15 +74,21 @@ def anchor(rig: CalibratedRig, old: CalibratedRig, whose: object = "--anchor") -
     RigposeError
         If the rigs share fewer than two cameras, or no two of those stand to each other as they did.
     """
-    names = tuple(name for name in rig.names if name in old.names)
-    if len(names) < 2:
-        raise RigposeError(
-            whose, expected=f"a calibration of two or more of {', '.join(rig.names)}",
-            found=f"one of {', '.join(old.names)}", remedy="Give an earlier calibration of this rig",
-        )  # fmt: skip
+    names = common_cameras(rig.names, old, whose)
     found = _laid_on(rig, old, names, whose)
     stayed = tuple(change.name for change in found.cameras if change.stayed)
     return _laid_on(rig, old, stayed, whose) if 2 <= len(stayed) < len(names) else found
+
+
+def common_cameras(cameras: Sequence[str], old: CalibratedRig, whose: object = "--anchor") -> tuple[str, ...]:
+    """Those of `cameras` that the old rig has too; raises `RigposeError` if they are fewer than two."""
+    names = tuple(name for name in cameras if name in old.names)
+    if len(names) < 2:
+        raise RigposeError(
+            whose, expected=f"a calibration of two or more of {', '.join(cameras)}",
+            found=f"one of {', '.join(old.names)}", remedy="Give an earlier calibration of this rig",
+        )  # fmt: skip
+    return names
 
 
 def _laid_on(rig: CalibratedRig, old: CalibratedRig, names: Sequence[str], whose: object) -> Anchored:

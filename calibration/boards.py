@@ -43,6 +43,12 @@ class BoardSettings(Settings):
                 raise ValueError("marker_mm must be smaller than square_mm")
             if self.dictionary not in dictionaries():
                 raise ValueError(f"dictionary must be one of {', '.join(dictionaries())}")
+            assert self.squares is not None
+            markers, there = self.squares[0] * self.squares[1] // 2, dictionary_size(self.dictionary)
+            if markers > there:
+                raise ValueError(
+                    f"{markers} markers are needed, {self.dictionary} has {there}: take a larger one"
+                )
         if min(self.grid) < 2:
             raise ValueError("a board needs at least 2 x 2 inner corners")
         return self
@@ -93,6 +99,11 @@ def dictionaries() -> dict[str, int]:
         for name in sorted(dir(cv2.aruco))
         if name.startswith("DICT_") and isinstance(getattr(cv2.aruco, name), int)
     }
+
+
+def dictionary_size(name: str) -> int:
+    """How many markers a dictionary has."""
+    return len(cv2.aruco.getPredefinedDictionary(dictionaries()[name]).bytesList)
 
 
 def charuco_board(settings: BoardSettings, legacy: bool) -> cv2.aruco.CharucoBoard:

@@ -1,12 +1,11 @@
 """One joint robust bundle adjustment: lenses, camera poses and board poses at once.
 
-Levenberg-Marquardt on an analytic Jacobian (rotations by left multiplication, R <- exp(w) R). A
-view touches one camera and one board pose, so the board poses are eliminated (Schur complement;
-Triggs et al., "Bundle adjustment: a modern synthesis", 2000) and what is left is a dense system in
-the cameras. The loss is Huber's. Where cameras run freely, each has a delay (the constant part of
-what its time stamps do not tell) and each view a jitter around it, along the measured velocity of
-its corners; the jitter is eliminated view by view. No random numbers, one order of summation: the
-same result bit for bit.
+Levenberg-Marquardt on the analytic Jacobian of `calibration.bundle`. A view touches one camera and one board
+pose, so the board poses are eliminated (Schur complement; Triggs et al., "Bundle adjustment: a modern
+synthesis", 2000) and what is left is a dense system in the cameras. The loss is Huber's. Where cameras run
+freely, each has a delay (the constant part of what its time stamps do not tell) and each view a jitter around
+it, along the measured velocity of its corners; the jitter is eliminated view by view. No random numbers, one
+order of summation: the same result bit for bit.
 """
 
 from __future__ import annotations
@@ -16,16 +15,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from calibration.observations import View
-from calibration.rotation import rotation_matrix, skew
+from calibration.bundle import CAMERA, DELAY, LENS, Bundle, Mask, Problem, jacobians, residuals_of
+from calibration.rotation import rotation_matrix
 
 Array = npt.NDArray[np.float64]
-Mask = npt.NDArray[np.bool_]
-Rows = npt.NDArray[np.int64]
 
-LENS = 9  # fx fy cx cy k1 k2 p1 p2 k3
-DELAY = LENS + 6
-CAMERA = DELAY + 1
 MAX_STEPS = 200
 ENOUGH = 1e-12  # relative gain of a step below which the sum of squares has settled
 ROUGHLY = 1e-5  # the same where only a start is wanted
@@ -36,76 +30,6 @@ CAMERA_RANGE = 1.5  # a camera's noise may differ from the rig's by this factor
 VIEW_RANGE = 4.0  # a view's may exceed its camera's by this factor
 START_JITTER_S, LEAST_JITTER_S, MOST_JITTER_S = 0.01, 1e-4, 0.1
 FLOOR_PX = 1e-6  # so that perfect synthetic corners do not divide by nothing
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Bundle:
-    """Everything the adjustment estimates.
-
-    Attributes
-    ----------
-    lenses:
-        (C, 9) fx fy cx cy k1 k2 p1 p2 k3.
-    rotations, translations:
-        (C, 3, 3), (C, 3) mm: world to camera.
-    board_rotations, board_translations:
-        (I, 3, 3), (I, 3) mm: board to world, one per instant.
-    delays, jitter:
-        (C,), (V,) s: how much later than its instant a camera's images, and a single view, were taken.
-    """
-
-    lenses: Array
-    rotations: Array
-    translations: Array
-    board_rotations: Array
-    board_translations: Array
-    delays: Array
-    jitter: Array
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Problem:
-    """Views as padded arrays: V views of at most P corners.
-
-    Attributes
-    ----------
-    camera, board:
-        int64 (V,): which camera and which row of the board poses.
-    points:
-        (V, P, 3) mm on the board; px: (V, P, 2); valid: (V, P).
-    velocity:
-        (V, P, 2) px/s: zero where unknown.
-    sigma:
-        (V,) px: noise of a view's corners.
-    jitter_s:
-        Standard deviation of the views' jitter; 0: the cameras are synchronised.
-    """
-
-    camera: Rows
-    board: Rows
-    points: Array
-    px: Array
-    valid: Mask
-    velocity: Array
-    sigma: Array
-    jitter_s: float = 0.0
-
-    @classmethod
-    def of_views(
-        cls, views: tuple[View, ...], boards: npt.NDArray[np.int64], points_mm: Array, jitter_s: float = 0.0
-    ) -> Problem:
-        """Pack views; `boards` gives each view's row of the board poses."""
-        most = max(len(view.ids) for view in views)
-        points, px = np.zeros((len(views), most, 3)), np.zeros((len(views), most, 2))
-        velocity = np.zeros_like(px)
-        valid = np.zeros((len(views), most), dtype=bool)
-        for v, view in enumerate(views):
-            n = len(view.ids)
-            points[v, :n], px[v, :n], valid[v, :n] = points_mm[view.ids], view.px, True
-            if view.velocity is not None:
-                velocity[v, :n] = view.velocity
-        camera = np.array([view.camera for view in views])
-        return cls(camera, np.asarray(boards), points, px, valid, velocity, np.ones(len(views)), jitter_s)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -122,8 +46,8 @@ class Adjusted:
         (V, P): corners that took part.
     sigma:
         (V,) px: noise per axis given to each view.
-    camera_covariance:
-        (C, 16, 16): lens, rotation (left, rad), translation (mm), delay (s); zero where a parameter is fixed.
+    covariance:
+        (C, 19, C, 19): lens, rotation (left, rad), translation (mm), delay (s); zero where one is fixed.
     steps:
         Steps of the last round.
     jitter_s:
@@ -134,13 +58,19 @@ class Adjusted:
     residuals: Array
     inliers: Mask
     sigma: Array
-    camera_covariance: Array
+    covariance: Array
     steps: int
     jitter_s: float
 
+    @property
+    def camera_covariance(self) -> Array:
+        """(C, 19, 19): of each camera by itself."""
+        found: Array = np.einsum("cicj->cij", self.covariance)
+        return found
+
 
 def adjust(
-    problem: Problem, start: Bundle, *, free_lens: tuple[bool, ...], fixed_cameras: tuple[int, ...],
+    problem: Problem, start: Bundle, *, free_lens: npt.ArrayLike, fixed_cameras: tuple[int, ...],
     rounds: int = ROUNDS, enough: float = ENOUGH,
 ) -> Adjusted:  # fmt: skip
     """Minimise the robust reprojection error.
@@ -151,7 +81,7 @@ def adjust(
     Parameters
     ----------
     free_lens:
-        Nine flags: which of fx fy cx cy k1 k2 p1 p2 k3 are estimated.
+        Flags (12,), or (C, 12) per camera: which of `lens.PARAMETERS` are estimated.
     fixed_cameras:
         Cameras whose pose stays: at least one in each group of linked cameras.
     enough:
@@ -159,7 +89,7 @@ def adjust(
     """
     cameras = len(start.lenses)
     free = np.zeros((cameras, CAMERA), dtype=bool)
-    free[:, :LENS] = free_lens
+    free[:, :LENS] = np.asarray(free_lens, dtype=bool)
     free[:, LENS:] = ~np.isin(np.arange(cameras), fixed_cameras)[:, None]
     free[:, DELAY] &= problem.jitter_s > 0
     seen = problem.valid
@@ -167,7 +97,7 @@ def adjust(
     for attempt in range(rounds):
         last = attempt == rounds - 1  # before it the weights are provisional anyway
         bundle, steps = _minimise(problem, bundle, free.ravel(), enough if last else max(enough, ROUGHLY))
-        residuals = _residuals(problem, bundle)
+        residuals = residuals_of(problem, bundle)
         problem = replace(problem, sigma=_view_noise(problem, residuals))
         if problem.jitter_s > 0:
             problem = replace(problem, jitter_s=_jitter_noise(problem, bundle))
@@ -178,28 +108,9 @@ def adjust(
             few = valid.sum(1) < 4
             valid[few] = seen[few]
             problem = replace(problem, valid=valid)
-    residuals = np.where(seen[..., None], _residuals(problem, bundle), np.nan)
+    residuals = np.where(seen[..., None], residuals_of(problem, bundle), np.nan)
     covariance = _covariance(problem, bundle, free.ravel())
     return Adjusted(bundle, residuals, problem.valid, problem.sigma, covariance, steps, problem.jitter_s)
-
-
-def project_board(bundle: Bundle, camera: Rows, board: Rows, points: Array) -> Array:
-    """Board points (V, P, 3) as pixels (V, P, 2), for arrays of camera and board rows (V,)."""
-    world = (
-        points @ bundle.board_rotations[board].swapaxes(-1, -2) + bundle.board_translations[board][:, None]
-    )
-    local = world @ bundle.rotations[camera].swapaxes(-1, -2) + bundle.translations[camera][:, None]
-    return _pixels(local, bundle.lenses[camera][:, None])[0]
-
-
-def _residuals(problem: Problem, bundle: Bundle) -> Array:
-    residuals = project_board(bundle, problem.camera, problem.board, problem.points) - problem.px
-    residuals += problem.velocity * _late(problem, bundle)
-    return np.where(problem.valid[..., None], residuals, 0.0)
-
-
-def _late(problem: Problem, bundle: Bundle) -> Array:
-    return (bundle.delays[problem.camera] + bundle.jitter)[:, None, None]
 
 
 def _view_noise(problem: Problem, residuals: Array) -> Array:
@@ -234,62 +145,6 @@ def _jitter_noise(problem: Problem, bundle: Bundle) -> float:
     return float(np.clip(np.sqrt(mean), LEAST_JITTER_S, MOST_JITTER_S))
 
 
-def _pixels(local: Array, lens: Array) -> tuple[Array, Array, Array]:
-    """Camera points to pixels; also normalised points (..., 2) and depth (...)."""
-    fx, fy, cx, cy, k1, k2, p1, p2, k3 = np.moveaxis(lens, -1, 0)
-    depth = np.where(np.abs(local[..., 2]) > 1e-9, local[..., 2], 1e-9)
-    a, b = local[..., 0] / depth, local[..., 1] / depth
-    r2 = a * a + b * b
-    g = 1 + r2 * (k1 + r2 * (k2 + r2 * k3))
-    u = fx * (a * g + 2 * p1 * a * b + p2 * (r2 + 2 * a * a)) + cx
-    v = fy * (b * g + p1 * (r2 + 2 * b * b) + 2 * p2 * a * b) + cy
-    return np.stack([u, v], -1), np.stack([a, b], -1), depth
-
-
-def jacobians(problem: Problem, bundle: Bundle) -> tuple[Array, Array, Array]:
-    """Residuals (V, P, 2) and derivatives by camera (V, P, 2, 16) and by board pose (V, P, 2, 6)."""
-    lens = bundle.lenses[problem.camera][:, None]
-    camera_r, board_r = bundle.rotations[problem.camera], bundle.board_rotations[problem.board]
-    turned = problem.points @ board_r.swapaxes(-1, -2)
-    world = turned + bundle.board_translations[problem.board][:, None]
-    seen = world @ camera_r.swapaxes(-1, -2)
-    local = seen + bundle.translations[problem.camera][:, None]
-    px, normalised, depth = _pixels(local, lens)
-    fx, fy, _, _, k1, k2, p1, p2, k3 = np.moveaxis(lens, -1, 0)
-    a, b = normalised[..., 0], normalised[..., 1]
-    r2 = a * a + b * b
-    g = 1 + r2 * (k1 + r2 * (k2 + r2 * k3))
-    slope = 2 * (k1 + r2 * (2 * k2 + r2 * 3 * k3))
-
-    by_camera = np.zeros((*a.shape, 2, CAMERA))
-    by_camera[..., 0, 0] = a * g + 2 * p1 * a * b + p2 * (r2 + 2 * a * a)
-    by_camera[..., 1, 1] = b * g + p1 * (r2 + 2 * b * b) + 2 * p2 * a * b
-    by_camera[..., 0, 2] = by_camera[..., 1, 3] = 1
-    for column, power in ((4, r2), (5, r2 * r2), (8, r2 * r2 * r2)):
-        by_camera[..., 0, column], by_camera[..., 1, column] = fx * a * power, fy * b * power
-    by_camera[..., 0, 6], by_camera[..., 1, 6] = fx * 2 * a * b, fy * (r2 + 2 * b * b)
-    by_camera[..., 0, 7], by_camera[..., 1, 7] = fx * (r2 + 2 * a * a), fy * 2 * a * b
-
-    cross = slope * a * b + 2 * p1 * a + 2 * p2 * b
-    daa = fx * (g + slope * a * a + 2 * p1 * b + 6 * p2 * a) / depth
-    dab, dba = fx * cross / depth, fy * cross / depth
-    dbb = fy * (g + slope * b * b + 6 * p1 * b + 2 * p2 * a) / depth
-    by_local = np.stack(
-        [
-            np.stack([daa, dab, -(daa * a + dab * b)], -1),
-            np.stack([dba, dbb, -(dba * a + dbb * b)], -1),
-        ],
-        -2,
-    )
-    by_world = by_local @ camera_r[:, None]
-    by_camera[..., LENS : LENS + 3] = -by_local @ skew(seen)
-    by_camera[..., LENS + 3 : DELAY] = by_local
-    by_camera[..., DELAY] = problem.velocity
-    by_board = np.concatenate([-by_world @ skew(turned), by_world], axis=-1)
-    residuals = px - problem.px + problem.velocity * _late(problem, bundle)
-    return np.where(problem.valid[..., None], residuals, 0.0), by_camera, by_board
-
-
 def _loss(problem: Problem, bundle: Bundle, residuals: Array) -> tuple[float, Array]:
     """Sum of Huber's loss (and of the jitter's prior), and the weight (V, P) of every corner."""
     error = np.sqrt((residuals**2).sum(-1)) / problem.sigma[:, None]
@@ -306,9 +161,9 @@ def _stiffness(problem: Problem) -> float:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Normal:
-    """Normal equations: cameras (C*16)^2, coupling (I, C*16, 6), boards (I, 6, 6), right sides.
+    """Normal equations: cameras (C*19)^2, coupling (I, C*19, 6), boards (I, 6, 6), right sides.
 
-    `views` (V, 24) gives a view's jitter from the steps: constant, minus by camera, minus by board.
+    `views` (V, 27) gives a view's jitter from the steps: constant, minus by camera, minus by board.
     """
 
     cameras: Array
@@ -325,7 +180,7 @@ def _normal(problem: Problem, bundle: Bundle) -> tuple[float, _Normal]:
     views, corners = weight.shape
     joint = np.concatenate([by_camera, by_board, residuals[..., None], problem.velocity[..., None]], -1)
     joint = (joint * np.sqrt(weight)[..., None, None]).reshape(views, corners * 2, CAMERA + 8)
-    product = joint.swapaxes(-1, -2) @ joint  # (V, 24, 24)
+    product = joint.swapaxes(-1, -2) @ joint  # (V, 27, 27)
     back = np.zeros((views, CAMERA + 7))
     if problem.jitter_s > 0:
         stiffness = _stiffness(problem)
@@ -383,7 +238,7 @@ def _step(normal: _Normal, free: Mask, damping: float) -> tuple[Array, Array]:
 def _moved(problem: Problem, bundle: Bundle, views: Array, cameras: Array, boards: Array) -> Bundle:
     steps = np.concatenate([cameras[problem.camera], boards[problem.board]], axis=1)
     return Bundle(
-        bundle.lenses + cameras[:, :LENS],
+        bundle.lenses + np.pad(cameras[:, :LENS], ((0, 0), (0, 1))),
         rotation_matrix(cameras[:, LENS : LENS + 3]) @ bundle.rotations,
         bundle.translations + cameras[:, LENS + 3 : DELAY],
         rotation_matrix(boards[:, :3]) @ bundle.board_rotations,
@@ -398,7 +253,7 @@ def _minimise(problem: Problem, bundle: Bundle, free: Mask, enough: float) -> tu
     loss, normal = _normal(problem, bundle)
     for step in range(1, MAX_STEPS + 1):
         trial = _moved(problem, bundle, normal.views, *_step(normal, free, damping))
-        trial_loss = _loss(problem, trial, _residuals(problem, trial))[0]
+        trial_loss = _loss(problem, trial, residuals_of(problem, trial))[0]
         if np.isfinite(trial_loss) and trial_loss < loss and np.all(trial.lenses[:, :2] > 0):
             settled = loss - trial_loss < enough * loss
             bundle, damping = trial, max(damping / 10, 1e-12)
@@ -423,5 +278,4 @@ def _covariance(problem: Problem, bundle: Bundle, free: Mask) -> Array:
     full = np.zeros((len(free), len(free)))
     full[np.ix_(free, free)] = inverse
     n = len(bundle.lenses)
-    blocks = full.reshape(n, CAMERA, n, CAMERA)
-    return np.stack([blocks[c, :, c] for c in range(n)])
+    return full.reshape(n, CAMERA, n, CAMERA)

@@ -11,18 +11,21 @@ import numpy as np
 
 from acquisition.errors import RigposeError
 from acquisition.settings import read_settings
-from calibration.anchor import Anchored, anchor
+from calibration.anchor import Anchored, anchor, common_cameras
 from calibration.boards import BoardSettings
+from calibration.bundle import LENS
 from calibration.camera_model import CalibratedRig
+from calibration.cross_checks import CrossChecks, cross_check
 from calibration.find_views import Found, find_views
 from calibration.formats.anipose import calibration_hash, details_path, load_calibration, save_toml
 from calibration.inputs import open_input
-from calibration.known_length import MeasuredLength, measure_length, scale_by
+from calibration.known_length import MeasuredLength, measure_length, read_length, scale_by
+from calibration.lens import LensModel, parameter_names
 from calibration.observations import Observations
 from calibration.quality import CameraQuality, HeldOut, camera_qualities, held_out
 from calibration.report import write_report
 from calibration.solve import Solution, solve
-from calibration.verdict import Finding, Level, judge, judge_world, verdict_of
+from calibration.verdict import Finding, Level, judge, judge_timing, judge_world, verdict_of
 from calibration.world import on_board
 
 MOST_FITTED = 100  # frame sets: the solution is then limited by the lens model, not by their number
@@ -37,7 +40,7 @@ class World:
     frame_set:
         The board as it lay in this frame set is the world: origin at its first corner, z up out of the board.
     anchor:
-        An older calibration of the rig, whose world is kept.
+        An older calibration of the rig, whose frame is kept; the scale is the new board's.
     length:
         A known length (`calibration.known_length`) that sets the scale.
     check_length:
@@ -52,7 +55,7 @@ class World:
     def __post_init__(self) -> None:
         if self.anchor is not None and (self.frame_set is not None or self.length is not None):
             raise RigposeError(
-                "--anchor", expected="the old world alone, with its own frame and scale",
+                "--anchor", expected="the old calibration's frame alone, and the board's scale",
                 found="a frame set or a length besides", remedy="Leave out one of them",
             )  # fmt: skip
 
@@ -78,6 +81,7 @@ class Calibrated:
     solution: Solution
     cameras: tuple[CameraQuality, ...]
     held_out: HeldOut | None
+    checks: CrossChecks
     anchored: Anchored | None
     scale: float | None
     checked: MeasuredLength | None
@@ -102,8 +106,14 @@ class Calibrated:
             "free_running": self.solution.observations.free_running,
             "jitter_ms": self.solution.adjusted.jitter_s * 1e3,
             "views_apart": self.found.apart,
+            "lenses": {
+                name: {"model": chosen.model, "tried": [asdict(trial) for trial in chosen.trials]}
+                for name, chosen in zip(self.rig.names, self.solution.lenses, strict=True)
+            },
             "shared_views": self.solution.shared.tolist(),
             "cameras": {camera.name: asdict(camera) for camera in self.cameras},
+            "parameters": self.parameters(),
+            "cross_checks": asdict(self.checks),
             "held_out": None if self.held_out is None else asdict(self.held_out),
             "since_anchor": None if self.anchored is None else [asdict(c) for c in self.anchored.cameras],
             "anchor_rms_mm": None if self.anchored is None else self.anchored.rms_mm,
@@ -111,9 +121,20 @@ class Calibrated:
             "known_length": None if self.checked is None else asdict(self.checked),
         }
 
+    def parameters(self) -> dict[str, dict[str, tuple[float, float]]]:
+        """By camera and name of a lens parameter: its value and standard deviation."""
+        adjusted, found = self.solution.adjusted, {}
+        for c, (name, chosen) in enumerate(zip(self.rig.names, self.solution.lenses, strict=True)):
+            free = self.solution.free_lens[c]
+            sd = np.sqrt(np.maximum(np.diag(adjusted.camera_covariance[c])[:LENS][free], 0))
+            values = adjusted.bundle.lenses[c, :LENS][free].tolist()
+            pairs = zip(values, sd.tolist(), strict=True)
+            found[name] = dict(zip(parameter_names(chosen.model), pairs, strict=True))
+        return found
+
 
 def calibrate(
-    path: Path, board_file: Path, *, k3: bool = False, world: World = World(),
+    path: Path, board_file: Path, *, lens: LensModel | None = None, world: World = World(),
     max_spread_ms: float | None = None,
 ) -> Calibrated:  # fmt: skip
     """Calibrate from board images; writes nothing.
@@ -124,8 +145,8 @@ def calibrate(
         A recording, videos or stills (see `inputs.open_input`).
     board_file:
         board.yaml.
-    k3:
-        Estimate the third radial coefficient as well: for wide lenses with corners all over.
+    lens:
+        The model of all lenses; None: each camera's by its held-out error (`calibration.lens_choice`).
     world:
         Where its frame and its scale come from.
     max_spread_ms:
@@ -139,26 +160,35 @@ def calibrate(
     """
     board = read_settings(BoardSettings, board_file)
     source = open_input(path)
+    for length in (world.length, world.check_length):
+        if length is not None:
+            read_length(length, source.cameras)  # before minutes of detection, not after
+    old = None if world.anchor is None else load_calibration(world.anchor)
+    if old is not None:
+        common_cameras(source.cameras, old, world.anchor)
     found = find_views(source, board, max_spread_ms=max_spread_ms)
     chosen = choose_sets(found.observations, keep=world.frame_set)
-    solution = solve(chosen, board, k3=k3)
+    solution = solve(chosen, board, lens=lens)
     qualities = camera_qualities(solution)
     spared = held_out(solution, board)
     rig = solution.rig if world.frame_set is None else _in_world_of(solution, world.frame_set, path)
     rig, scale = (rig, None) if world.length is None else scale_by(rig, world.length)
-    anchored = None if world.anchor is None else anchor(rig, load_calibration(world.anchor), world.anchor)
+    solution = solution if scale is None else solution.scaled(scale)
+    anchored = None if old is None else anchor(rig, old, world.anchor)
     rig = rig if anchored is None else anchored.rig
     checked = None if world.check_length is None else measure_length(rig, world.check_length)
+    checks = cross_check(solution, board)
     findings = judge(qualities, spared, source.free_running, board.square_mm)
+    findings += judge_timing(checks.timing, source.free_running)
     verdict, ordered = verdict_of([*findings, *judge_world(anchored, checked, scale)])
     return Calibrated(
-        rig, board, found, solution, qualities, spared, anchored, scale, checked, verdict, ordered
+        rig, board, found, solution, qualities, spared, checks, anchored, scale, checked, verdict, ordered
     )
 
 
 def calibrate_to(
     path: Path, board_file: Path, output: Path, *, accept: bool = False, report: Path | None = None,
-    k3: bool = False, world: World = World(), max_spread_ms: float | None = None,
+    lens: LensModel | None = None, world: World = World(), max_spread_ms: float | None = None,
 ) -> dict[str, Any]:  # fmt: skip
     """Calibrate and write the TOML, its JSON and the report page (`<output>.html`).
 
@@ -175,10 +205,10 @@ def calibrate_to(
             output, expected="a name that ends in .toml", found=f"'{output.name}'",
             remedy="Say for instance -o calibration.toml",
         )  # fmt: skip
-    result = calibrate(path, board_file, k3=k3, world=world, max_spread_ms=max_spread_ms)
-    figures = result.figures()
+    result = calibrate(path, board_file, lens=lens, world=world, max_spread_ms=max_spread_ms)
+    figures = {**result.figures(), "since_previous": _since(output, result)}
     page = report or output.with_suffix(".html")
-    write_report(result.rig, result.solution, figures, page)
+    write_report(result.rig, result.solution, result.board, figures, page, result.found.pictures)
     if result.verdict == "FAIL" and not accept:
         worst = result.findings[0]
         raise RigposeError(
@@ -190,6 +220,17 @@ def calibrate_to(
         **figures, "calibration": str(output), "details": str(details_path(output)), "report": str(page),
         "sha256": calibration_hash(output),
     }  # fmt: skip
+
+
+def _since(previous: Path, result: Calibrated) -> list[dict[str, Any]] | None:
+    """What moved since the calibration that is about to be replaced; None where there is none to compare."""
+    if result.anchored is not None or not previous.exists():
+        return None
+    try:
+        changes = anchor(result.rig, load_calibration(previous), previous).cameras
+    except RigposeError:  # another rig's, or a damaged one: it is replaced either way
+        return None
+    return [asdict(change) for change in changes]
 
 
 def choose_sets(observations: Observations, most: int = MOST_FITTED, keep: int | None = None) -> Observations:
@@ -245,17 +286,19 @@ def _in_world_of(solution: Solution, frame_set: int, path: Path) -> CalibratedRi
 
 def _details(result: Calibrated, figures: dict[str, Any]) -> dict[str, Any]:
     """What calibration.json holds beside the TOML's hash."""
-    names = ("fx", "fy", "cx", "cy", "k1", "k2", "p1", "p2", "k3")
     adjusted = result.solution.adjusted
     cameras = {}
     for c, camera in enumerate(result.rig.cameras):
         sd = np.sqrt(np.maximum(np.diag(adjusted.camera_covariance[c]), 0))
+        parameters = figures["parameters"][camera.name]
         cameras[camera.name] = {
             "size_px": list(camera.size_px),
+            "lens_model": result.solution.lenses[c].model,
+            "lens": {name: value for name, (value, _) in parameters.items()},
             "delay_ms": float(adjusted.bundle.delays[c] * 1e3),
-            "lens_sd": dict(zip(names, sd[:9].tolist(), strict=True)),
-            "rotation_sd_rad": sd[9:12].tolist(),
-            "translation_sd_mm": sd[12:15].tolist(),
+            "lens_sd": {name: sd for name, (_, sd) in parameters.items()},
+            "rotation_sd_rad": sd[LENS : LENS + 3].tolist(),
+            "translation_sd_mm": sd[LENS + 3 : LENS + 6].tolist(),
         }
     summary: Sequence[str] = ("verdict", "rms_px", "median_px", "p95_px", "max_px", "held_out", "frame_sets")
     return {

@@ -1,57 +1,25 @@
 """The values of a calibrated rig: `CameraModel`, one camera; `CalibratedRig`, all of them.
 
-Model (Brown 1966, as OpenCV writes it): a world point X goes to x = R X + t, to the normalised
-a = x_0 / x_2, b = x_1 / x_2, is distorted with r2 = a^2 + b^2 and g = 1 + k1 r2 + k2 r2^2 + k3 r2^3
-
-    a' = a g + 2 p1 a b + p2 (r2 + 2 a^2)        u = fx a' + cx
-    b' = b g + p1 (r2 + 2 b^2) + 2 p2 a b        v = fy b' + cy
-
+A world point X goes to R X + t in the camera's frame and through its lens (`calibration.lens`) to a pixel.
 Pixels follow the project's convention: an integer is the centre of a pixel.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
 
 from acquisition.errors import RigposeError
+from calibration.lens import ROW, LensModel, distort, distort_jacobian, model_of, undistort_start
 from calibration.rotation import rotation_matrix
 
 Array = npt.NDArray[np.float64]
 
 UNDISTORT_STEPS = 20  # Newton's: it converges in 3-6 wherever the lens can be inverted at all
 UNDISTORT_TOLERANCE = 1e-10  # of the normalised image: a ten-millionth of a pixel
-
-
-def distort(normalised: Array, coefficients: Array) -> Array:
-    """Normalised points (..., 2) through the lens (k1 k2 p1 p2 k3), still normalised."""
-    a, b = normalised[..., 0], normalised[..., 1]
-    k1, k2, p1, p2, k3 = coefficients
-    r2 = a * a + b * b
-    g = 1 + r2 * (k1 + r2 * (k2 + r2 * k3))
-    return np.stack(
-        [a * g + 2 * p1 * a * b + p2 * (r2 + 2 * a * a), b * g + p1 * (r2 + 2 * b * b) + 2 * p2 * a * b], -1
-    )
-
-
-def distort_jacobian(normalised: Array, coefficients: Array) -> Array:
-    """Derivative (..., 2, 2) of `distort` by the undistorted point."""
-    a, b = normalised[..., 0], normalised[..., 1]
-    k1, k2, p1, p2, k3 = coefficients
-    r2 = a * a + b * b
-    g = 1 + r2 * (k1 + r2 * (k2 + r2 * k3))
-    slope = 2 * (k1 + r2 * (2 * k2 + r2 * 3 * k3))  # dg/da = slope * a
-    cross = slope * a * b + 2 * p1 * a + 2 * p2 * b
-    return np.stack(
-        [
-            np.stack([g + slope * a * a + 2 * p1 * b + 6 * p2 * a, cross], -1),
-            np.stack([cross, g + slope * b * b + 6 * p1 * b + 2 * p2 * a], -1),
-        ],
-        -2,
-    )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -67,9 +35,11 @@ class CameraModel:
     matrix:
         float64 (3, 3): fx 0 cx; 0 fy cy; 0 0 1, in px.
     distortion:
-        float64 (5,): k1 k2 p1 p2 k3.
+        float64 in OpenCV's order: (5,) k1 k2 p1 p2 k3; (8,) with k4 k5 k6; of a fisheye (4,) k1 k2 k3 k4.
     rotation, translation:
         float64 (3,) each: Rodrigues vector and mm, from the world's frame to the camera's.
+    fisheye:
+        Whether the lens is of the fisheye model.
     """
 
     name: str
@@ -78,19 +48,39 @@ class CameraModel:
     distortion: Array
     rotation: Array
     translation: Array
+    fisheye: bool = False
 
     def __post_init__(self) -> None:
-        for name, shape in (
-            ("matrix", (3, 3)),
-            ("distortion", (5,)),
-            ("rotation", (3,)),
-            ("translation", (3,)),
+        for name, shapes in (
+            ("matrix", [(3, 3)]),
+            ("distortion", [(4,)] if self.fisheye else [(5,), (8,)]),
+            ("rotation", [(3,)]),
+            ("translation", [(3,)]),
         ):
             value = np.array(getattr(self, name), dtype=np.float64)
-            if value.shape != shape:
-                raise ValueError(f"{name} of camera '{self.name}': expected shape {shape}, got {value.shape}")
+            if value.shape not in shapes:
+                expected = " or ".join(map(str, shapes))
+                raise ValueError(
+                    f"{name} of camera '{self.name}': expected shape {expected}, got {value.shape}"
+                )
             value.setflags(write=False)
             object.__setattr__(self, name, value)
+
+    @property
+    def lens(self) -> Array:
+        """float64 (13,), a row as `calibration.lens` has them."""
+        row = np.zeros(ROW)
+        row[:4] = self.matrix[[0, 1, 0, 1], [0, 1, 2, 2]]
+        if self.fisheye:
+            row[[4, 5, 8, 9]], row[-1] = self.distortion, 1.0
+        else:
+            row[4 : 4 + len(self.distortion)] = self.distortion
+        return row
+
+    @property
+    def lens_model(self) -> LensModel:
+        """The smallest model that holds its lens."""
+        return model_of(self.lens)
 
     @property
     def rotation_matrix(self) -> Array:
@@ -112,7 +102,20 @@ class CameraModel:
         """World points (..., 3) mm as pixels (..., 2); NaN for points that are not in front of the camera."""
         points = self.to_camera(points_mm)
         depth = np.where(points[..., 2:] > 0, points[..., 2:], np.nan)
-        return self.to_pixels(distort(points[..., :2] / depth, self.distortion))
+        return self.to_pixels(self.distort(points[..., :2] / depth))
+
+    def distort(self, normalised: Array) -> Array:
+        """Undistorted normalised points (..., 2) through the lens, still normalised."""
+        return distort(normalised, self.lens)
+
+    def jacobian(self, points_mm: npt.ArrayLike) -> Array:
+        """Derivative (..., 2, 3) px/mm of `project` at world points (..., 3) in front of the camera."""
+        local = self.to_camera(points_mm)
+        rays = local[..., :2] / local[..., 2:]
+        r = self.rotation_matrix
+        by_ray = self.matrix[[0, 1], [0, 1]][:, None] * distort_jacobian(rays, self.lens)
+        found: Array = by_ray @ ((r[:2] - rays[..., None] * r[2]) / local[..., 2:, None])
+        return found
 
     def to_pixels(self, distorted: Array) -> Array:
         """Distorted normalised points (..., 2) as pixels."""
@@ -126,19 +129,20 @@ class CameraModel:
         """
         pixels = np.asarray(pixels, dtype=np.float64)
         target = (pixels - self.matrix[:2, 2]) / self.matrix[[0, 1], [0, 1]]
-        point = target.copy()
+        lens = self.lens
+        point = undistort_start(target, lens)
         with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
             for _ in range(UNDISTORT_STEPS):
-                error = distort(point, self.distortion) - target
-                j = distort_jacobian(point, self.distortion)
+                error = distort(point, lens) - target
+                j = distort_jacobian(point, lens)
                 determinant = j[..., 0, 0] * j[..., 1, 1] - j[..., 0, 1] * j[..., 1, 0]
                 step_a = (j[..., 1, 1] * error[..., 0] - j[..., 0, 1] * error[..., 1]) / determinant
                 step_b = (j[..., 0, 0] * error[..., 1] - j[..., 1, 0] * error[..., 0]) / determinant
                 point = point - np.stack([step_a, step_b], -1)
                 if not np.any(np.abs(step_a) + np.abs(step_b) > UNDISTORT_TOLERANCE):
                     break
-            error = np.abs(distort(point, self.distortion) - target).sum(-1)
-            j = distort_jacobian(point, self.distortion)
+            error = np.abs(distort(point, lens) - target).sum(-1)
+            j = distort_jacobian(point, lens)
             # beyond its fold the lens model turns back: a root there is not what the camera saw
             determinant = j[..., 0, 0] * j[..., 1, 1] - j[..., 0, 1] * j[..., 1, 0]
             good = (
@@ -148,14 +152,7 @@ class CameraModel:
 
     def looking_from(self, rotation: npt.ArrayLike, translation: npt.ArrayLike) -> CameraModel:
         """The same lens at another place."""
-        return CameraModel(
-            self.name,
-            self.size_px,
-            self.matrix,
-            self.distortion,
-            np.asarray(rotation),
-            np.asarray(translation),
-        )
+        return replace(self, rotation=np.asarray(rotation), translation=np.asarray(translation))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -167,7 +164,7 @@ class CalibratedRig:
     cameras:
         In rig order, names unique.
     lenses, rotations, translations:
-        The same as arrays for kernels: float64 (C, 9) fx fy cx cy k1 k2 p1 p2 k3; (C, 3, 3); (C, 3).
+        The same as arrays for kernels: float64 (C, 13), rows as `calibration.lens`; (C, 3, 3); (C, 3).
     """
 
     cameras: tuple[CameraModel, ...]
@@ -179,7 +176,7 @@ class CalibratedRig:
         cameras = tuple(self.cameras)
         if len({camera.name for camera in cameras}) != len(cameras) or not cameras:
             raise ValueError("a rig needs at least one camera, and names that differ")
-        lenses = np.array([[*c.matrix[[0, 1, 0, 1], [0, 1, 2, 2]], *c.distortion] for c in cameras])
+        lenses = np.array([c.lens for c in cameras])
         rotations = np.array([c.rotation_matrix for c in cameras])
         translations = np.array([c.translation for c in cameras])
         object.__setattr__(self, "cameras", cameras)

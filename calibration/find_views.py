@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import os
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
 from acquisition.errors import RigposeError
+from acquisition.frame import Image
 from acquisition.progress import Progress
 from calibration.boards import BoardSettings
 from calibration.detection import Corners, Detector, Pattern, recognise
@@ -23,6 +24,7 @@ from calibration.observations import Observations, View
 
 MOST_SETS = 130  # searched: more add hardly any knowledge, but time
 SAMPLE = 4  # images per camera by which the pattern is recognised
+TIMED = 4  # every fourth frame set is searched with its neighbour: how fast the board moves there
 REACH_S = 0.25  # images further away in time say nothing about a corner's velocity
 SPREAD_SHARE = 0.25  # of the frame interval: further apart, free-running images do not share a pose
 
@@ -41,12 +43,15 @@ class Found:
         Images searched, per camera.
     apart:
         Views of free-running cameras that were too far from the others to share their board pose.
+    pictures:
+        For each camera the image that shows most of the board, None where none does; may be empty.
     """
 
     observations: Observations
     pattern: Pattern
     searched: tuple[int, ...]
     apart: int
+    pictures: tuple[Image | None, ...] = ()
 
 
 def find_views(source: BoardInput, board: BoardSettings, *, max_spread_ms: float | None = None) -> Found:
@@ -72,37 +77,47 @@ def find_views(source: BoardInput, board: BoardSettings, *, max_spread_ms: float
     detector = Detector(board, pattern)
     found: list[dict[int, Corners]] = []
     sizes: list[tuple[int, int]] = []
+    pictures: list[Image | None] = []
     threads = cv2.getNumThreads()
     cv2.setNumThreads(1)  # one thread per image does more than several per image
     try:
         with Progress("board", sum(len(rows) for rows in wanted)) as bar:
 
-            def search(camera: int) -> tuple[dict[int, Corners], set[tuple[int, int]]]:
-                corners, seen = {}, set()
+            def search(camera: int) -> tuple[dict[int, Corners], set[tuple[int, int]], Image | None]:
+                corners, seen, shown, most = {}, set(), None, 0
                 for row, image in source.images(camera, wanted[camera]):
                     seen.add((image.shape[1], image.shape[0]))
                     hit = detector.find(image, thorough=stills)
                     if hit is not None:
                         corners[row] = hit
+                        if len(hit.ids) > most:
+                            shown, most = image, len(hit.ids)
                     bar.advance()
-                return corners, seen
+                return corners, seen, shown
 
             with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
-                for camera, (corners, seen) in enumerate(pool.map(search, range(len(source.cameras)))):
+                searched = pool.map(search, range(len(source.cameras)))
+                for camera, (corners, seen, shown) in enumerate(searched):
                     found.append(corners)
+                    pictures.append(shown)
                     sizes.append(_one_size(source, camera, seen))
     finally:
         cv2.setNumThreads(threads)
-    return _assemble(source, chosen, found, sizes, pattern, [len(rows) for rows in wanted], max_spread_ms)
+    assembled = _assemble(
+        source, chosen, found, sizes, pattern, [len(rows) for rows in wanted], max_spread_ms
+    )
+    return replace(assembled, pictures=tuple(pictures))
 
 
 def _chosen_sets(source: BoardInput) -> npt.NDArray[np.int64]:
-    """Rows of the table to search; of free-running cameras with their neighbours, for the velocity."""
+    """Rows of the table to search: some with a neighbour, for the velocity; of free-running cameras all."""
     count = len(source.sets)
     if count <= MOST_SETS:
         return np.arange(count)
     if not source.free_running:
-        return np.unique(np.linspace(0, count - 1, MOST_SETS).astype(np.int64))
+        spread = np.linspace(0, count - 1, MOST_SETS).astype(np.int64)
+        timed = spread[:0] if source.times_s is None else spread[:-1:TIMED] + 1
+        return np.unique(np.concatenate([spread, timed]))
     centres = np.linspace(1, count - 2, MOST_SETS // 3).astype(np.int64)
     return np.unique(np.concatenate([centres - 1, centres, centres + 1]))
 

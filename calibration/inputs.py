@@ -134,8 +134,10 @@ def _of_videos(path: Path, videos: list[Path]) -> BoardInput:
             remedy=f"Put a {TIMES} (sync_index, cam_id, frame_time) beside them, or cut them alike",
         )  # fmt: skip
     index = np.arange(counts[0])
+    rate_hz = _rate_hz(videos[0])
+    of_frames = None if rate_hz is None else np.repeat(index[:, None] / rate_hz, len(videos), 1)
     return BoardInput(
-        path, names, index, np.repeat(index[:, None], len(videos), 1), None, False, tuple(videos)
+        path, names, index, np.repeat(index[:, None], len(videos), 1), of_frames, False, tuple(videos)
     )
 
 
@@ -251,6 +253,15 @@ def _count_frames(path: Path) -> int:
             return stream.frames or sum(1 for packet in container.demux(stream) if packet.size)
     except (av.FFmpegError, OSError, IndexError) as error:
         raise _broken(path, error) from None
+
+
+def _rate_hz(path: Path) -> float | None:
+    """The frame rate that a video states; None where it states none."""
+    import av
+
+    with av.open(str(path)) as container:
+        rate = container.streams.video[0].average_rate
+    return float(rate) if rate else None
 
 
 def _frames(path: Path, wanted: Sequence[int]) -> Iterator[tuple[int, Image]]:

@@ -1,7 +1,8 @@
 """Numba kernels of triangulation. `triangulation_numpy` computes the same in plain NumPy.
 
-Points are fitted side by side (`calibration.lanes`); those that are not ordinary are done again here, one by
-one, with a search for outliers. One thread, no fastmath: the result is the same bit for bit every time.
+Points are fitted side by side (`calibration.lanes`) if every lens is a pinhole's; those that are not ordinary
+are done again here, one by one, with a search for outliers, and so are all points of a rig with a rational or
+fisheye lens. One thread, no fastmath: the result is the same bit for bit every time.
 Compiled once and cached beside the module (or in the user's cache where the package is read-only).
 """
 
@@ -11,27 +12,58 @@ import numpy as np
 from numba import njit
 
 from calibration.lanes import FLAT, fit_lanes
+from calibration.lens import NEAR_AXIS, WIDEST_START
 
 LANES = 64
 UNDISTORT_STEPS = 20
 UNDISTORT_TOLERANCE = 1e-10
 LINEAR_PASSES = 2  # the second weighs each ray by the depth that the first found
-NEWTON_STEPS = 12
+NEWTON_STEPS = 20
 STEP_TOLERANCE_MM = 1e-5  # Gauss-Newton gains three digits a step: the next one would be 1e-8
+# Through a fisheye's edge it converges more slowly, and a step of that size is not yet the last.
+WIDE_TOLERANCE_MM = 1e-8
 REFIT_ROUNDS = 3
+
+
+@njit(cache=True, error_model="numpy")
+def _radial(r2, lenses, c):  # type: ignore[no-untyped-def]
+    """g and 2 dg/dr2, as `lens.radial`."""
+    k1, k2, k3 = lenses[c, 4], lenses[c, 5], lenses[c, 8]
+    k4, k5, k6 = lenses[c, 9], lenses[c, 10], lenses[c, 11]
+    if lenses[c, 12] != 0:
+        if r2 < NEAR_AXIS:
+            t2, shrink = r2, 1 - r2 / 3
+        else:
+            r = np.sqrt(r2)
+            t = np.arctan(r)
+            t2, shrink = t * t, t / r
+        g = shrink * (1 + t2 * (k1 + t2 * (k2 + t2 * (k3 + t2 * k4))))
+        if r2 < NEAR_AXIS:
+            return g, 2 * (k1 - 1 / 3)
+        by_t = 1 + t2 * (3 * k1 + t2 * (5 * k2 + t2 * (7 * k3 + t2 * 9 * k4)))
+        return g, (by_t / (1 + r2) - g) / r2
+    above = 1 + r2 * (k1 + r2 * (k2 + r2 * k3))
+    slope = 2 * (k1 + r2 * (2 * k2 + r2 * 3 * k3))
+    below = 1 + r2 * (k4 + r2 * (k5 + r2 * k6))
+    g = above / below
+    return g, (slope - 2 * g * (k4 + r2 * (2 * k5 + r2 * 3 * k6))) / below
 
 
 @njit(cache=True, error_model="numpy")
 def _undistort(u, v, lenses, c):  # type: ignore[no-untyped-def]
     """One pixel as an undistorted normalised point; NaN where the lens has no inverse."""
-    k1, k2, p1, p2, k3 = lenses[c, 4], lenses[c, 5], lenses[c, 6], lenses[c, 7], lenses[c, 8]
+    p1, p2 = lenses[c, 6], lenses[c, 7]
     ta = (u - lenses[c, 2]) / lenses[c, 0]
     tb = (v - lenses[c, 3]) / lenses[c, 1]
     a, b = ta, tb
+    if lenses[c, 12] != 0:
+        angle = np.sqrt(ta * ta + tb * tb)
+        if angle > 1e-9:
+            stretch = np.tan(min(angle, WIDEST_START)) / angle
+            a, b = ta * stretch, tb * stretch
     for _ in range(UNDISTORT_STEPS + 1):
         r2 = a * a + b * b
-        g = 1 + r2 * (k1 + r2 * (k2 + r2 * k3))
-        slope = 2 * (k1 + r2 * (2 * k2 + r2 * 3 * k3))
+        g, slope = _radial(r2, lenses, c)
         ea = a * g + 2 * p1 * a * b + p2 * (r2 + 2 * a * a) - ta
         eb = b * g + p1 * (r2 + 2 * b * b) + 2 * p2 * a * b - tb
         jaa = g + slope * a * a + 2 * p1 * b + 6 * p2 * a
@@ -107,7 +139,7 @@ def _linear(rays, weights, use, rotations, translations, x):  # type: ignore[no-
 @njit(cache=True, error_model="numpy")
 def _residual(c, pixels, lenses, rotations, translations, x):  # type: ignore[no-untyped-def]
     """Pixel residual of view c at x; infinite behind the camera."""
-    k1, k2, p1, p2, k3 = lenses[c, 4], lenses[c, 5], lenses[c, 6], lenses[c, 7], lenses[c, 8]
+    p1, p2 = lenses[c, 6], lenses[c, 7]
     px = rotations[c, 0, 0] * x[0] + rotations[c, 0, 1] * x[1] + rotations[c, 0, 2] * x[2]
     py = rotations[c, 1, 0] * x[0] + rotations[c, 1, 1] * x[1] + rotations[c, 1, 2] * x[2]
     pz = rotations[c, 2, 0] * x[0] + rotations[c, 2, 1] * x[1] + rotations[c, 2, 2] * x[2]
@@ -116,14 +148,14 @@ def _residual(c, pixels, lenses, rotations, translations, x):  # type: ignore[no
         return np.inf, np.inf
     a, b = px / pz, py / pz
     r2 = a * a + b * b
-    g = 1 + r2 * (k1 + r2 * (k2 + r2 * k3))
+    g, _ = _radial(r2, lenses, c)
     u = lenses[c, 0] * (a * g + 2 * p1 * a * b + p2 * (r2 + 2 * a * a)) + lenses[c, 2]
     v = lenses[c, 1] * (b * g + p1 * (r2 + 2 * b * b) + 2 * p2 * a * b) + lenses[c, 3]
     return u - pixels[c, 0], v - pixels[c, 1]
 
 
 @njit(cache=True, error_model="numpy")
-def _refine(pixels, weights, use, lenses, rotations, translations, x, normal):  # type: ignore[no-untyped-def]
+def _refine(pixels, weights, use, lenses, rotations, translations, tolerance, x, normal):  # type: ignore[no-untyped-def]
     """Gauss-Newton on the pixels; leaves the normal matrix at x in `normal`. False where it gets lost."""
     done = False
     for _ in range(NEWTON_STEPS + 1):
@@ -135,8 +167,7 @@ def _refine(pixels, weights, use, lenses, rotations, translations, x, normal):  
             r00, r01, r02 = rotations[c, 0, 0], rotations[c, 0, 1], rotations[c, 0, 2]
             r10, r11, r12 = rotations[c, 1, 0], rotations[c, 1, 1], rotations[c, 1, 2]
             r20, r21, r22 = rotations[c, 2, 0], rotations[c, 2, 1], rotations[c, 2, 2]
-            fx, fy, k1, k2 = lenses[c, 0], lenses[c, 1], lenses[c, 4], lenses[c, 5]
-            p1, p2, k3 = lenses[c, 6], lenses[c, 7], lenses[c, 8]
+            fx, fy, p1, p2 = lenses[c, 0], lenses[c, 1], lenses[c, 6], lenses[c, 7]
             pz = r20 * x0 + r21 * x1 + r22 * x2 + translations[c, 2]
             if not pz > 0:
                 return False
@@ -144,8 +175,7 @@ def _refine(pixels, weights, use, lenses, rotations, translations, x, normal):  
             a = (r00 * x0 + r01 * x1 + r02 * x2 + translations[c, 0]) * near
             b = (r10 * x0 + r11 * x1 + r12 * x2 + translations[c, 1]) * near
             r2 = a * a + b * b
-            g = 1 + r2 * (k1 + r2 * (k2 + r2 * k3))
-            slope = 2 * (k1 + r2 * (2 * k2 + r2 * 3 * k3))
+            g, slope = _radial(r2, lenses, c)
             du = fx * (a * g + 2 * p1 * a * b + p2 * (r2 + 2 * a * a)) + lenses[c, 2] - pixels[c, 0]
             dv = fy * (b * g + p1 * (r2 + 2 * b * b) + 2 * p2 * a * b) + lenses[c, 3] - pixels[c, 1]
             if not np.isfinite(du + dv):
@@ -174,12 +204,14 @@ def _refine(pixels, weights, use, lenses, rotations, translations, x, normal):  
         if not solved:
             return False
         x[0], x[1], x[2] = x0 + s0, x1 + s1, x2 + s2
-        done = abs(s0) + abs(s1) + abs(s2) < STEP_TOLERANCE_MM
+        done = abs(s0) + abs(s1) + abs(s2) < tolerance
     return True
 
 
 @njit(cache=True, error_model="numpy")
-def _robust(pixels, rays, weights, seen, use, best, lenses, rotations, translations, gate2, x, normal):  # type: ignore[no-untyped-def]
+def _robust(  # type: ignore[no-untyped-def]
+    pixels, rays, weights, seen, use, best, lenses, rotations, translations, tolerance, gate2, x, normal
+):
     """MSAC over every pair of views (there are few cameras), then refits; leaves the views in `use`."""
     cameras = len(seen)
     lowest = np.inf
@@ -208,7 +240,7 @@ def _robust(pixels, rays, weights, seen, use, best, lenses, rotations, translati
         if not good:
             break
         good = _linear(rays, weights, use, rotations, translations, x) and _refine(
-            pixels, weights, use, lenses, rotations, translations, x, normal
+            pixels, weights, use, lenses, rotations, translations, tolerance, x, normal
         )
         changed = False
         for c in range(cameras):
@@ -224,7 +256,9 @@ def _robust(pixels, rays, weights, seen, use, best, lenses, rotations, translati
 
 
 @njit(cache=True, error_model="numpy")
-def _single(u, v, confidence, noise, lenses, rotations, translations, least, gate2, quantiles, result):  # type: ignore[no-untyped-def]
+def _single(  # type: ignore[no-untyped-def]
+    u, v, confidence, noise, lenses, rotations, translations, tolerance, least, gate2, quantiles, result
+):
     """One point, by itself: views (C,) to `result` (11,)."""
     cameras = len(u)
     rays, pixels, weights = np.empty((cameras, 2)), np.empty((cameras, 2)), np.empty(cameras)
@@ -245,7 +279,7 @@ def _single(u, v, confidence, noise, lenses, rotations, translations, least, gat
     if views < 2:
         return
     good = _linear(rays, weights, use, rotations, translations, x) and _refine(
-        pixels, weights, use, lenses, rotations, translations, x, normal
+        pixels, weights, use, lenses, rotations, translations, tolerance, x, normal
     )
     chi2 = worst = np.inf
     if good:
@@ -258,7 +292,19 @@ def _single(u, v, confidence, noise, lenses, rotations, translations, least, gat
                 worst = max(worst, e2)
     if views > 2 and (chi2 > quantiles[views] or worst > gate2):
         good = _robust(
-            pixels, rays, weights, seen, use, best, lenses, rotations, translations, gate2, x, normal
+            pixels,
+            rays,
+            weights,
+            seen,
+            use,
+            best,
+            lenses,
+            rotations,
+            translations,
+            tolerance,
+            gate2,
+            x,
+            normal,
         )
     if not good or use.sum() < 2:
         return
@@ -292,6 +338,14 @@ def triangulate_block(points, lenses, rotations, translations, noise, least, gat
     quantiles (C + 1,): largest chi-square that n views may have without a search for outliers.
     """
     sets, cameras, keypoints = points.shape[:3]
+    if np.any(lenses[:, 9:] != 0):
+        for t in range(sets):
+            for k in range(keypoints):
+                _single(
+                    points[t, :, k, 0], points[t, :, k, 1], points[t, :, k, 2], noise[k], lenses, rotations,
+                    translations, WIDE_TOLERANCE_MM, least, gate2, quantiles, out[t, k],
+                )  # fmt: skip
+        return
     total = sets * keypoints
     lanes = min(LANES, 8 * ((total + 7) // 8))  # whole vectors; a lane too many repeats the last point
     u, v, weights = np.zeros((cameras, lanes)), np.zeros((cameras, lanes)), np.zeros((cameras, lanes))
@@ -331,7 +385,7 @@ def triangulate_block(points, lenses, rotations, translations, noise, least, gat
             if views[i] < 2 or bad[i] or not (chi2[i] <= quantiles[views[i]] and worst[i] <= gate2):
                 _single(
                     points[t, :, k, 0], points[t, :, k, 1], points[t, :, k, 2], noise[k], lenses, rotations,
-                    translations, least, gate2, quantiles, result,
+                    translations, STEP_TOLERANCE_MM, least, gate2, quantiles, result,
                 )  # fmt: skip
                 continue
             result[9] = views[i]

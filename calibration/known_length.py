@@ -9,6 +9,7 @@ ends:                       # px in each camera that sees both: first end, secon
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -51,19 +52,25 @@ class MeasuredLength:
     reprojection_px: float
 
 
+def read_length(path: Path, cameras: Sequence[str]) -> KnownLength:
+    """The file, for a rig of these cameras; raises `RigposeError` if it is none or names another camera."""
+    given = read_settings(KnownLength, path)
+    if strangers := sorted(set(given.ends) - set(cameras)):
+        raise RigposeError(
+            path, expected=f"cameras of {', '.join(cameras)}", found=strangers[0], remedy="Mend the name"
+        )
+    return given
+
+
 def measure_length(rig: CalibratedRig, path: Path) -> MeasuredLength:
     """Triangulate both ends and compare.
 
     Raises
     ------
     RigposeError
-        If the file is none of these, names a camera that the rig has not, or the views contradict each other.
+        As `read_length`; if the views contradict each other.
     """
-    given = read_settings(KnownLength, path)
-    if strangers := sorted(set(given.ends) - set(rig.names)):
-        raise RigposeError(
-            path, expected=f"cameras of {', '.join(rig.names)}", found=strangers[0], remedy="Mend the name"
-        )
+    given = read_length(path, rig.names)
     seen = np.full((1, len(rig.names), 2, 3), np.nan)
     for number, name in enumerate(rig.names):
         if name in given.ends:

@@ -1,10 +1,11 @@
 """Triangulation of many points side by side, for the ordinary case in which all views agree.
 
-Every loop over points is plain arithmetic on a few contiguous arrays, which the compiler turns into vector
-instructions (one array more in `_add_newton` and it no longer does): about twice the speed of one point
-after the other (`calibration.kernels`). What is not
-ordinary (an outlier, a lens without an inverse, rays that are parallel, a point behind a camera) is marked
-and left to the kernel of single points; both minimise the same error and stop at the same step.
+Lenses are pinholes with k1 k2 p1 p2 k3, the first nine numbers of a lens row. Every loop over points is plain
+arithmetic on a few contiguous arrays, which the compiler turns into vector instructions (one array more in
+`_add_newton` and it no longer does): about twice the speed of one point after the other
+(`calibration.kernels`). What is not ordinary (an outlier, a lens without an inverse, rays that are parallel,
+a point behind a camera) is marked and left to the kernel of single points; both minimise the same error and
+stop at the same step.
 """
 
 from __future__ import annotations

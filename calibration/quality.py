@@ -1,8 +1,7 @@
 """What a calibration is worth: errors per camera, coverage, and distances on boards that were not fitted.
 
-The held-out figures come from four folds of runs of frame sets (neighbours show nearly the same
-board pose and stay together): the rig is fitted without a fold, the board's corners of the fold are
-triangulated and their distances compared with the print.
+The held-out figures come from four folds (`calibration.folds`): the rig is fitted without a fold, the board's
+corners of the fold are triangulated and their distances compared with the print.
 """
 
 from __future__ import annotations
@@ -14,14 +13,13 @@ import numpy.typing as npt
 
 from calibration.boards import BoardSettings
 from calibration.camera_model import CalibratedRig
+from calibration.folds import FOLDS, fold_masks
 from calibration.observations import Observations, View
 from calibration.solve import Solution, place_boards, solve_again
 from calibration.triangulation import TriangulationSettings, triangulate_exactly
 
 Array = npt.NDArray[np.float64]
 
-FOLDS = 4
-RUNS = 16  # of consecutive frame sets, dealt to the folds in turn: each fold has some of everywhere
 COVER_CELLS = (8, 6)
 SHIFT_ROUNDS = 10
 
@@ -118,25 +116,18 @@ def coverage(views: tuple[View, ...], size_px: tuple[int, int]) -> float:
 def held_out(solution: Solution, board: BoardSettings) -> HeldOut | None:
     """Fit without each fold in turn and measure on it; None with too few frame sets to spare any."""
     observations = solution.observations
-    sets = np.array(observations.frame_sets)
-    number = np.array([view.frame_set for view in observations.views])
-    runs = min(RUNS, len(sets))
-    fold_of_set = np.arange(len(sets)) * runs // len(sets) % FOLDS
-    fold = fold_of_set[np.searchsorted(sets, number)]
-    camera = np.array([view.camera for view in observations.views])
-    cameras = range(len(observations.cameras))
-    spared = all((camera[fold != f] == c).sum() >= 3 for f in range(FOLDS) for c in cameras)
-    if len(sets) < 2 * FOLDS or not spared:
+    masks = fold_masks(observations)
+    if not masks:
         return None
     errors, points, reprojections = [], [], []
-    for f in range(FOLDS):
-        fitted = solve_again(solution, board, fold != f)
-        placed = place_boards(solution, fitted, board, fold == f)
+    for kept, spared in masks:
+        fitted = solve_again(solution, board, kept)
+        placed = place_boards(solution, fitted, board, spared)
         errors.append(placed.residuals[np.isfinite(placed.residuals).all(-1)])
         if len(observations.cameras) > 1:
             delays = fitted.adjusted.bundle.delays
             found = triangulate_corners(
-                fitted.rig, observations.keep(fold == f), board, delays, fitted.adjusted.jitter_s
+                fitted.rig, observations.keep(spared), board, delays, fitted.adjusted.jitter_s
             )
             points.append(found[..., :3])
             reprojections.append(found[..., 10])
@@ -144,7 +135,7 @@ def held_out(solution: Solution, board: BoardSettings) -> HeldOut | None:
     distances = None
     if points:
         distances = board_distances(np.concatenate(points), np.concatenate(reprojections), board)
-    return HeldOut(FOLDS, len(sets), rms, distances)
+    return HeldOut(FOLDS, len(observations.frame_sets), rms, distances)
 
 
 def triangulate_corners(

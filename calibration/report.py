@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from html import escape
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
+from acquisition.frame import Image
+from calibration.boards import BoardSettings
 from calibration.camera_model import CalibratedRig
+from calibration.drawing import figure, heat_map, table
+from calibration.report_figures import camera_figures, plan, relative_figures, view_graph, volume_figures
+from calibration.residuals import TILTS_DEG, corner_rms, tilts, view_errors
 from calibration.solve import Solution
-
-Array = npt.NDArray[np.float64]
 
 STYLE = """
 body{font:15px/1.45 system-ui,sans-serif;max-width:62rem;margin:2rem auto;padding:0 1rem;color:#222}
@@ -21,7 +22,7 @@ table{border-collapse:collapse;font-variant-numeric:tabular-nums}
 td,th{padding:.2rem .7rem;text-align:right;border-bottom:1px solid #ddd}
 td:first-child,th:first-child{text-align:left}
 .PASS{color:#1a7f37}.WARN{color:#9a6700}.FAIL{color:#cf222e}
-figure{display:inline-block;margin:.4rem}figcaption{font-size:.85rem;color:#555}
+figure{display:inline-block;margin:.4rem;vertical-align:top}figcaption{font-size:.85rem;color:#555}
 svg{background:#f6f8fa;border:1px solid #ddd}
 """
 MEANING = {
@@ -29,21 +30,27 @@ MEANING = {
     "WARN": "Usable; what is listed below would make it better.",
     "FAIL": "Do not measure with this.",
 }
-WIDTH = 300
+WORST_VIEWS = 8
 
 
-def write_report(rig: CalibratedRig, solution: Solution, figures: dict[str, Any], path: Path) -> None:
-    """Write the page; `figures` as `Calibrated.figures`."""
+def write_report(
+    rig: CalibratedRig, solution: Solution, board: BoardSettings, figures: dict[str, Any], path: Path,
+    pictures: tuple[Image | None, ...] = (),
+) -> None:  # fmt: skip
+    """Write the page; `figures` as `Calibrated.figures`, `pictures` one per camera."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.part")
-    temporary.write_text(render(rig, solution, figures), encoding="utf-8")
+    temporary.write_text(render(rig, solution, board, figures, pictures), encoding="utf-8")
     temporary.replace(path)
 
 
-def render(rig: CalibratedRig, solution: Solution, figures: dict[str, Any]) -> str:
+def render(
+    rig: CalibratedRig, solution: Solution, board: BoardSettings, figures: dict[str, Any],
+    pictures: tuple[Image | None, ...] = (),
+) -> str:  # fmt: skip
     """The page as text."""
-    verdict = figures["verdict"]
+    verdict, checks = figures["verdict"], figures["cross_checks"]
     parts = [
         f"<!doctype html><html lang=en><meta charset=utf-8><title>Calibration: {verdict}</title>",
         f"<style>{STYLE}</style><h1>Calibration: <span class={verdict}>{verdict}</span></h1>",
@@ -51,29 +58,137 @@ def render(rig: CalibratedRig, solution: Solution, figures: dict[str, Any]) -> s
         f"{figures['rms_px']:.3f} px RMS reprojection error (median {figures['median_px']:.3f}).</p>",
         _findings(figures["findings"]),
         "<h2>Held out</h2>", _held_out(figures["held_out"]),
-        "<h2>Cameras</h2>", _cameras(figures["cameras"]),
-        "<p>Errors at the corners (green to red: 0 to three times the median); grey cells saw no board.</p>",
-        *(_picture(solution, c) for c in range(len(rig.cameras))),
+        "<h2>Cameras</h2>", _cameras(figures["cameras"]), _lenses(figures),
+        "<p>Corners are green to red for errors of 0 to three times the median; grey cells saw no board.</p>",
+        *(
+            "<div>" + camera_figures(solution, c, pictures[c] if c < len(pictures) else None) + "</div>"
+            for c in range(len(rig.cameras))
+        ),
+        "<h2>Views</h2>", _views(solution, board),
     ]  # fmt: skip
     if len(rig.cameras) > 1:
-        parts += ["<h2>Rig</h2>", _plan(rig, solution), _shared(rig.names, figures["shared_views"])]
+        parts += [
+            "<h2>Rig</h2>", plan(rig, solution), view_graph(rig.names, figures["shared_views"]),
+            "<h2>Each camera against the others</h2>", _against(checks), relative_figures(checks),
+            "<h2>Time or calibration?</h2>", _timing(checks["timing"], figures["free_running"]),
+            "<h2>What a pixel costs</h2><p>With 1 px of noise in every view, a triangulated point is off by "
+            "so many mm at least (Cramer-Rao bound), in the volume where the board was, seen in three slices:"
+            "</p>", volume_figures(solution),
+        ]  # fmt: skip
     if figures["since_anchor"] is not None:
         parts += ["<h2>Since the old calibration</h2>", _since(figures)]
+    elif figures["since_previous"] is not None:
+        parts += [
+            "<h2>Since the calibration that was here</h2>", _changes(figures["since_previous"]),
+            "<p>Both worlds laid onto each other by the cameras that stayed; the old world is not kept "
+            "(--anchor does that).</p>",
+        ]  # fmt: skip
     parts += ["<h2>Scale</h2>", f"<p>{_scale(figures)}</p></html>"]
     return "\n".join(parts)
 
 
+def _lenses(figures: dict[str, Any]) -> str:
+    rows = []
+    for name, parameters in figures["parameters"].items():
+        values = ", ".join(f"{key} {value:.6g} \u00b1 {sd:.2g}" for key, (value, sd) in parameters.items())
+        lens = figures["lenses"][name]
+        tried = ", ".join(
+            f"{trial['model']} {trial['held_out_px']:.3f} px"
+            for trial in lens["tried"]
+            if trial["held_out_px"] is not None
+        )
+        rows.append((name, lens["model"], values, tried or "the simplest fits as well as any"))
+    return table(("camera", "lens", "parameters", "held out"), rows)
+
+
+def _views(solution: Solution, board: BoardSettings) -> str:
+    views = view_errors(solution)
+    worst = table(
+        ("worst views", "frame set", "corners", "RMS px", "max px", "tilt"),
+        [
+            (
+                v.camera,
+                v.frame_set,
+                v.corners,
+                f"{v.rms_px:.3f}",
+                f"{v.max_px:.2f}",
+                f"{v.tilt_deg:.0f}\u00b0",
+            )
+            for v in views[:WORST_VIEWS]
+        ],
+    )
+    bounds = [f"{low} to {high}\u00b0" for low, high in pairwise(TILTS_DEG)]
+    tilted = table(
+        ("views by the board's tilt", *bounds),
+        [(name, *tilts(views, name)) for name in solution.observations.cameras],
+    )
+    corners = figure(heat_map(corner_rms(solution, board), digits=3), "RMS px of each of the board's corners")
+    return f"{worst}<br>{tilted}{corners}"
+
+
+def _against(checks: dict[str, Any]) -> str:
+    pairs = table(
+        ("epipolar distance", "to", "corners", "RMS px", "p95"),
+        [
+            (p["first"], p["second"], p["corners"], f"{p['rms_px']:.3f}", f"{p['p95_px']:.3f}")
+            for p in checks["pairs"]
+        ],
+    )
+    left_out = ""
+    if checks["left_out"]:
+        left_out = (
+            "<br>"
+            + table(
+                ("camera left out", "corners", "RMS px", "median"),
+                [
+                    (c["name"], c["corners"], f"{c['rms_px']:.3f}", f"{c['median_px']:.3f}")
+                    for c in checks["left_out"]
+                ],
+            )
+            + "<p>Its corners as triangulated by the other cameras predict them.</p>"
+        )
+    return pairs + left_out
+
+
+def _timing(timing: dict[str, Any] | None, free_running: bool) -> str:
+    if timing is None:
+        return (
+            "<p>The board hardly moved, or nobody knows when the pictures were taken: bad synchronisation "
+            "could not be told from bad calibration here, and did no harm here.</p>"
+        )
+    rows = [
+        (
+            c["name"], c["moving_views"],
+            "" if c["delay_ms"] is None else f"{c['delay_ms']:+.2f} \u00b1 {c['delay_sd_ms']:.2f}",
+        )
+        for c in timing["cameras"]
+    ]  # fmt: skip
+    words = (
+        "These delays are part of the calibration." if free_running else
+        f"With every camera free to be late, views in motion fit to {timing['timed_px']:.3f} px instead of "
+        f"{timing['rms_px']:.3f}: what goes away is time, what stays is calibration (or a bent board)."
+    )  # fmt: skip
+    return (
+        table(("camera", "views in motion", "late by ms"), rows)
+        + f"<p>{words} Residuals of the slower half of the views {timing['slow_px']:.3f} px RMS, of the "
+        f"faster half {timing['fast_px']:.3f}.</p>"
+    )
+
+
 def _since(figures: dict[str, Any]) -> str:
+    return (
+        f"{_changes(figures['since_anchor'])}<p>The old frame is kept: by the cameras that stayed it fits to "
+        f"{figures['anchor_rms_mm']:.2f} mm RMS over the working volume.</p>"
+    )
+
+
+def _changes(cameras: list[dict[str, Any]]) -> str:
     rows = "".join(
         f"<tr><td>{escape(c['name'])}<td>{c['shift_px']:.2f}<td>{c['moved_mm']:.2f}<td>{c['turned_deg']:.3f}"
         f"<td class={'PASS' if c['stayed'] else 'WARN'}>{'stayed' if c['stayed'] else 'moved'}"
-        for c in figures["since_anchor"]
+        for c in cameras
     )
-    return (
-        f"<table><tr><th>camera<th>image shifted, px<th>moved, mm<th>turned, degrees<th>{rows}</table>"
-        "<p>The old world is kept: by the cameras that stayed it fits to "
-        f"{figures['anchor_rms_mm']:.2f} mm RMS over the working volume.</p>"
-    )
+    return f"<table><tr><th>camera<th>image shifted, px<th>moved, mm<th>turned, degrees<th>{rows}</table>"
 
 
 def _scale(figures: dict[str, Any]) -> str:
@@ -132,85 +247,3 @@ def _cameras(cameras: dict[str, dict[str, Any]]) -> str:
         for name, c in cameras.items()
     ]
     return f"<table><tr>{''.join(f'<th>{h}' for h in head)}{''.join(rows)}</table>"
-
-
-def _picture(solution: Solution, camera: int) -> str:
-    """Corners of one camera over its image, coloured by residual."""
-    width, height = solution.observations.sizes_px[camera]
-    scale = WIDTH / width
-    mine = [k for k, view in enumerate(solution.observations.views) if view.camera == camera]
-    px = np.concatenate([solution.observations.views[k].px for k in mine]) * scale
-    count = [len(solution.observations.views[k].ids) for k in mine]
-    error = np.concatenate(
-        [
-            np.linalg.norm(solution.adjusted.residuals[k, :n], axis=-1)
-            for k, n in zip(mine, count, strict=True)
-        ]
-    )
-    step = max(1, len(px) // 1500)  # a page, not a data set
-    top = 3 * float(np.median(error)) + 1e-9
-    dots = "".join(
-        f'<circle cx="{x:.1f}" cy="{y:.1f}" r="1.6" fill="hsl({120 * (1 - min(e / top, 1)):.0f},80%,40%)"/>'
-        for (x, y), e in zip(px[::step], error[::step], strict=True)
-    )
-    cells = np.zeros((6, 8), dtype=bool)
-    cells[
-        np.clip(px[:, 1] * 6 / (height * scale), 0, 5).astype(int),
-        np.clip(px[:, 0] * 8 / WIDTH, 0, 7).astype(int),
-    ] = True
-    w, h = WIDTH / 8, height * scale / 6
-    empty = "".join(
-        f'<rect x="{x * w:.1f}" y="{y * h:.1f}" width="{w:.1f}" height="{h:.1f}" fill="#d0d4d9"/>'
-        for y, x in np.argwhere(~cells)
-    )
-    name = escape(solution.observations.cameras[camera])
-    return (
-        f'<figure><svg width="{WIDTH}" height="{height * scale:.0f}">{empty}{dots}</svg>'
-        f"<figcaption>{name}, {width} x {height}</figcaption></figure>"
-    )
-
-
-def _plan(rig: CalibratedRig, solution: Solution) -> str:
-    """Cameras and board positions, seen along the axis in which they spread least."""
-    centres = np.stack([camera.centre_mm for camera in rig.cameras])
-    forward = np.stack([camera.rotation_matrix[2] for camera in rig.cameras])
-    # boards are known in the first camera's frame
-    first = rig.cameras[0]
-    boards = (solution.adjusted.bundle.board_translations - first.translation) @ first.rotation_matrix
-    everything = np.concatenate([centres, boards])
-    middle = everything.mean(axis=0)
-    axes = np.linalg.svd(everything - middle, full_matrices=False)[2][:2]
-    flat = (everything - middle) @ axes.T
-    low, high = flat.min(0), flat.max(0)
-    scale = 420 / max(float((high - low).max()), 1e-9)
-    place = (flat - low) * scale + 40
-    size = (high - low) * scale + 80
-    arrows = forward @ axes.T * 30
-    marks = [f'<circle cx="{x:.1f}" cy="{y:.1f}" r="2" fill="#8aa"/>' for x, y in place[len(centres) :]]
-    for (x, y), (dx, dy), name in zip(place, arrows, rig.names, strict=False):
-        marks.append(
-            f'<line x1="{x:.1f}" y1="{y:.1f}" x2="{x + dx:.1f}" y2="{y + dy:.1f}" stroke="#0969da"/>'
-            f'<circle cx="{x:.1f}" cy="{y:.1f}" r="4" fill="#0969da"/>'
-            f'<text x="{x + 6:.1f}" y="{y - 6:.1f}" font-size="12">{escape(name)}</text>'
-        )
-    bar = 10 ** np.floor(np.log10(300 / scale))
-    marks.append(
-        f'<line x1="10" y1="{size[1] - 10:.0f}" x2="{10 + bar * scale:.1f}" y2="{size[1] - 10:.0f}" '
-        f'stroke="#222"/><text x="10" y="{size[1] - 15:.0f}" font-size="11">{bar:.0f} mm</text>'
-    )
-    return (
-        f'<figure><svg width="{size[0]:.0f}" height="{size[1]:.0f}">{"".join(marks)}</svg>'
-        "<figcaption>Cameras (blue, looking along the line) and board positions</figcaption></figure>"
-    )
-
-
-def _shared(names: tuple[str, ...], shared: list[list[int]]) -> str:
-    head = "".join(f"<th>{escape(name)}" for name in names)
-    rows = "".join(
-        f"<tr><td>{escape(name)}" + "".join(f"<td>{count}" for count in row)
-        for name, row in zip(names, shared, strict=True)
-    )
-    return (
-        f"<figure><table><tr><th>{head}{rows}</table>"
-        "<figcaption>Views that two cameras share</figcaption></figure>"
-    )

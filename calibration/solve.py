@@ -8,11 +8,16 @@ import numpy as np
 import numpy.typing as npt
 
 from calibration.boards import BoardSettings
-from calibration.bundle_adjustment import ROUGHLY, START_JITTER_S, Adjusted, Bundle, Problem, adjust
-from calibration.camera_model import CalibratedRig, CameraModel
+from calibration.bundle import DELAY, LENS, Bundle, Problem
+from calibration.bundle_adjustment import ROUGHLY, START_JITTER_S, Adjusted, adjust
+from calibration.camera_model import CalibratedRig
+from calibration.lens import LensModel, free_parameters
+from calibration.lens_choice import ChosenLens
 from calibration.observations import Observations
 from calibration.rotation import rotation_vector
-from calibration.view_graph import FULL_LENS, initialise
+from calibration.single_camera import camera_of_lens
+from calibration.view_graph import initialise
+from calibration.world import scaled
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -31,8 +36,8 @@ class Solution:
         (I,) the instant of each board pose of `adjusted.bundle`.
     shared:
         (C, C) instants that two cameras share.
-    free_lens:
-        Which of fx fy cx cy k1 k2 p1 p2 k3 were estimated.
+    lenses:
+        The model of each camera, and what else was tried.
     """
 
     rig: CalibratedRig
@@ -40,23 +45,40 @@ class Solution:
     adjusted: Adjusted
     instants: npt.NDArray[np.int64]
     shared: npt.NDArray[np.int64]
-    free_lens: tuple[bool, ...]
+    lenses: tuple[ChosenLens, ...]
+
+    @property
+    def free_lens(self) -> npt.NDArray[np.bool_]:
+        """(C, 12): which of `lens.PARAMETERS` were estimated."""
+        return np.stack([free_parameters(lens.model) for lens in self.lenses])
+
+    def scaled(self, factor: float) -> Solution:
+        """The same in a world whose lengths are `factor` times as long."""
+        bundle, covariance = self.adjusted.bundle, self.adjusted.covariance.copy()
+        covariance[:, DELAY - 3 : DELAY] *= factor
+        covariance[..., DELAY - 3 : DELAY] *= factor
+        bundle = replace(
+            bundle, translations=bundle.translations * factor,
+            board_translations=bundle.board_translations * factor,
+        )  # fmt: skip
+        adjusted = replace(self.adjusted, bundle=bundle, covariance=covariance)
+        return replace(self, rig=scaled(self.rig, factor), adjusted=adjusted)
 
 
-def solve(observations: Observations, board: BoardSettings, *, k3: bool = False) -> Solution:
-    """Calibrate from all the views.
+def solve(observations: Observations, board: BoardSettings, *, lens: LensModel | None = None) -> Solution:
+    """Calibrate from all the views; `lens` None: the model of each camera by its held-out error.
 
     Raises
     ------
     RigposeError
         As `view_graph.initialise`.
     """
-    free = (*FULL_LENS[:8], k3)
-    start = initialise(observations, board.points_mm, board.symmetries, free_lens=free)
+    start = initialise(observations, board.points_mm, board.symmetries, lens=lens)
+    free = np.stack([free_parameters(each.model) for each in start.lenses])
     problem = _problem(start.observations, start.instants, board)
     adjusted = adjust(problem, start.bundle, free_lens=free, fixed_cameras=(0,))
     rig = rig_of(observations, adjusted.bundle)
-    return Solution(rig, start.observations, adjusted, start.instants, start.shared, free)
+    return Solution(rig, start.observations, adjusted, start.instants, start.shared, start.lenses)
 
 
 def solve_again(solution: Solution, board: BoardSettings, keep: npt.NDArray[np.bool_]) -> Solution:
@@ -89,22 +111,20 @@ def place_boards(
     )  # fmt: skip
     problem = replace(_problem(views, instants[used], board), jitter_s=fitted.adjusted.jitter_s)
     everyone = tuple(range(len(rig.lenses)))
-    return adjust(problem, start, free_lens=(False,) * 9, fixed_cameras=everyone, rounds=2, enough=ROUGHLY)
+    return adjust(problem, start, free_lens=np.zeros(LENS), fixed_cameras=everyone, rounds=2, enough=ROUGHLY)
 
 
 def rig_of(observations: Observations, bundle: Bundle) -> CalibratedRig:
     """The rig that a bundle describes."""
-    cameras = []
-    for c, name in enumerate(observations.cameras):
-        fx, fy, cx, cy, *distortion = bundle.lenses[c]
-        matrix = np.array([[fx, 0.0, cx], [0.0, fy, cy], [0.0, 0.0, 1.0]])
-        cameras.append(
-            CameraModel(
-                name, observations.sizes_px[c], matrix, np.array(distortion),
-                rotation_vector(bundle.rotations[c]), bundle.translations[c],
+    return CalibratedRig(
+        tuple(
+            camera_of_lens(
+                bundle.lenses[c], name, observations.sizes_px[c], rotation_vector(bundle.rotations[c]),
+                bundle.translations[c],
             )
-        )  # fmt: skip
-    return CalibratedRig(tuple(cameras))
+            for c, name in enumerate(observations.cameras)
+        )
+    )  # fmt: skip
 
 
 def _problem(observations: Observations, instants: npt.NDArray[np.int64], board: BoardSettings) -> Problem:

@@ -10,9 +10,16 @@ import itertools
 import numpy as np
 import numpy.typing as npt
 
-from calibration.camera_model import CalibratedRig, distort, distort_jacobian
-from calibration.kernels import LINEAR_PASSES, NEWTON_STEPS, REFIT_ROUNDS, STEP_TOLERANCE_MM
+from calibration.camera_model import CalibratedRig
+from calibration.kernels import (
+    LINEAR_PASSES,
+    NEWTON_STEPS,
+    REFIT_ROUNDS,
+    STEP_TOLERANCE_MM,
+    WIDE_TOLERANCE_MM,
+)
 from calibration.lanes import FLAT
+from calibration.lens import distort_jacobian
 
 Array = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
@@ -110,6 +117,7 @@ class _Problem:
         x = x.copy()
         normal = np.full((len(x), 3, 3), np.nan)
         moving = np.isfinite(x).all(1)
+        wide = self._rig.lenses[:, 9:].any()
         for _ in range(NEWTON_STEPS):
             residual, jacobian = self._derive(x, use)
             w = np.where(use, self._weights, 0.0)
@@ -120,7 +128,7 @@ class _Problem:
             x[moving] += step[moving]
             normal[moving] = h[moving]
             with np.errstate(invalid="ignore"):
-                moving &= np.abs(step).sum(1) >= STEP_TOLERANCE_MM
+                moving &= np.abs(step).sum(1) >= (WIDE_TOLERANCE_MM if wide else STEP_TOLERANCE_MM)
             if not moving.any():
                 break
         return x, normal
@@ -140,11 +148,11 @@ class _Problem:
             with np.errstate(invalid="ignore"):
                 depth = np.where(point[:, 2:] > 0, point[:, 2:], np.nan)
             flat = point[:, :2] / depth
-            residuals.append(camera.to_pixels(distort(flat, camera.distortion)) - self._pixels[:, c])
+            residuals.append(camera.to_pixels(camera.distort(flat)) - self._pixels[:, c])
             r = self._rig.rotations[c]
             by_point = (r[:2] - flat[:, :, None] * r[2]) / depth[:, :, None]
             focal = camera.matrix[[0, 1], [0, 1]][:, None]
-            jacobian = focal * (distort_jacobian(flat, camera.distortion) @ by_point)
+            jacobian = focal * (distort_jacobian(flat, camera.lens) @ by_point)
             jacobians.append(np.where(use[:, c, None, None], jacobian, 0.0))
         return np.stack(residuals, 1), np.stack(jacobians, 1)
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from calibration.anchor import Anchored
+from calibration.cross_checks import Timing
 from calibration.known_length import MeasuredLength
 from calibration.quality import CameraQuality, HeldOut
 
@@ -22,6 +23,7 @@ FAIL_SCALE, WARN_SCALE = 0.01, 0.002
 WARN_VIEWS, FAIL_SHARED, WARN_SHARED = 10, 2, 8
 WARN_COVERAGE = 0.4
 WARN_DELAY_MS = 5.0
+WARN_LATE_MS, LATE_SIGMAS = 2.0, 5.0  # of cameras that are triggered
 FAIL_LENGTH, WARN_LENGTH = 0.01, 0.003  # of a known length
 
 
@@ -121,6 +123,25 @@ def judge(
             f"lengths {distances.scale_bias:+.2%}",
             "Record more board poses throughout the volume",
         )
+    return findings
+
+
+def judge_timing(timing: Timing | None, free_running: bool) -> list[Finding]:
+    """Cameras that are triggered and late all the same."""
+    findings = []
+    for camera in timing.cameras if timing is not None and not free_running else ():
+        if camera.delay_ms is None or camera.delay_sd_ms is None:
+            continue
+        late = abs(camera.delay_ms)
+        if late > WARN_LATE_MS and late > LATE_SIGMAS * camera.delay_sd_ms:
+            findings.append(
+                Finding(
+                    "WARN", f"camera '{camera.name}'",
+                    f"pictures {late:.1f} ms {'later' if camera.delay_ms > 0 else 'earlier'} than the first "
+                    "camera's, by boards in motion, though they count as one instant",
+                    "Test the trigger with rigpose check-sync; the calibration itself need not be wrong",
+                )
+            )  # fmt: skip
     return findings
 
 

@@ -1,34 +1,30 @@
 """Where the bundle adjustment starts: each camera by itself, then the cameras linked by what they share.
 
-A camera's focal length is scanned (a planar board gives every view's pose in closed form for a
-known lens: IPPE, Collins and Bartoli 2014), its lens fitted to its own views; then the relative pose
-of two cameras is the one, of all that their common views propose, that most of them agree with; and
-the cameras are joined along the tree of the pairs that share most.
+A camera's lens is fitted to its own views (`calibration.single_camera`); then the relative pose of two
+cameras is the one, of all that their common views propose, that most of them agree with; and the cameras
+are joined along the tree of the pairs that share most.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
 from acquisition.errors import RigposeError
 from calibration.boards import Permutation
-from calibration.bundle_adjustment import ROUGHLY, Adjusted, Bundle, Problem, adjust, project_board
+from calibration.bundle import Bundle
+from calibration.lens import LensModel
+from calibration.lens_choice import BY_SIMPLICITY, ChosenLens, choose_lens
 from calibration.observations import Observations, View
-from calibration.rotation import compose, invert, rotation_matrix
+from calibration.rotation import compose, invert
+from calibration.single_camera import Motion, board_error
 
 Array = npt.NDArray[np.float64]
-Motion = tuple[Array, Array]
 
 LEAST_VIEWS = 3  # of a camera: two views leave lens and distance open
-SCAN_VIEWS = 12
 PROPOSALS = 15  # common views that propose a relative pose
-FOCAL_PER_WIDTH = np.geomspace(0.3, 8, 34)  # from fisheye-like to a telephoto lens
-BASIC_LENS = (True, True, False, False, True, False, False, False, False)
-FULL_LENS = (True, True, True, True, True, True, True, True, False)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -45,17 +41,22 @@ class Start:
         Which instant each board pose belongs to, ascending.
     shared:
         (C, C): instants that two cameras share.
+    lenses:
+        Each camera's model, as chosen or as asked for.
     """
 
     observations: Observations
     bundle: Bundle
     instants: npt.NDArray[np.int64]
     shared: npt.NDArray[np.int64]
+    lenses: tuple[ChosenLens, ...]
 
 
 def initialise(observations: Observations, points_mm: Array, symmetries: tuple[Permutation, ...], *,
-               free_lens: tuple[bool, ...] = FULL_LENS) -> Start:  # fmt: skip
+               lens: LensModel | None = None) -> Start:  # fmt: skip
     """Lenses, camera poses (the first camera's is the world) and board poses to start from.
+
+    `lens`: the model of all cameras; None: each camera's own, by its held-out error.
 
     Raises
     ------
@@ -65,7 +66,9 @@ def initialise(observations: Observations, points_mm: Array, symmetries: tuple[P
     _check_views(observations)
     shared = _shared(observations)
     tree = _tree(observations.cameras, shared)
-    alone = [_alone(observations, c, points_mm, free_lens) for c in range(len(observations.cameras))]
+    models = BY_SIMPLICITY if lens is None else (lens,)
+    chosen = tuple(choose_lens(observations, c, points_mm, models) for c in range(len(observations.cameras)))
+    alone = [each.fit for each in chosen]
     lenses = np.stack([single.bundle.lenses[0] for single in alone])
     poses = {  # board to camera, of every view
         (view.camera, view.instant): (single.bundle.board_rotations[k], single.bundle.board_translations[k])
@@ -94,7 +97,7 @@ def initialise(observations: Observations, points_mm: Array, symmetries: tuple[P
             if which:
                 changed[key] = _renumber(views[key], symmetries[which])
     ordered = tuple(changed[(view.camera, view.instant)] for view in observations.views)
-    return Start(replace(observations, views=ordered), cameras, instants, shared)
+    return Start(replace(observations, views=ordered), cameras, instants, shared, chosen)
 
 
 def _check_views(observations: Observations) -> None:
@@ -139,55 +142,6 @@ def _tree(names: tuple[str, ...], shared: npt.NDArray[np.int64]) -> list[tuple[i
     return tree
 
 
-def _alone(
-    observations: Observations, camera: int, points_mm: Array, free_lens: tuple[bool, ...]
-) -> Adjusted:
-    """One camera's lens and its boards' poses from its own views."""
-    views = tuple(replace(view, camera=0) for view in observations.of_camera(camera))
-    width, height = observations.sizes_px[camera]
-    some = [views[k] for k in np.unique(np.linspace(0, len(views) - 1, SCAN_VIEWS).astype(int))]
-    centre = ((width - 1) / 2, (height - 1) / 2)
-    costs = []
-    for focal in FOCAL_PER_WIDTH * width:
-        lens = np.array([focal, focal, *centre, 0, 0, 0, 0, 0])
-        costs.append(np.median([_plane_pose(view, lens, points_mm)[1] for view in some]))
-    focal = float(FOCAL_PER_WIDTH[int(np.argmin(costs))] * width)
-    lens = np.array([focal, focal, *centre, 0, 0, 0, 0, 0])
-    problem = Problem.of_views(views, np.arange(len(views)), points_mm)
-    rough = adjust(
-        problem,
-        _posed(views, lens, points_mm),
-        free_lens=BASIC_LENS,
-        fixed_cameras=(0,),
-        rounds=1,
-        enough=ROUGHLY,
-    )
-    # posed anew: with the better lens a view that took the wrong one of two tilts may find the right one
-    better = _posed(views, rough.bundle.lenses[0], points_mm)
-    return adjust(problem, better, free_lens=free_lens, fixed_cameras=(0,), rounds=2, enough=ROUGHLY)
-
-
-def _posed(views: tuple[View, ...], lens: Array, points_mm: Array) -> Bundle:
-    poses = [_plane_pose(view, lens, points_mm)[0] for view in views]
-    return Bundle(
-        lens[None], np.eye(3)[None], np.zeros((1, 3)), np.stack([p[0] for p in poses]),
-        np.stack([p[1] for p in poses]), np.zeros(1), np.zeros(len(views)),
-    )  # fmt: skip
-
-
-def _plane_pose(view: View, lens: Array, points_mm: Array) -> tuple[Motion, float]:
-    """Board to camera in closed form, and its RMS error px."""
-    matrix = np.array([[lens[0], 0, lens[2]], [0, lens[1], lens[3]], [0, 0, 1]])
-    count, rotations, translations, errors = cv2.solvePnPGeneric(
-        points_mm[view.ids], view.px, matrix, lens[4:], flags=cv2.SOLVEPNP_IPPE
-    )
-    if not count:
-        return (np.eye(3), np.array([0.0, 0.0, 1000.0])), np.inf
-    best = int(np.argmin(errors))
-    pose = rotation_matrix(rotations[best].ravel()), translations[best].ravel().astype(np.float64)
-    return pose, float(np.asarray(errors[best]).ravel()[0])
-
-
 def _relative(
     parent: int, child: int, views: dict[tuple[int, int], View], poses: dict[tuple[int, int], Motion],
     lenses: Array, points_mm: Array, symmetries: tuple[Permutation, ...],
@@ -207,7 +161,7 @@ def _relative(
                     for s in symmetries
                 ]
                 view = views[(child, other)]
-                errors.append(min(_error(view, lenses[child], option, points_mm) for option in options))
+                errors.append(min(board_error(view, lenses[child], option, points_mm) for option in options))
             cost = float(np.median(errors))
             if best is None or cost < best[0]:
                 best = cost, proposal
@@ -227,14 +181,6 @@ def _turned_board(pose: Motion, symmetry: Permutation, points_mm: Array) -> Moti
     return compose(*pose, turn, target[0] - turn @ source[0])
 
 
-def _error(view: View, lens: Array, pose: Motion, points_mm: Array) -> float:
-    zero = np.zeros(1)
-    bundle = Bundle(lens[None], np.eye(3)[None], np.zeros((1, 3)), pose[0][None], pose[1][None], zero, zero)
-    row = np.zeros(1, dtype=np.int64)
-    px = project_board(bundle, row, row, points_mm[view.ids][None])[0]
-    return float(np.sqrt(np.mean(((px - view.px) ** 2).sum(-1))))
-
-
 def _board_pose(
     keys: list[tuple[int, int]], views: dict[tuple[int, int], View], poses: dict[tuple[int, int], Motion],
     cameras: Bundle, points_mm: Array, symmetries: tuple[Permutation, ...],
@@ -249,7 +195,7 @@ def _board_pose(
         for other in keys:
             seen = compose(cameras.rotations[other[0]], cameras.translations[other[0]], *board)
             errors = [
-                _error(_renumber(views[other], s), cameras.lenses[other[0]], seen, points_mm)
+                board_error(_renumber(views[other], s), cameras.lenses[other[0]], seen, points_mm)
                 for s in symmetries
             ]
             numbering[other] = int(np.argmin(errors))

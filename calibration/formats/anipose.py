@@ -1,8 +1,9 @@
 """Anipose's `calibration.toml`: the file of a calibrated rig, and `calibration.json` beside it.
 
 aniposelib takes every table but `metadata` for a camera and sorts the keys, so cameras are
-`cam_0`, `cam_1`, ... zero-padded, and nothing else stands at the top. What the TOML cannot hold is
-in a JSON file of the same name, tied to it by a hash.
+`cam_0`, `cam_1`, ... zero-padded, and nothing else stands at the top. Distortions are OpenCV's: five of a
+pinhole, eight of a rational lens, four of a fisheye with `fisheye = true`. What the TOML cannot hold is in a
+JSON file of the same name, tied to it by a hash.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ def load_toml(path: Path) -> CalibratedRig:
     Raises
     ------
     RigposeError
-        If the file is missing, is not TOML, lacks a value or holds a fisheye camera.
+        If the file is missing, is not TOML, or lacks a value.
     """
     path = Path(path)
     try:
@@ -62,22 +63,19 @@ def load_toml(path: Path) -> CalibratedRig:
 
 
 def _camera(path: Path, key: str, table: Any) -> CameraModel:
-    if isinstance(table, dict) and table.get("fisheye"):
-        raise RigposeError(
-            path, expected="pinhole cameras", found=f"the fisheye camera '{key}'",
-            remedy="Calibrate that camera with rigpose calibrate",
-        )  # fmt: skip
     try:
-        distortion = np.zeros(5)
         given = np.asarray(table["distortions"], dtype=np.float64).ravel()
-        if given.size > 5:
-            raise ValueError(f"{given.size} distortion coefficients, at most 5 are known")
+        fisheye = bool(table.get("fisheye", False))
+        most = 4 if fisheye else 8
+        if given.size > most:
+            raise ValueError(f"{given.size} distortion coefficients, at most {most} are known")
+        distortion = np.zeros(most if fisheye or given.size > 5 else 5)
         distortion[: given.size] = given
         width, height = (int(value) for value in table["size"])
         camera = CameraModel(
             str(table["name"]), (width, height), np.asarray(table["matrix"], dtype=np.float64), distortion,
             np.asarray(table["rotation"], dtype=np.float64).ravel(),
-            np.asarray(table["translation"], dtype=np.float64).ravel(),
+            np.asarray(table["translation"], dtype=np.float64).ravel(), fisheye,
         )  # fmt: skip
     except (KeyError, TypeError, ValueError) as error:
         fault = f"no key {error}" if isinstance(error, KeyError) else str(error)
@@ -174,7 +172,8 @@ def _table(key: str, camera: CameraModel) -> str:
     return (
         f"[{key}]\nname = {name}\nsize = [ {camera.size_px[0]}, {camera.size_px[1]},]\n"
         f"matrix = [ {matrix},]\ndistortions = {_numbers(camera.distortion)}\n"
-        f"rotation = {_numbers(camera.rotation)}\ntranslation = {_numbers(camera.translation)}\n\n"
+        f"rotation = {_numbers(camera.rotation)}\ntranslation = {_numbers(camera.translation)}\n"
+        f"{'fisheye = true' + chr(10) if camera.fisheye else ''}\n"
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +14,11 @@ import numpy.typing as npt
 from acquisition.errors import RigposeError
 from acquisition.progress import Progress
 from calibration.camera_model import CalibratedRig
+from calibration.covariance_check import check_covariance, fitted_noise
 from calibration.formats.anipose import calibration_hash, load_calibration
 from calibration.triangulation import TriangulationSettings, triangulate_many
 from deploy.poses_io.anipose_csv import save_anipose_csv
+from deploy.poses_io.deeplabcut_3d import is_deeplabcut_3d, save_deeplabcut_3d
 from deploy.poses_io.pose_table import SUFFIX as TABLE_SUFFIX
 from deploy.poses_io.pose_table import read_pose_table
 from deploy.poses_io.poses import Poses, load_poses
@@ -48,10 +50,18 @@ class JoinedPoses:
 
 
 def triangulate_files(
-    calibration: Path, poses: Sequence[Path], output: Path, settings: TriangulationSettings
+    calibration: Path,
+    poses: Sequence[Path],
+    output: Path,
+    settings: TriangulationSettings,
+    *,
+    fit_noise: bool = False,
 ) -> dict[str, Any]:
     """Triangulate pose files into a CSV that Anipose's tools read, covariances included.
 
+    An output named `..._DLC_3D.csv` or `.h5` is written as DeepLabCut writes its own: points only, in mm.
+
+    `fit_noise`: each keypoint's noise from how the cameras agree about it (`calibration.covariance_check`).
     Returns what was joined and found, JSON-able.
 
     Raises
@@ -61,10 +71,10 @@ def triangulate_files(
         two cameras are given, or the output would write over an input.
     """
     output = Path(output)
-    if output.suffix.lower() != ".csv":
+    if output.suffix.lower() != ".csv" and not is_deeplabcut_3d(output):
         raise RigposeError(
-            output, expected="a name that ends in .csv", found=f"'{output.name}'",
-            remedy="Say for instance -o poses3d.csv",
+            output, expected="a name that ends in .csv, or in _DLC_3D.h5 for DeepLabCut",
+            found=f"'{output.name}'", remedy="Say for instance -o poses3d.csv",
         )  # fmt: skip
     if output.resolve() in {Path(path).resolve() for path in (*poses, calibration)}:
         raise RigposeError(
@@ -76,6 +86,15 @@ def triangulate_files(
     rig = load_calibration(calibration)
     joined = join(rig, poses)
     part = rig.subset(joined.cameras)
+    checks = check_covariance(part, joined.values, joined.keypoints, settings)
+    if fit_noise:
+        if not checks:
+            raise RigposeError(
+                "--fit-noise", expected="poses of three cameras or more, which can contradict each other",
+                found=f"{len(joined.cameras)}", remedy="Leave it out, or say --noise-px",
+            )  # fmt: skip
+        settings = fitted_noise(checks, settings)
+        checks = check_covariance(part, joined.values, joined.keypoints, settings)
     chunks = []
     with Progress("triangulate", len(joined.index)) as bar:
         for start in range(0, len(joined.index), CHUNK):
@@ -86,7 +105,10 @@ def triangulate_files(
     counted = np.maximum(used.sum(1), 1)
     scores = np.where(used, joined.values[..., 2], 0).sum(1) / counted
     scores[~used.any(1)] = np.nan
-    save_anipose_csv(output, joined.keypoints, points, joined.index, scores)
+    if is_deeplabcut_3d(output):
+        save_deeplabcut_3d(output, joined.keypoints, points, joined.index)
+    else:
+        save_anipose_csv(output, joined.keypoints, points, joined.index, scores)
     solved = np.isfinite(points[..., 0])
     errors = points[..., 10][solved]
     return {
@@ -96,6 +118,17 @@ def triangulate_files(
         "cameras": list(joined.cameras),
         "keypoints": list(joined.keypoints),
         "frame_sets": len(joined.index),
+        "noise_px": dict(
+            zip(
+                joined.keypoints,
+                np.broadcast_to(settings.noise_px, len(joined.keypoints)).tolist(),
+                strict=True,
+            )
+        ),
+        "covariance": {
+            "calibration_uncertainty_included": False,
+            "checked": [asdict(check) for check in checks],
+        },
         "points": int(solved.sum()),
         "possible": int(solved.size),
         "views_mean": float(points[..., 9][solved].mean()) if solved.any() else 0.0,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
 
@@ -60,7 +60,7 @@ def calibrate(
     length: Path | None = None,
     check_length: Path | None = None,
     max_spread_ms: float | None = None,
-    k3: bool = False,
+    lens: Literal["auto", "pinhole", "k3", "rational", "fisheye"] = "auto",
     accept: bool = False,
 ) -> Measured:
     """Calibrate a rig from board images: lenses, places, and a report.
@@ -81,7 +81,7 @@ def calibrate(
         The board as it lay in this frame set becomes the world: origin at its first corner, z up out
         of it. Otherwise the world is the first camera's frame.
     anchor:
-        An older calibration of this rig: its world is kept, by the cameras that stayed where they were, and
+        An older calibration of this rig: its frame is kept, by the cameras that stayed where they were, and
         the page says which one was bumped and by how much.
     length:
         A file with a known length, as the cameras see it; it sets the scale in place of the board.
@@ -91,8 +91,9 @@ def calibrate(
     max_spread_ms:
         Free-running cameras: pictures further from their set's middle do not share its board pose
         (default: a quarter of the frame interval).
-    k3:
-        Estimate a third radial coefficient too, for wide lenses.
+    lens:
+        Model of the lenses: pinhole (k1 k2 p1 p2), k3 and rational with more coefficients, fisheye; auto
+        takes for each camera the simplest that is not clearly worse on views that were held out.
     accept:
         Write the calibration even if its verdict is FAIL.
 
@@ -108,8 +109,8 @@ def calibrate(
 
     world = World(world_frame_set, anchor, length, check_length)
     figures = calibrate_to(
-        recording, board, output, accept=accept, report=report, k3=k3, world=world,
-        max_spread_ms=max_spread_ms,
+        recording, board, output, accept=accept, report=report, lens=None if lens == "auto" else lens,
+        world=world, max_spread_ms=max_spread_ms,
     )  # fmt: skip
     console = Console(quiet=is_quiet(), highlight=False)
     console.print(
@@ -131,12 +132,42 @@ def calibrate(
     return figures
 
 
+def convert_calibration(source: Path, /, *, output: Output, square_mm: float | None = None) -> Measured:
+    """Bring a calibration from or to Anipose, OpenCV or DeepLabCut.
+
+    Parameters
+    ----------
+    source:
+        Anipose's or our .toml, OpenCV's .yaml, or the folder of a DeepLabCut 3D project (nothing that is
+        pickled in it is run).
+    output:
+        A .toml (rigpose, Anipose) or a .yaml (OpenCV).
+    square_mm:
+        DeepLabCut only: side of its board's squares, which is its unit of length.
+
+    Examples
+    --------
+    rigpose convert-calibration rig-95-3d --square-mm 25 -o calibration.toml
+    rigpose convert-calibration calibration.toml -o calibration.yaml
+    """
+    from rich.console import Console
+
+    from acquisition.progress import is_quiet
+    from calibration.formats.convert import convert
+
+    figures = convert(source, output, square_mm=square_mm)
+    listed = ", ".join(f"{name} ({camera['lens']})" for name, camera in figures["cameras"].items())
+    Console(quiet=is_quiet(), highlight=False).print(f"{figures['output']}: {listed}", markup=False)
+    return figures
+
+
 def triangulate(
     calibration: Path,
     /,
     *poses: Path,
     output: Output,
     noise_px: float = 2.0,
+    fit_noise: bool = False,
     min_confidence: Annotated[float, Parameter(help="Keypoints below it are not used.")] = 0.3,
 ) -> Measured:
     """Triangulate 2D poses of several cameras into 3D.
@@ -152,9 +183,13 @@ def triangulate(
         One file per camera, written by rigpose analyze, DeepLabCut or Lightning Pose (.poses.npz, .h5 or
         .csv) or SLEAP (.analysis.h5 or .slp), or one .poses table of a live session, which holds all cameras.
     output:
-        A .csv file: per frame set and keypoint position mm, covariance mm^2, views, error px.
+        A .csv file: per frame set and keypoint position mm, covariance mm^2, views, error px (Anipose's
+        columns). Named ..._DLC_3D.h5 or ..._DLC_3D.csv it is DeepLabCut's: positions only.
     noise_px:
         Error of the keypoints per axis at confidence 1.
+    fit_noise:
+        Take each keypoint's noise from how well every camera's view of it agrees with the others' (three
+        cameras or more), so that the covariances are true.
 
     Examples
     --------
@@ -172,7 +207,7 @@ def triangulate(
                 option, expected="a number above 0", found=f"{value:g}", remedy="Leave it out for the default"
             )
     settings = TriangulationSettings(noise_px=noise_px, min_confidence=min_confidence)
-    figures = triangulate_files(calibration, poses, output, settings)
+    figures = triangulate_files(calibration, poses, output, settings, fit_noise=fit_noise)
     console = Console(quiet=is_quiet(), highlight=False)
     for camera, file in figures["files"].items():
         console.print(f"{camera}: {file}", markup=False)
@@ -183,4 +218,20 @@ def triangulate(
         + figures["output"],
         markup=False,
     )
+    for line in _covariance_lines(figures["covariance"]["checked"]):
+        console.print(line, markup=False)
     return figures
+
+
+def _covariance_lines(checked: list[dict[str, Any]]) -> list[str]:
+    """What the covariances are worth, for a person."""
+    words = "covariances hold noise of the keypoints only, not the calibration's uncertainty"
+    covered = [check["coverage"] for check in checked if check["coverage"] is not None]
+    if not covered:
+        return [f"{words}; unchecked (that needs three cameras)"]
+    worst = min((check for check in checked if check["coverage"] is not None), key=lambda c: c["coverage"])
+    return [
+        f"{words}; a camera left out lies within the 95 % ellipse of the others in "
+        f"{sum(covered) / len(covered):.0%} (least {worst['keypoint']}, {worst['coverage']:.0%}: its "
+        f"standard deviations are {worst['inflation']:.1f} times as large as stated)"
+    ]

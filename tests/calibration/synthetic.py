@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from calibration.camera_model import CalibratedRig, CameraModel
@@ -34,11 +36,16 @@ def project(
     lens: np.ndarray, rotation: np.ndarray, translation: np.ndarray, points: np.ndarray
 ) -> np.ndarray:
     """Points (N, 3) to pixels (N, 2), term by term."""
-    fx, fy, cx, cy, k1, k2, p1, p2, k3 = lens
+    fx, fy, cx, cy, k1, k2, p1, p2, k3, k4, k5, k6, fisheye = lens
     x, y, z = (rotation @ points.reshape(-1, 3).T) + np.reshape(translation, (3, 1))
     a, b = x / z, y / z
     r = np.hypot(a, b)
-    radial = 1 + k1 * r**2 + k2 * r**4 + k3 * r**6
+    if fisheye:
+        angle = np.arctan2(np.hypot(x, y), z)
+        bent = angle + k1 * angle**3 + k2 * angle**5 + k3 * angle**7 + k4 * angle**9
+        radial = np.where(r > 0, bent / np.where(r > 0, r, 1), 1)
+    else:
+        radial = (1 + k1 * r**2 + k2 * r**4 + k3 * r**6) / (1 + k4 * r**2 + k5 * r**4 + k6 * r**6)
     u = a * radial + 2 * p1 * a * b + p2 * (r**2 + 2 * a**2)
     v = b * radial + p1 * (r**2 + 2 * b**2) + 2 * p2 * a * b
     return np.stack([fx * u + cx, fy * v + cy], axis=-1).reshape(*points.shape[:-1], 2)
@@ -67,6 +74,22 @@ def ring(
         made.append(
             CameraModel(f"cam_{c}", size, matrix, distortion, vector_of(rotation), -rotation @ centre)
         )
+    return CalibratedRig(tuple(made))
+
+
+def with_lens(rig: CalibratedRig, model: str, seed: int = 0) -> CalibratedRig:
+    """The rig with rational or fisheye lenses in place of its own; a fisheye's sees 125 degrees across."""
+    rng = np.random.default_rng(seed)
+    made = []
+    for camera in rig.cameras:
+        matrix = camera.matrix.copy()
+        if model == "fisheye":
+            matrix[[0, 1], [0, 1]] = camera.size_px[0] / np.radians(125) * rng.uniform(0.98, 1.02)
+            distortion = np.array([0.05, -0.02, 0.008, -0.002]) * rng.uniform(0.8, 1.2)
+        else:
+            matrix[[0, 1], [0, 1]] *= 0.6
+            distortion = np.array([0.9, 0.25, 4e-4, -5e-4, 0.02, 1.25, 0.45, 0.05])
+        made.append(replace(camera, matrix=matrix, distortion=distortion, fisheye=model == "fisheye"))
     return CalibratedRig(tuple(made))
 
 

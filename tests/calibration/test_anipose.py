@@ -6,7 +6,7 @@ import pytest
 from acquisition.errors import RigposeError
 from calibration.camera_model import CalibratedRig, CameraModel
 from calibration.formats.anipose import details_path, load_calibration, load_toml, save_toml
-from tests.calibration.synthetic import ring
+from tests.calibration.synthetic import ring, with_lens
 
 
 def test_a_rig_survives_bit_for_bit_in_its_order(tmp_path):
@@ -19,6 +19,15 @@ def test_a_rig_survives_bit_for_bit_in_its_order(tmp_path):
     assert [camera.size_px for camera in back.cameras] == [camera.size_px for camera in rig.cameras]
     assert json.loads((tmp_path / "c.json").read_text())["report"] == {"verdict": "PASS"}
     assert sorted(path.name for path in tmp_path.iterdir()) == ["c.json", "c.toml"]
+
+
+@pytest.mark.parametrize("model", ["rational", "fisheye"])
+def test_other_lenses_survive_too(tmp_path, model):
+    rig = with_lens(ring(2), model)
+    save_toml(rig, tmp_path / "c.toml")
+    back = load_calibration(tmp_path / "c.toml")
+    np.testing.assert_array_equal(back.lenses, rig.lenses)
+    assert {camera.lens_model for camera in back.cameras} == {model}
 
 
 def test_names_that_toml_would_stumble_over(tmp_path):
@@ -58,7 +67,10 @@ def test_a_changed_toml_is_noticed(tmp_path):
         ("[cam_0]\nname = ", "Invalid value"),
         ("[metadata]\na = 1\n", "found none"),
         ("[cam_0]\nname = 'A'\n", "no key 'distortions'"),
-        ("[cam_0]\nname = 'A'\nfisheye = true\n", "the fisheye camera 'cam_0'"),
+        (
+            "[cam_0]\nname = 'A'\nfisheye = true\ndistortions = [0, 0, 0, 0, 0]\n",
+            "5 distortion coefficients, at most 4",
+        ),
         ("title = 'mine'\n", "'title' with name"),
     ],
 )

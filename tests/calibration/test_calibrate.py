@@ -10,11 +10,12 @@ from acquisition.errors import RigposeError
 from calibration import calibrate as module
 from calibration.boards import BoardSettings
 from calibration.calibrate import World, calibrate, calibrate_to, choose_sets
+from calibration.camera_model import CalibratedRig
 from calibration.detection import Pattern
 from calibration.find_views import Found, find_views
 from calibration.formats.anipose import load_calibration, load_details, save_toml
 from calibration.inputs import open_input
-from calibration.rotation import rotation_matrix
+from calibration.rotation import rotation_matrix, rotation_vector
 from calibration.world import moved
 from tests.calibration.synthetic import SQUARE_MM, board_poses, observe, project, ring
 from tests.calibration.test_detection import CHECKER, seen
@@ -27,7 +28,8 @@ def synthetic(tmp_path, monkeypatch):
     """Calibrate from synthetic corners: (rig, board poses, function that runs with some noise)."""
     rig, poses = ring(3, seed=2), board_poses(36, seed=1)
     (tmp_path / "board.yaml").write_text(BOARD)
-    write_picture(tmp_path / "in" / "cam_0" / "1.png", np.zeros((4, 4), np.uint8))
+    for name in rig.names:
+        write_picture(tmp_path / "in" / name / "1.png", np.zeros((4, 4), np.uint8))
 
     def with_noise(noise_px, count=36):
         observations = observe(rig, poses[:count], noise_px)
@@ -126,6 +128,51 @@ def test_the_board_of_a_frame_set_can_be_the_world(synthetic, tmp_path):
         np.testing.assert_allclose(camera.project(on_board * [1, -1, -1]), px, atol=1e-2)
     with pytest.raises(RigposeError, match="frame set 99"):
         calibrate(tmp_path / "in", tmp_path / "board.yaml", world=World(frame_set=99))
+
+
+def test_a_known_length_scales_everything(synthetic, tmp_path):
+    """Boards of squares that are 2 % smaller than the file says: places, deviations and the page follow."""
+    true, _, with_noise = synthetic
+    with_noise(0.1)
+    ends = true.project(np.array([[-40.0, 0, 0], [60.0, 0, 0]]))
+    length = {"length_mm": 98.0, "ends": {n: e.tolist() for n, e in zip(true.names, ends, strict=True)}}
+    (tmp_path / "length.yaml").write_text(json.dumps(length))
+    plain = calibrate(tmp_path / "in", tmp_path / "board.yaml")
+    result = calibrate(tmp_path / "in", tmp_path / "board.yaml", world=World(length=tmp_path / "length.yaml"))
+    assert result.scale == pytest.approx(0.98, abs=2e-3)
+    for ours, theirs in ((result.rig, plain.rig), (result.solution.rig, plain.solution.rig)):
+        np.testing.assert_allclose(ours.translations, theirs.translations * result.scale, rtol=1e-9)
+    ours, theirs = result.solution.adjusted, plain.solution.adjusted
+    np.testing.assert_allclose(
+        ours.bundle.board_translations, theirs.bundle.board_translations * result.scale, rtol=1e-9
+    )
+    moved_sd, plain_sd = (np.sqrt(a.camera_covariance[1].diagonal()[15:18]) for a in (ours, theirs))
+    np.testing.assert_allclose(moved_sd, plain_sd * result.scale, rtol=1e-9)
+
+
+def test_files_are_read_before_the_search(synthetic, tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "find_views", lambda *_, **__: pytest.fail("searched first"))
+    ends = "[[1, 2], [3, 4]]"
+    (tmp_path / "length.yaml").write_text(f"length_mm: 9\nends: {{cam_0: {ends}, side: {ends}}}\n")
+    for world, found in (
+        (World(check_length=tmp_path / "length.yaml"), "found side"),
+        (World(length=tmp_path / "none.yaml"), "none.yaml"),
+        (World(anchor=tmp_path / "none.toml"), "none.toml"),
+    ):
+        with pytest.raises(RigposeError, match=found):
+            calibrate(tmp_path / "in", tmp_path / "board.yaml", world=world)
+
+
+def test_a_replaced_calibration_is_compared_with(synthetic, tmp_path):
+    true, _, with_noise = synthetic
+    with_noise(0.05)
+    bumped = true.cameras[2]
+    turned = rotation_vector(rotation_matrix(np.array([0.0, 0.03, 0.0])) @ bumped.rotation_matrix)
+    before = CalibratedRig((*true.cameras[:2], bumped.looking_from(turned, bumped.translation)))
+    save_toml(before, tmp_path / "c.toml")
+    figures = calibrate_to(tmp_path / "in", tmp_path / "board.yaml", tmp_path / "c.toml")
+    assert [camera["stayed"] for camera in figures["since_previous"]] == [True, True, False]
+    assert "Since the calibration that was here" in (tmp_path / "c.html").read_text()
 
 
 def test_the_output_must_be_a_toml(tmp_path):

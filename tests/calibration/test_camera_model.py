@@ -1,24 +1,56 @@
+from dataclasses import replace
+
+import cv2
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from acquisition.errors import RigposeError
 from calibration.camera_model import CalibratedRig, CameraModel
-from tests.calibration.synthetic import project, ring, turn
+from tests.calibration.synthetic import project, ring, turn, with_lens
 
 
 def test_projection_agrees_with_one_written_apart():
     rig = ring(4, seed=3)
+    rig = CalibratedRig(
+        tuple(
+            replace(camera, name=f"{name} {camera.name}")
+            for name, part in (
+                ("pinhole", rig),
+                ("rational", with_lens(rig, "rational")),
+                ("fisheye", with_lens(rig, "fisheye")),
+            )
+            for camera in part.cameras
+        )
+    )
     points = np.random.default_rng(0).uniform(-120, 120, (50, 3))
     for c, px in enumerate(rig.project(points)):
         expected = project(rig.lenses[c], rig.rotations[c], rig.translations[c], points)
         np.testing.assert_allclose(px, expected, atol=1e-9)
 
 
-@given(st.floats(0, 639), st.floats(0, 479), st.integers(0, 5))
-def test_undistorting_a_pixel_and_projecting_its_ray_gives_the_pixel(x, y, camera):
-    model = ring(6, seed=1).cameras[camera]
+@pytest.mark.parametrize("model", ["rational", "fisheye"])
+def test_projection_agrees_with_opencv(model):
+    camera = with_lens(ring(1, seed=3), model).cameras[0]
+    points = np.random.default_rng(0).uniform(-120, 120, (1, 50, 3))
+    how = (camera.rotation, camera.translation, camera.matrix, camera.distortion)
+    if model == "fisheye":
+        expected, _ = cv2.fisheye.projectPoints(points, *how)
+    else:
+        expected, _ = cv2.projectPoints(points, *how)
+    np.testing.assert_allclose(camera.project(points[0]), expected.reshape(-1, 2), atol=1e-9)
+
+
+RIGS = {"pinhole": ring(6, seed=1)} | {
+    name: with_lens(ring(6, seed=1), name) for name in ("rational", "fisheye")
+}
+
+
+@settings(deadline=None)
+@given(st.floats(0, 639), st.floats(0, 479), st.integers(0, 5), st.sampled_from(sorted(RIGS)))
+def test_undistorting_a_pixel_and_projecting_its_ray_gives_the_pixel(x, y, camera, lens):
+    model = RIGS[lens].cameras[camera]
     ray = model.undistort([x, y])
     point = model.centre_mm + model.rotation_matrix.T @ (np.array([*ray, 1.0]) * 321.0)
     np.testing.assert_allclose(model.project(point), [x, y], atol=1e-7)

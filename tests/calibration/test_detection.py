@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from acquisition.errors import RigposeError
-from acquisition.settings import parse_settings
+from acquisition.settings import parse_settings, read_settings
 from calibration.boards import BoardSettings, charuco_board
 from calibration.detection import Detector, Pattern, recognise
 
@@ -170,3 +170,11 @@ def test_markers_of_another_dictionary_are_named():
 def test_board_files_with_a_mistake(content, message):
     with pytest.raises(RigposeError, match=message):
         parse_settings(BoardSettings, content, "board.yaml")
+
+
+def test_a_dictionary_too_small_for_the_board_is_said_at_once(tmp_path):
+    (tmp_path / "board.yaml").write_text(
+        "kind: charuco\nsquares: [12, 12]\nsquare_mm: 20\nmarker_mm: 15\ndictionary: DICT_4X4_50\n"
+    )
+    with pytest.raises(RigposeError, match="72 markers are needed, DICT_4X4_50 has 50"):
+        read_settings(BoardSettings, tmp_path / "board.yaml")

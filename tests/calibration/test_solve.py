@@ -7,13 +7,14 @@ import pytest
 
 from acquisition.errors import RigposeError
 from calibration.boards import BoardSettings
-from calibration.bundle_adjustment import Bundle, Problem, _moved, jacobians
+from calibration.bundle import CAMERA, Bundle, Problem, jacobians
+from calibration.bundle_adjustment import _moved
 from calibration.observations import Observations
 from calibration.rotation import rotation_matrix
 from calibration.solve import solve
 from calibration.triangulation import TriangulationSettings, triangulate_exactly
 from calibration.world import align
-from tests.calibration.synthetic import SQUARE_MM, board_points, board_poses, observe, ring
+from tests.calibration.synthetic import SQUARE_MM, board_points, board_poses, observe, ring, with_lens
 
 BOARD = BoardSettings(kind="checkerboard", inner_corners=(9, 6), square_mm=SQUARE_MM)
 
@@ -190,9 +191,12 @@ def test_cameras_without_common_view_are_named():
         solve(observations, BOARD)
 
 
-def test_the_jacobian_is_the_derivative():
+@pytest.mark.parametrize("model", ["pinhole", "rational", "fisheye"])
+def test_the_jacobian_is_the_derivative(model):
     rng = np.random.default_rng(0)
     true = ring(2, seed=2)
+    if model != "pinhole":
+        true = with_lens(true, model)
     observations = observe(true, board_poses(3, seed=1), 0.5)
     rows = np.array([view.frame_set for view in observations.views])
     views = tuple(replace(v, velocity=rng.normal(0, 50, v.px.shape)) for v in observations.views)
@@ -203,9 +207,9 @@ def test_the_jacobian_is_the_derivative():
         np.stack([t for _, t in poses]), np.array([0.0, 0.01]), rng.normal(0, 0.01, len(views)),
     )  # fmt: skip
     _, by_camera, by_board = jacobians(problem, bundle)
-    still = np.zeros((len(views), 23))
-    for column in range(16):
-        step = np.zeros((2, 16))
+    still = np.zeros((len(views), CAMERA + 7))
+    for column in range(CAMERA):
+        step = np.zeros((2, CAMERA))
         step[:, column] = 1e-6 if column >= 4 else 1e-3
         sides = [
             jacobians(problem, _moved(problem, bundle, still, sign * step, np.zeros((3, 6))))[0]
@@ -219,7 +223,7 @@ def test_the_jacobian_is_the_derivative():
         step = np.zeros((3, 6))
         step[:, column] = 1e-6
         sides = [
-            jacobians(problem, _moved(problem, bundle, still, np.zeros((2, 16)), sign * step))[0]
+            jacobians(problem, _moved(problem, bundle, still, np.zeros((2, CAMERA)), sign * step))[0]
             for sign in (1, -1)
         ]
         slope = (sides[0] - sides[1]) / 2e-6

@@ -3,6 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from calibration.camera_model import CalibratedRig
 from calibration.triangulation import (
     TriangulationSettings,
     prepare,
@@ -11,7 +12,7 @@ from calibration.triangulation import (
     triangulate_many,
 )
 from calibration.triangulation_numpy import triangulate_reference
-from tests.calibration.synthetic import ring
+from tests.calibration.synthetic import ring, with_lens
 
 BROAD = TriangulationSettings(noise_px=1.0, min_confidence=0.3, gate_sigmas=4.0)
 
@@ -36,10 +37,14 @@ def test_points_without_noise_come_back():
 
 
 @settings(max_examples=15, deadline=None)
-@given(st.integers(0, 2**31), st.integers(2, 6))
-def test_the_kernel_agrees_with_numpy_whatever_it_is_given(seed, cameras):
+@given(st.integers(0, 2**31), st.integers(2, 6), st.sampled_from(["pinhole", "rational", "fisheye", "mixed"]))
+def test_the_kernel_agrees_with_numpy_whatever_it_is_given(seed, cameras, lens):
     rng = np.random.default_rng(seed)
     rig, points = ring(cameras, seed=seed % 7), world(6, 5, seed)
+    if lens == "mixed":
+        rig = CalibratedRig((*with_lens(rig, "fisheye").cameras[:1], *rig.cameras[1:]))
+    elif lens != "pinhole":
+        rig = with_lens(rig, lens)
     keypoints = seen(rig, points, 1.0, seed)
     wrong = rng.uniform(size=keypoints.shape[:3])
     keypoints[wrong < 0.15, :2] += rng.uniform(-150, 150, ((wrong < 0.15).sum(), 2))

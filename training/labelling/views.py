@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from acquisition.errors import RigposeError
-from calibration.camera_model import CalibratedRig, CameraModel, distort
+from calibration.camera_model import CalibratedRig, CameraModel
 from calibration.triangulation import triangulate_exactly
 from training.labelling.points import Point
 from training.projects.origins import Origin
@@ -207,7 +207,7 @@ def epipolar_line(
     points = target.to_camera(camera.centre_mm + depths[:, None] * direction)
     points = points[points[:, 2] > 1e-9 * base_mm]
     normalised = points[:, :2] / points[:, 2:]
-    line: npt.NDArray[np.float64] = target.to_pixels(distort(normalised, target.distortion))
+    line: npt.NDArray[np.float64] = target.to_pixels(target.distort(normalised))
     size = np.array(target.size_px)
     margin = 0.1 * size
     inside = np.asarray(((line >= -margin) & (line <= size - 1 + margin)).all(axis=1))
