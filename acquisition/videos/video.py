@@ -43,16 +43,19 @@ class Video:
         None, or what is wrong with the file after the last image it gave. Set while iterating.
     decoded:
         Images given so far in the newest iteration.
+    times_s:
+        When each of them is shown, as the file says; empty for a folder.
     """
 
     def __init__(self, info: VideoInfo, files: tuple[Path, ...] = ()) -> None:
         self.info = info
         self.gap: str | None = None
         self.decoded = 0
+        self.times_s: list[float | None] = []
         self._files = files
 
     def __iter__(self) -> Iterator[Image]:
-        self.gap, self.decoded = None, 0
+        self.gap, self.decoded, self.times_s = None, 0, []
         images = self._still_images() if self._files else self._frames()
         for image in images:
             self.decoded += 1
@@ -67,6 +70,7 @@ class Video:
                 last_s = None
                 for frame in container.decode(stream):
                     last_s = frame.time
+                    self.times_s.append(last_s)
                     yield _image_of(frame, wanted)
                 self.gap = self._cut_off(container, last_s)
         except (av.error.FFmpegError, OSError) as error:

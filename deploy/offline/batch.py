@@ -127,13 +127,17 @@ class Batch:
 
     def to_do(self) -> Iterator[Job]:
         """Claimed jobs, one after the other, as long as there are any and there is room on the disk."""
-        own = set(self._mine)
+        own, claimed = set(self._mine), self._claims.names()
         for stem in [*self._mine, *(stem for stem in self._jobs if stem not in own)]:
             if self.full:
                 return
             outcome = self.look(stem)
             failed_is_final = stem not in own or stem in self._failed_here
-            if outcome.state in ("done", "partial") or (outcome.state == "failed" and failed_is_final):
+            if outcome.state in ("done", "partial"):
+                if stem in claimed and self._claims.take(stem):  # left by one that was killed
+                    self._claims.release(stem)
+                continue
+            if outcome.state == "failed" and failed_is_final:
                 continue
             if not self._claims.take(stem):
                 continue

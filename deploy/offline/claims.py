@@ -55,10 +55,12 @@ class Claims:
 
     def take(self, name: str) -> bool:
         """Whether `name` is claimed by this process from now on."""
-        if self.view(name) not in ("free", "stale"):
+        view, generation = self._look(name)
+        if view not in ("free", "stale"):
             return False
-        generation = self._newest(name)[0] + 1
-        path = self._folder / f"{name}.{generation}{ENDING}"
+        path = (
+            self._folder / f"{name}.{generation + 1}{ENDING}"
+        )  # of what was looked at: no other may be between
         try:
             handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
         except FileExistsError:
@@ -71,9 +73,16 @@ class Claims:
 
     def view(self, name: str) -> View:
         """What can be said of a claim now; `unsure`: of another host, and not yet watched for long enough."""
-        _, path = self._newest(name)
+        return self._look(name)[0]
+
+    def _look(self, name: str) -> tuple[View, int]:
+        """The view of the newest claim, and its generation; -1 where there is none."""
+        generation, path = self._newest(name)
         if path is None:
-            return "free"
+            return "free", -1
+        return self._judge(name, path), generation
+
+    def _judge(self, name: str, path: Path) -> View:
         with self._lock:
             if self._held.get(name) == path:
                 return "mine"
@@ -82,7 +91,7 @@ class Claims:
                 touched = os.fstat(stream.fileno()).st_mtime_ns
                 text = stream.read()
         except OSError:
-            return "free" if self._newest(name)[1] is None else "unsure"
+            return "unsure"  # released just now
         dead = self._is_dead(text)
         if dead is not None:
             return "stale" if dead else "alive"

@@ -7,7 +7,7 @@ import os
 import queue
 import threading
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
 
@@ -18,6 +18,7 @@ from acquisition.errors import RigposeError
 from acquisition.frame import Image
 from acquisition.progress import Progress
 from acquisition.recordings.recording import Recording
+from acquisition.recordings.segments import VIDEO_SUFFIX
 from acquisition.videos.video import open_video
 from calibration.image_transform import ImageTransform
 from deploy.bundles.animal_size import AnimalSizeWatch
@@ -27,6 +28,7 @@ from deploy.offline.jobs import Job
 from deploy.poses_io.poses import NO_FRAME, NO_TIME_NS, Poses
 
 DECODED_AHEAD = 16
+_TIMES_ROUNDED_S = 0.0011  # Matroska's are whole milliseconds
 Rows = Literal["sets", "frames"]
 
 T = TypeVar("T")
@@ -98,7 +100,9 @@ def track(
         poses, gap = Poses.of_video(predictor.keypoints, found, about), video.gap
     else:
         with Recording.open(job.source) as recording:
-            about["video"] = str(recording.video_path(job.camera))
+            videos = [str(path) for path in recording.video_paths(job.camera)]
+            nominal = str(job.source / f"{job.stem}{VIDEO_SUFFIX}")  # of a camera that never delivered
+            about |= {"video": videos[0] if videos else nominal, "videos": videos}
             about["session"] = recording.session["name"]
             expected = len(recording.frame_table(job.camera))
             images = recording.images(job.camera)
@@ -107,8 +111,9 @@ def track(
             poses = by(recording, job.camera, found, predictor.keypoints, about)
             gap = "; ".join(said for said in recording.gaps if said.startswith(f"{job.camera}:")) or None
     seconds = (time.monotonic_ns() - start_ns) / 1e9
+    holes = "" if job.camera is not None else said_of_holes(job.stem, video.times_s)
     followed = f"{job.stem}: live followed the animal, here the whole image was looked at"
-    warning = "; ".join(said for said in (size.said, followed if job.followed else "") if said)
+    warning = "; ".join(said for said in (size.said, holes, followed if job.followed else "") if said)
     return Tracked(poses, len(found), round(len(found) / seconds, 1), gap, warning or None)
 
 
@@ -158,6 +163,32 @@ def _keypoints(
             size.add(keypoints, frame.to_input.scale)
             bar.advance()
     return np.array(found, np.float32).reshape(-1, len(predictor.keypoints), 3)
+
+
+def said_of_holes(whose: str, times_s: Sequence[float | None]) -> str:
+    """A sentence about pictures that are missing between others; "" where there is nothing to say.
+
+    Told by the times, and only of a video of constant rate (nine steps of ten are the median step): a
+    damaged packet is left out by the decoder without a word, and a frame that a camera lost was never there.
+    Rows count decoded frames, so that all that follow come too early.
+    """
+    times = np.array([np.nan if time_s is None else time_s for time_s in times_s])
+    steps = np.diff(times)
+    if len(steps) < 2 or np.isnan(steps).any():
+        return ""
+    usual = float(np.median(steps))
+    slack = max(0.1 * usual, _TIMES_ROUNDED_S)
+    if usual <= slack or (np.abs(steps - usual) <= slack).mean() < 0.9:
+        return ""
+    holes = np.flatnonzero(steps > 1.5 * usual + _TIMES_ROUNDED_S)
+    if not len(holes):
+        return ""
+    missing = int(np.rint(steps[holes] / usual - 1).sum())
+    places = ", ".join(str(hole) for hole in holes[:5]) + (", ..." if len(holes) > 5 else "")
+    return (
+        f"{whose}: {missing} pictures are missing after frame {places}, by the file's times; rows count the "
+        "pictures that are there"
+    )
 
 
 def _by_frame_set(

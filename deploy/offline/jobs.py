@@ -10,6 +10,7 @@ from pathlib import Path
 from acquisition.errors import RigposeError
 from acquisition.recordings.frame_table import SUFFIX as FRAME_TABLE
 from acquisition.recordings.recording import Recording
+from acquisition.recordings.segments import segments_of
 from acquisition.recordings.session import FILE as SESSION_FILE
 from acquisition.videos.video import IMAGE_SUFFIXES
 from deploy.poses_io.pose_table import read_pose_tables
@@ -133,7 +134,7 @@ def _jobs_of(path: Path) -> list[Job]:
 
 def _cameras_of(session: Path) -> list[Job]:
     with Recording.open(session) as recording:
-        names = {name: recording.video_path(name).stem for name in recording.cameras}
+        names = {name: recording.video_name(name) for name in recording.cameras}
     settings = _live_settings(session)
     followed = settings.followed(tuple(names))
     return [
@@ -150,9 +151,10 @@ def _live_settings(session: Path) -> TrackingSettings:
 
 def _files_of(job: Job) -> Iterable[Path]:
     if job.camera is not None:
-        tables = sorted(job.source.glob(f"*{FRAME_TABLE}"))
-        video = job.source / f"{job.stem}.mkv"
-        return [job.source / SESSION_FILE, *tables, *([video] if video.exists() else [])]
+        tables = sorted(job.source.glob(f"*{FRAME_TABLE}"))  # of all cameras: they make the frame sets
+        segments = segments_of(job.source, job.camera, job.stem.removesuffix(f"_{job.camera}"))
+        videos = [segment.video for segment in segments if segment.video.exists()]
+        return [job.source / SESSION_FILE, *tables, *videos]
     if job.source.is_dir():
         return _of_kind(sorted(job.source.iterdir()), IMAGE_SUFFIXES)
     return [job.source]

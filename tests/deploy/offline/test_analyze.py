@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+import re
 import shutil
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 
-import av
 import cv2
 import numpy as np
 import pytest
@@ -18,53 +20,26 @@ from deploy.bundles.bundle import Bundle
 from deploy.bundles.predictor import Predictor
 from deploy.offline import work as work_module
 from deploy.offline.analyze import analyze
-from deploy.offline.frame_poses import ahead
+from deploy.offline.frame_poses import ahead, said_of_holes
 from deploy.offline.jobs import plan
 from deploy.poses_io.deeplabcut import scorer_of
 from deploy.poses_io.poses import load_poses
 from tests.acquisition.sessions import write_session
+from tests.deploy.offline.dots import BUNDLE, FRAMES, pictures, truth, write_stills, write_video
 from tests.deploy.tracker_runs import picture
-
-GOLDEN = Path(__file__).parents[1] / "golden" / "schema1.bundle"
-FRAMES = 30
 
 
 @pytest.fixture(scope="module")
 def bundle() -> Bundle:
-    return Bundle.load(GOLDEN)
-
-
-def truth() -> np.ndarray:
-    """(FRAMES, 2, 2) px: the red and the blue dot, moving."""
-    step = np.arange(FRAMES)[:, None]
-    red = np.hstack([50 + step, 60 + 2 * step])
-    blue = np.hstack([200 - step, 130 - 2 * step])
-    return np.stack([red, blue], axis=1).astype(np.float64)
-
-
-def pictures() -> list[np.ndarray]:
-    images = []
-    for points in truth():
-        image = np.full((192, 256, 3), 80.0)
-        for at, channel in zip(points, (0, 2), strict=True):
-            squared = (np.arange(256) - at[0]) ** 2 + ((np.arange(192) - at[1]) ** 2)[:, None]
-            image[:, :, channel] += 90 * np.exp(-squared / (2 * 14.0**2))
-        images.append(np.rint(image).astype(np.uint8))
-    return images
+    return Bundle.load(BUNDLE)
 
 
 @pytest.fixture(scope="module")
 def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A lossless video, and the same pictures as a folder of images."""
     folder = tmp_path_factory.mktemp("source")
-    (folder / "stills").mkdir()
-    with av.open(str(folder / "dots.mkv"), "w") as container:
-        stream = container.add_stream("ffv1", rate=30)
-        stream.width, stream.height, stream.pix_fmt = 256, 192, "bgr0"
-        for number, image in enumerate(pictures()):
-            cv2.imwrite(str(folder / "stills" / f"img{number:03d}.png"), image[:, :, ::-1])
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
-        container.mux(stream.encode())
+    write_video(folder / "dots.mkv", pictures())
+    write_stills(folder / "stills", pictures())
     return folder
 
 
@@ -214,3 +189,113 @@ def test_a_recording_that_was_cut_off_says_so(bundle: Bundle, tmp_path: Path) ->
     assert "were cut off" in cut["gap"]
     assert whole["gap"] is None
     assert cut["rows"] == whole["rows"] > cut["frames"]
+
+
+def test_rows_by_frame_are_the_same_poses_without_the_gaps(bundle: Bundle, tmp_path: Path) -> None:
+    write_session(tmp_path / "day1")
+    by_set = analyze(bundle, [tmp_path / "day1"], tmp_path / "sets")
+    by_frame = analyze(bundle, [tmp_path / "day1"], tmp_path / "frames", rows="frames")
+    assert (by_set["rows"], by_frame["rows"]) == ("sets", "frames")
+    with Recording.open(tmp_path / "day1") as recording:
+        for one, other in zip(by_set["videos"], by_frame["videos"], strict=True):
+            sets, frames = (load_poses(next(f for f in v["files"] if "npz" in f)) for v in (one, other))
+            table = recording.frame_table(one["camera"])
+            assert len(frames.values) == len(table) < len(sets.values)
+            np.testing.assert_array_equal(frames.frame, np.arange(len(table)))
+            np.testing.assert_array_equal(frames.t_exposure_ns, table["t_exposure_ns"])
+            there = sets.frame >= 0
+            np.testing.assert_array_equal(frames.values[sets.frame[there]], sets.values[there])
+            np.testing.assert_array_equal(frames.index[sets.frame[there]], sets.index[there])
+            np.testing.assert_array_equal(frames.t_exposure_ns[sets.frame[there]], sets.t_exposure_ns[there])
+            for result, said in ((one, "frame sets"), (other, "frames")):
+                meta = next(Path(result["files"][0]).parent.glob(f"day1_{one['camera']}*.meta.json"))
+                assert json.loads(meta.read_text())["about"]["rows"] == said
+
+
+def test_frames_of_a_variable_rate_all_have_their_row(bundle: Bundle, tmp_path: Path) -> None:
+    times_ms = np.cumsum(np.random.default_rng(1).integers(5, 400, FRAMES)).tolist()
+    video = write_video(tmp_path / "vfr.mkv", pictures(), times_ms)
+    (measured,) = analyze(bundle, [video], tmp_path / "poses")["videos"]
+    assert (measured["frames"], measured["gap"]) == (FRAMES, None)
+    poses = load_poses(measured["files"][0])
+    assert np.linalg.norm(poses.values[..., :2] - truth(), axis=-1).max() < 1.0
+
+
+def test_images_of_16_bits_and_of_odd_and_differing_sizes_are_read(bundle: Bundle, tmp_path: Path) -> None:
+    images = pictures(3, (257, 193))
+    write_stills(tmp_path / "stills", images)
+    deep = images[1][:, :, ::-1].astype(np.uint16) * 257
+    cv2.imwrite(str(tmp_path / "stills" / "img001.png"), deep)
+    larger = np.full((301, 399, 3), 80, np.uint8)
+    larger[:193, :257] = images[2]
+    cv2.imwrite(str(tmp_path / "stills" / "img002.png"), larger[:, :, ::-1])
+    (measured,) = analyze(bundle, [tmp_path / "stills"], tmp_path / "poses")["videos"]
+    poses = load_poses(measured["files"][0])
+    error = np.linalg.norm(poses.values[..., :2] - truth(3), axis=-1)
+    assert error[:2].max() < 1.0
+    assert error[2].max() < 6.0  # there the dots are smaller than in training
+
+
+def test_a_video_without_frames_is_refused(source: Path, bundle: Bundle, tmp_path: Path) -> None:
+    head = (source / "dots.mkv").read_bytes()
+    (tmp_path / "empty.mkv").write_bytes(head[: head.index(bytes.fromhex("1f43b675"))])  # before any cluster
+    (tmp_path / "nothing.mp4").write_bytes(b"")
+    result = analyze(bundle, [tmp_path / "empty.mkv", tmp_path / "nothing.mp4"], tmp_path / "poses")
+    assert result["videos"] == []
+    assert all("expected a video" in failure["why"] for failure in result["failed"])
+    assert len(result["failed"]) == 2
+
+
+def test_damage_in_the_middle_keeps_the_rest_and_is_told(bundle: Bundle, tmp_path: Path) -> None:
+    video = write_video(tmp_path / "dots.mkv", pictures())
+    content = bytearray(video.read_bytes())
+    middle = len(content) // 2
+    content[middle : middle + 400] = bytes(400)
+    video.write_bytes(content)
+    (measured,) = analyze(bundle, [video], tmp_path / "poses")["videos"]
+    poses = load_poses(measured["files"][0])
+    there = [np.linalg.norm(truth() - row[None, :, :2], axis=-1).max(axis=1).argmin() for row in poses.values]
+    lost = sorted(set(range(FRAMES)) - set(there))
+    assert 0 < len(lost) < FRAMES / 2
+    said = re.match(r"dots: (\d+) pictures are missing after frame (\d+), by the file", measured["warning"])
+    assert said is not None
+    assert FRAMES - len(poses.values) == int(said[1])
+    assert abs(lost[0] - int(said[2])) <= 1  # the picture at the edge is there, and broken
+
+
+def test_a_read_only_bundle_runs(bundle: Bundle, source: Path, tmp_path: Path) -> None:
+    copy = shutil.copytree(bundle.path, tmp_path / "ro.bundle")
+    for path in (*copy.rglob("*"), copy):
+        path.chmod(0o555 if path.is_dir() else 0o444)
+    try:
+        before = {path: path.stat().st_mtime_ns for path in (copy, *copy.rglob("*"))}
+        result = analyze(copy, [source / "dots.mkv"], tmp_path / "poses")
+        assert result["videos"][0]["frames"] == FRAMES
+        assert {path: path.stat().st_mtime_ns for path in (copy, *copy.rglob("*"))} == before
+    finally:
+        for path in (copy, copy / "check"):
+            path.chmod(0o755)
+
+
+def test_a_bundle_of_a_future_version_is_refused(bundle: Bundle, source: Path, tmp_path: Path) -> None:
+    copy = shutil.copytree(bundle.path, tmp_path / "future.bundle")
+    copy.joinpath("manifest.json").chmod(0o644)
+    copy.joinpath("manifest.sha256").chmod(0o644)
+    manifest = json.loads((copy / "manifest.json").read_text()) | {"schema_version": 99}
+    (copy / "manifest.json").write_text(json.dumps(manifest))
+    digest = hashlib.sha256((copy / "manifest.json").read_bytes()).hexdigest()
+    (copy / "manifest.sha256").write_text(digest)
+    with pytest.raises(RigposeError, match=r"version 99.*Update rigpose"):
+        analyze(copy, [source / "dots.mkv"], tmp_path / "poses")
+    assert not (tmp_path / "poses").exists()
+
+
+def test_missing_pictures_are_told_of_constant_rates_only() -> None:
+    constant = [round(n / 30, 3) for n in range(100)]
+    assert said_of_holes("v", constant) == ""
+    assert "v: 4 pictures are missing after frame 19, 48," in said_of_holes(
+        "v", constant[:20] + constant[23:52] + constant[53:]
+    )
+    varying = np.cumsum(np.random.default_rng(0).uniform(0.01, 0.3, 100)).tolist()
+    assert said_of_holes("v", varying) == ""
+    assert said_of_holes("v", [None, *constant]) == said_of_holes("v", []) == ""
