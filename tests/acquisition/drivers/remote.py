@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from acquisition.camera import Camera, DeviceFrame, driver_of
@@ -25,3 +26,11 @@ def read(name: str, frames: int) -> list[DeviceFrame]:
 def find(scheme: str) -> Any:
     """What the driver finds."""
     return driver_of(f"{scheme}://", "").find()
+
+
+def record(rig: Path, session: Path, seconds: float) -> dict[str, Any]:
+    """A whole recording."""
+    from acquisition.record import record as record_rig
+    from rigpose.rig_file import load_rig
+
+    return record_rig(load_rig(rig).acquisition, session, seconds).as_dict()

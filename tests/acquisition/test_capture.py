@@ -1,0 +1,60 @@
+"""What a rig file and its feature files ask of each camera."""
+
+from __future__ import annotations
+
+import pytest
+
+from acquisition.capture import capture_plans
+from acquisition.errors import RigposeError
+from acquisition.rig import RigSettings
+
+TRIGGER = {"port": "/dev/ttyACM0", "rate_hz": 100, "exposure_us": 2000}
+
+
+def plans(folder, features: str, trigger=None):
+    (folder / "camera.yaml").write_text(features)
+    rig = RigSettings.model_validate(
+        {
+            "name": "r",
+            "cameras": {
+                "top": {"uri": "aravis://GV01", "settings": folder / "camera.yaml"},
+                "side": {"uri": "sim://scene.yaml#cam_0", "serial": "S-1"},
+            },
+            "trigger": trigger,
+        }
+    )
+    return {plan.name: plan for some in capture_plans(rig).values() for plan in some}
+
+
+def test_features_keep_the_order_of_their_file_and_the_trigger_comes_last(tmp_path):
+    found = plans(tmp_path, "Width: 640\nPixelFormat: Mono8\nTriggerMode: 'On'\n", TRIGGER)
+    assert list(found["top"].wished.items()) == [
+        ("Width", 640), ("PixelFormat", "Mono8"), ("TriggerMode", "On"), ("exposure_us", 2000), ("rate_hz", 100),
+    ]  # fmt: skip
+    assert found["top"].triggered and found["side"].serial == "S-1"
+
+
+def test_free_running_camera_gets_rate_and_exposure_from_its_file(tmp_path):
+    found = plans(tmp_path, "camera_model: Fake\nexposure_us: 900\nrate_hz: 60\n")
+    assert found["top"].wished == {"exposure_us": 900, "rate_hz": 60}
+    assert (found["top"].model, found["top"].triggered, found["side"].model) == ("Fake", False, "")
+
+
+@pytest.mark.parametrize("feature", ["exposure_us", "ExposureTime", "ExposureTimeAbs"])
+def test_exposure_is_set_in_one_place(tmp_path, feature):
+    with pytest.raises(
+        RigposeError, match=f"one place that sets the exposure, found '{feature}' here and in"
+    ):
+        plans(tmp_path, f"{feature}: 900\n", TRIGGER)
+
+
+@pytest.mark.parametrize("feature", ["rate_hz", "AcquisitionFrameRate"])
+def test_rate_is_set_in_one_place(tmp_path, feature):
+    with pytest.raises(RigposeError, match=f"one place that sets the rate, found '{feature}' here and in"):
+        plans(tmp_path, f"{feature}: 90\n", TRIGGER)
+
+
+@pytest.mark.parametrize(("value", "found"), [("[1, 2]", "list"), ("{a: 1}", "dict"), ("", "nothing")])
+def test_value_that_is_none_is_named(tmp_path, value, found):
+    with pytest.raises(RigposeError, match=rf"camera\.yaml: expected a word, .* for 'Gain', found {found}"):
+        plans(tmp_path, f"Gain: {value}\n")
