@@ -27,7 +27,7 @@ from deploy.bench.machine import machine
 from deploy.bench.stages import CODEC, END_TO_END, FILTER, STAGES
 from deploy.bench.tegrastats import JetsonSample, Tegrastats, summarise
 from deploy.bundles.bundle import Bundle
-from deploy.bundles.runtimes.table import AUTO, PREFERENCE, choose
+from deploy.bundles.runtimes.table import AUTO, PREFERENCE, artifact_for, choose
 from deploy.stream.subscriber import PoseSubscriber
 
 _READY_S = 900.0  # an engine that is built here takes minutes
@@ -203,7 +203,7 @@ def _add(facts: dict[str, Any], said: dict[str, Any], jetson: list[JetsonSample]
 
 
 def _row(bundle: Bundle, plan: Contender, facts: dict[str, Any]) -> dict[str, Any]:
-    artifact = bundle.artifact(plan.runtime, plan.precision)
+    artifact = artifact_for(bundle, plan.runtime, plan.precision)
     error = None if artifact is None else artifact.held_out
     spent = {stage: np.asarray(values, np.int64) for stage, values in facts["spent"].items()}
     return {

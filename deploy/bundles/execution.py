@@ -13,7 +13,7 @@ from typing import Any
 from acquisition.errors import RigposeError
 from deploy.bundles.bundle import Bundle
 from deploy.bundles.predictor import Predictor
-from deploy.bundles.runtimes.table import AUTO
+from deploy.bundles.runtimes.table import AUTO, artifact_for
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ class Execution:
     def of(cls, predictor: Predictor) -> Execution:
         """What a predictor runs."""
         said = predictor.describe()
-        artifact = predictor.bundle.artifact(said["runtime"], said["precision"])
+        artifact = artifact_for(predictor.bundle, said["runtime"], said["precision"])
         proved: Mapping[str, Any] = said.get("accepted_here", {})
         within = artifact is not None and artifact.within_tolerance
         return cls(

@@ -31,7 +31,8 @@ Minutes = Annotated[float | None, Parameter(help="A budget of time in minutes.")
 Epochs = Annotated[int | None, Parameter(help="Passes over the training frames.")]
 Precision = Annotated[Literal["fp32", "fp16", "int8", "auto"], Parameter(help="Precision of the network.")]
 Runtime = Annotated[
-    Literal["litert", "onnx", "tensorrt", "auto"], Parameter(help="What runs the network on this machine.")
+    Literal["litert", "onnx", "onnx-cuda", "onnx-tensorrt", "tensorrt", "auto"],
+    Parameter(help="What runs the network on this machine."),
 ]
 Keys = Annotated[Path, Parameter(help="Folder of keys of the machine that publishes.")]
 ServerKey = Annotated[

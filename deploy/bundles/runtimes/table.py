@@ -86,6 +86,10 @@ class RuntimeRow:
         Whether it needs an NVIDIA GPU.
     builds:
         Whether it is a `BuiltRuntime`.
+    runs:
+        The runtime whose artifacts it runs; "": its own.
+    auto:
+        Whether `auto` may choose it.
     """
 
     target: str
@@ -93,6 +97,8 @@ class RuntimeRow:
     extra: str
     gpu: bool = False
     builds: bool = False
+    runs: str = ""
+    auto: bool = True
 
 
 RUNTIMES = {
@@ -104,12 +110,23 @@ RUNTIMES = {
         "deploy.bundles.runtimes.tensorrt.runtime:TensorRTRuntime",
         needs=("tensorrt", "pycuda", "cuda"), extra="tensorrt", gpu=True, builds=True,
     ),
+    # ONNX Runtime's providers of a GPU: asked for by name, as long as nobody has measured them on one.
+    "onnx-cuda": RuntimeRow(
+        "deploy.bundles.runtimes.onnx:OnnxCuda", needs=("onnxruntime",), extra="onnx-gpu", gpu=True,
+        builds=True, runs="onnx", auto=False,
+    ),
+    "onnx-tensorrt": RuntimeRow(
+        "deploy.bundles.runtimes.onnx:OnnxTensorRT", needs=("onnxruntime",), extra="onnx-gpu", gpu=True,
+        builds=True, runs="tensorrt", auto=False,
+    ),
 }  # fmt: skip
 
 # What `auto` tries, fastest first: the GPU's, then by medians on a CPU (benchmarks/inference.py).
 PREFERENCE = (
     ("tensorrt", "int8"), ("tensorrt", "fp16"), ("tensorrt", "fp32"),
     ("litert", "int8"), ("onnx", "int8"), ("litert", "fp32"), ("onnx", "fp32"), ("onnx", "fp16"),
+    ("onnx-tensorrt", "int8"), ("onnx-tensorrt", "fp16"), ("onnx-tensorrt", "fp32"),
+    ("onnx-cuda", "fp16"), ("onnx-cuda", "fp32"),
 )  # fmt: skip
 AUTO = "auto"
 
@@ -121,6 +138,11 @@ class Choice:
     artifact: Artifact
     runtime: str
     reason: str
+
+
+def artifact_for(bundle: Bundle, runtime: str, precision: str) -> Artifact | None:
+    """What a runtime of the table runs in this precision, if the bundle holds it."""
+    return bundle.artifact(RUNTIMES[runtime].runs or runtime, precision)
 
 
 def choose(
@@ -159,9 +181,9 @@ def choose(
             continue
         row = RUNTIMES[name]
         no_gpu = gpu_missing() if row.gpu else ""
-        if no_gpu and runtime == AUTO:
+        if runtime == AUTO and (no_gpu or not row.auto):
             continue
-        artifact = bundle.artifact(name, level)
+        artifact = artifact_for(bundle, name, level)
         lacking = [need for need in row.needs if importlib.util.find_spec(need) is None]
         if artifact is None:
             passed_over.append(f"{name} {level} is not in the bundle")
