@@ -18,6 +18,9 @@ from acquisition.frame import Image
 DRIVERS = {
     "sim": "acquisition.drivers.simulated:SimulatedCamera",
     "aravis": "acquisition.drivers.aravis:AravisCamera",
+    "file": "acquisition.drivers.video_file:VideoFileCamera",
+    "replay": "acquisition.drivers.replay:ReplayCamera",
+    "rtsp": "acquisition.drivers.rtsp:RtspCamera",
 }
 
 

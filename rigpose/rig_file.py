@@ -87,10 +87,13 @@ def _camera(camera: CameraSettings, folder: Path) -> CameraSettings:
     )
 
 
+_FILES = ("sim", "file", "replay")
+
+
 def _absolute_address(address: str, folder: Path) -> str:
     """`sim://scene.yaml#cam_0` names a file; addresses of other drivers and ports name devices."""
     scheme, separator, rest = address.partition("://")
-    if not separator or scheme != "sim":
+    if not separator or scheme not in _FILES:
         return address
-    file, mark, camera = rest.partition("#")
-    return f"sim://{(folder / file).resolve()}{mark}{camera}"
+    file, mark, camera = rest.partition("#") if scheme != "file" else (rest, "", "")
+    return f"{scheme}://{(folder / file).resolve()}{mark}{camera}"

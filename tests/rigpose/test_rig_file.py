@@ -36,8 +36,8 @@ def test_paths_are_relative_to_the_rig_file_not_to_the_working_directory(tmp_pat
     assert rig.acquisition.cameras["top"].uri == f"sim://{rig_folder}/scene.yaml#cam_0"
     assert rig.acquisition.cameras["side"].uri == f"sim://{rig_folder}/sub/scene.yaml#cam_1"
     assert rig.acquisition.cameras["top"].settings == rig_folder / "cameras/mono8.yaml"
-    assert rig.acquisition.trigger.port.port == f"sim://{rig_folder}/scene.yaml"
-    assert rig.acquisition.recordings.recording.directory == rig_folder / "recordings"
+    assert rig.acquisition.trigger.port == f"sim://{rig_folder}/scene.yaml"
+    assert rig.acquisition.recording.directory == rig_folder / "recordings"
     assert rig.calibration == rig_folder / "calibration.toml"
 
 
@@ -52,8 +52,16 @@ def test_absolute_paths_devices_and_the_order_of_cameras_stay(tmp_path):
         "aravis://GV01",
         "sim:///abs/scene.yaml#cam_0",
     ]
-    assert rig.acquisition.trigger.port.port == "/dev/ttyACM0"
+    assert rig.acquisition.trigger.port == "/dev/ttyACM0"
     assert rig.calibration == Path("/abs/c.toml")
+
+
+def test_files_and_recordings_are_relative_to_the_rig_file(tmp_path):
+    cameras = {"a": {"uri": "file://videos/m1 #2.mp4"}, "b": {"uri": "replay://day1#top"}}
+    rig = load_rig(write(tmp_path, cameras=cameras))
+    assert [camera.uri for camera in rig.acquisition.cameras.values()] == [
+        f"file://{tmp_path}/videos/m1 #2.mp4", f"replay://{tmp_path}/day1#top",
+    ]  # fmt: skip
 
 
 def test_sections_that_are_absent_get_their_defaults(tmp_path):
@@ -62,7 +70,7 @@ def test_sections_that_are_absent_get_their_defaults(tmp_path):
 
     rig = load_rig(path)
 
-    assert rig.acquisition.trigger.port is None
+    assert rig.acquisition.trigger is None
     assert rig.calibration is None
     assert rig.stream.endpoint == "tcp://127.0.0.1:5555"
     assert rig.stream.keys is None
