@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import socket
 from pathlib import Path
 
 from acquisition.rings.readers import RingReaders
-from acquisition.synchronisation.clock import clock_anchor
 from deploy.bundles.predictor import Predictor
 from deploy.live.tracker_plan import TrackerPlan
-from deploy.stream.messages import Artifact, CameraView, Session, StreamClock
+from deploy.stream.messages import Artifact, CameraView, Session
+from deploy.stream.stream_clock import stream_clock
 
 
 def announcement(
     plan: TrackerPlan, predictor: Predictor, rings: RingReaders, calibration_sha256: str, period_ns: int
 ) -> Session:
     """The payload of `session` as things are now; image sizes are 0 until the rings have answered."""
-    anchor = clock_anchor()
     manifest = predictor.bundle.manifest
     number = {name: n for n, name in enumerate(manifest.keypoints)}
     views = []
@@ -29,9 +27,7 @@ def announcement(
         rig=plan.rig,
         cameras=tuple(views),
         keypoints=manifest.keypoints,
-        clock=StreamClock(
-            anchor.boot_id, socket.gethostname(), anchor.t_ns, anchor.realtime_ns, anchor.uncertainty_ns
-        ),
+        clock=stream_clock(),
         skeleton=tuple((number[a], number[b]) for a, b in manifest.skeleton),
         network=Artifact(
             bundle=predictor.bundle.path.name,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import socket
 import time
 from dataclasses import dataclass
 from functools import partial
@@ -16,12 +15,12 @@ import numpy as np
 from acquisition.errors import RigposeError
 from acquisition.progress import Progress
 from acquisition.recordings.session import read_session
-from acquisition.synchronisation.clock import clock_anchor
 from calibration.poses import Pose3D, PoseSet
 from deploy.poses_io.pose_table import FOLDER, PoseTable, read_pose_tables
 from deploy.stream.messages import CameraView, Session, StreamClock
 from deploy.stream.publisher import Publisher, Stamps
 from deploy.stream.settings import StreamSettings
+from deploy.stream.stream_clock import stream_clock
 
 _SERVICE_NS = 20_000_000
 _HEALTH_NS = 1_000_000_000
@@ -193,8 +192,4 @@ def _require_order(tables: list[PoseTable], folder: Path) -> None:
 
 def _now(session: Session, version: str) -> Session:
     """The announcement with this host's clock."""
-    anchor = clock_anchor()
-    clock = StreamClock(
-        anchor.boot_id, socket.gethostname(), anchor.t_ns, anchor.realtime_ns, anchor.uncertainty_ns
-    )
-    return msgspec.structs.replace(session, clock=clock, rigpose=version)
+    return msgspec.structs.replace(session, clock=stream_clock(), rigpose=version)

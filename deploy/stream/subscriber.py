@@ -132,6 +132,12 @@ class PoseSubscriber(Arrivals):
                 yield message
 
     @property
+    def sockets(self) -> tuple[zmq.Socket[bytes], ...]:
+        """What to wait for together with other sockets; then `receive(timeout_ms=0)`, at least twice a
+        second. They change when clocks begin to be compared."""
+        return tuple(zmq_socket for zmq_socket, _ in self._poller.sockets)
+
+    @property
     def silent_s(self) -> float | None:
         """Seconds since the last message; None before the first. The session comes every second."""
         return (time.monotonic_ns() - self.heard_ns) * 1e-9 if self.heard_ns else None

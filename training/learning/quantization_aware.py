@@ -60,7 +60,7 @@ class _LearnedStep(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx: Any, features: Tensor, step: Tensor, balance: float) -> Tensor:  # type: ignore[override]
+    def forward(ctx: Any, features: Tensor, step: Tensor, balance: float) -> Tensor:
         size = float(step)
         rounded = torch.mul(features, 1 / size).round_().clamp_(-LEVELS, LEVELS).mul_(size)
         ctx.save_for_backward(features, rounded)
@@ -68,7 +68,7 @@ class _LearnedStep(torch.autograd.Function):
         return rounded
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, None]:  # type: ignore[override]
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, None]:
         features, rounded = ctx.saved_tensors
         limit = (LEVELS + 0.5) * ctx.size
         handed_on = torch.ops.aten.hardtanh_backward(gradient, features, -limit, limit)
@@ -97,7 +97,7 @@ class RoundedOutput(nn.Module):
         """Features of any shape -> the same, rounded."""
         balance = 1.0 / (features.numel() * LEVELS) ** 0.5  # keeps the step's gradient in scale
         if not features.is_cuda:
-            on_cpu: Tensor = _LearnedStep.apply(features, self.log_step.exp(), balance)
+            on_cpu: Tensor = _LearnedStep.apply(features, self.log_step.exp(), balance)  # type: ignore[no-untyped-call]
             return on_cpu
         rounded: Tensor = torch._fake_quantize_learnable_per_tensor_affine(
             features, self.log_step.exp(), self.zero, -LEVELS, LEVELS, balance
