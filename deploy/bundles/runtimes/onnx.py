@@ -4,8 +4,8 @@ Its threads would spin while they wait and so distort whatever else runs on the 
 encoders): spinning is off.
 
 Where a provider of a GPU cannot start (a library is missing, CUDA is another version), ONNX Runtime runs the
-whole graph on the CPU and leaves a line in its log. Here that is refused: the first run is profiled, and what it
-says of each node's provider is what `describe` tells.
+whole graph on the CPU and leaves a line in its log. Here that is refused: the first run is profiled, and what
+it says of each node's provider is what `describe` tells.
 """
 
 from __future__ import annotations
