@@ -23,7 +23,7 @@ from tests.equipment.cameras.gige import FakeCameras, fake_cameras
 
 pytestmark = [pytest.mark.equipment, pytest.mark.long, pytest.mark.alone]
 
-SECONDS = float(os.environ.get("RIGPOSE_GIGE_SECONDS", "8"))
+SECONDS = float(os.environ.get("RIGPOSE_GIGE_SECONDS", "6"))
 FEATURES = """
 PixelFormat: Mono8
 Width: 640
@@ -58,8 +58,8 @@ def test_every_frame_is_recorded_or_stated_lost(cameras, tmp_path):
     for camera, account in accounts(tmp_path / "day1").items():
         assert account.balance == 0 and account.pictures == account.recorded, (camera, account)
         assert account.runs == 1 and account.recorded > 20 * SECONDS
-        # The device's own clock agrees with its count where the machine let it keep its rate.
-        assert account.odd_steps < 0.1 * account.recorded, (camera, account)
+        # The device's clock as a witness: on a busy machine it makes fewer frames than periods, never more.
+        assert account.counted <= account.periods + 1, (camera, account)
     session = json.loads((tmp_path / "day1" / "session.json").read_text())
     facts = session["cameras"]["cam_2"]
     assert (facts["serial"], facts["pixel_format"], facts["features"]["Width"]) == ("GV03", "Mono8", 640)
@@ -70,7 +70,7 @@ def test_lost_packets_are_lost_frames_of_that_camera(cameras, tmp_path):
     cameras.kill(2)
     cameras.start(2, loss_per_thousand=3)
     rig_file(tmp_path, "aravis://GV01", "aravis://GV02", rate_hz=40)
-    summary = cameras.program()(remote.record, tmp_path / "rig.yaml", tmp_path / "day1", 5)
+    summary = cameras.program()(remote.record, tmp_path / "rig.yaml", tmp_path / "day1", 4)
     cameras.kill(2)
     cameras.start(2)
     found = accounts(tmp_path / "day1")
@@ -86,7 +86,7 @@ def test_camera_that_died_is_back_and_an_impostor_is_not(cameras, tmp_path):
     program = cameras.program()
     recorded: list[object] = []
     thread = threading.Thread(
-        target=lambda: recorded.append(program(remote.record, tmp_path / "rig.yaml", session, 14))
+        target=lambda: recorded.append(program(remote.record, tmp_path / "rig.yaml", session, 11))
     )
     thread.start()
     until = time.monotonic() + 60

@@ -29,7 +29,8 @@ def plans(folder, features: str, trigger=None):
 def test_features_keep_the_order_of_their_file_and_the_trigger_comes_last(tmp_path):
     found = plans(tmp_path, "Width: 640\nPixelFormat: Mono8\nTriggerMode: 'On'\n", TRIGGER)
     assert list(found["top"].wished.items()) == [
-        ("Width", 640), ("PixelFormat", "Mono8"), ("TriggerMode", "On"), ("exposure_us", 2000), ("rate_hz", 100),
+        ("Width", 640), ("PixelFormat", "Mono8"), ("TriggerMode", "On"),
+        ("exposure_us", 2000), ("rate_hz", 100),
     ]  # fmt: skip
     assert found["top"].triggered and found["side"].serial == "S-1"
 
