@@ -17,8 +17,8 @@ class PulseSets:
     """The synchroniser of a triggered rig; see `synchronise.Synchroniser` for the parameters.
 
     A set leaves when every camera's frame is there or a later frame of that camera has told why not,
-    at the latest `max_delay_ms` after the exposure. Only while a camera's first five frames are being
-    placed do sets wait longer, up to seven periods.
+    at the latest `max_delay_ms` after the exposure. Only while a camera's first five frames of the session
+    are being placed do sets wait longer, up to seven periods.
     """
 
     def __init__(
@@ -39,6 +39,7 @@ class PulseSets:
         }
         self._there: dict[int, dict[str, tuple[FrameStamp, Any]]] = {}
         self._absent: dict[int, dict[str, Absence]] = {}
+        self._uncertain: dict[int, set[str]] = {}
         self._late_from: dict[str, int] = {}
         self._next = 0
         self._resolved: list[Resolved] = []
@@ -59,7 +60,7 @@ class PulseSets:
 
     def gone(self, camera: str) -> None:
         """The camera has stopped for now: its frames are no longer waited for."""
-        self._settle(camera)
+        self._release(camera)
         self._tracks[camera].gone = True
 
     def closed(self, now_ns: int) -> list[StampSet]:
@@ -67,10 +68,14 @@ class PulseSets:
         self._begin(now_ns)
         for camera, track in self._tracks.items():
             if track.settling and now_ns > track.settling[0][0].t_arrival_ns + self._settle_ns:
-                self._settle(camera)
+                self._release(camera)
         sets = []
         while self._clock.index is not None and self._next <= self._clock.index:
             overdue = now_ns > self._clock.time_of(self._next) + self._max_delay_ns
+            if overdue:
+                for camera, track in self._tracks.items():
+                    if track.last_index < self._next and (track.held or (track.settling and track.started)):
+                        self._release(camera)
             waited_for = [t for t in self._tracks.values() if t.last_index < self._next and not t.gone]
             if waited_for and (not overdue or any(track.settling for track in waited_for)):
                 break
@@ -86,7 +91,7 @@ class PulseSets:
         """The remaining sets; nothing more will come."""
         self._begin(None)
         for camera in self.cameras:
-            self._settle(camera)
+            self._release(camera)
         for camera, late_from in self._late_from.items():
             self._resolved += [Resolved(i, camera, Absence.ENDED) for i in range(late_from, self._next)]
         self._late_from.clear()
@@ -108,13 +113,17 @@ class PulseSets:
         for stamp, payload in waiting:
             self.add(stamp, payload)
 
-    def _settle(self, camera: str) -> None:
-        for placement in self._tracks[camera].settle():
+    def _release(self, camera: str) -> None:
+        for placement in self._tracks[camera].release():
             self._place(placement)
 
     def _place(self, placement: Placement) -> None:
         camera, index = placement.stamp.camera, placement.index
         self.counts["count_conflict"] = sum(track.count_conflicts for track in self._tracks.values())
+        if placement.uncertain:
+            for at in (index, *(missing for missing, _ in placement.gap)):
+                if at >= self._next:
+                    self._uncertain.setdefault(at, set()).add(camera)
         late_from = self._late_from.pop(camera, self._next)
         for missing, cause in placement.gap:
             if missing >= self._next:
@@ -139,6 +148,7 @@ class PulseSets:
         index, self._next = self._next, self._next + 1
         there = self._there.pop(index, {})
         absent = self._absent.pop(index, {})
+        uncertain = self._uncertain.pop(index, set())
         for camera in self.cameras:
             if camera in there or camera in absent:
                 continue
@@ -159,4 +169,5 @@ class PulseSets:
             stamps=tuple(there[camera][0] if camera in there else None for camera in self.cameras),
             absences=tuple(absent.get(camera) for camera in self.cameras),
             payloads=tuple(there[camera][1] if camera in there else None for camera in self.cameras),
+            uncertain=tuple(camera for camera in self.cameras if camera in uncertain),
         )

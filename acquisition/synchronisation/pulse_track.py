@@ -8,7 +8,9 @@ nothing over a few pulses, and late arrivals do not touch it.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+import statistics
+from collections import deque
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from acquisition.frame import Absence
@@ -17,8 +19,11 @@ from acquisition.frame_stamp import NEW_COUNT, NO_DEVICE_STAMP, FrameStamp
 SETTLE_FRAMES = 5
 """A camera's first frames are placed together: the first stamps of a clock are its worst."""
 
-_EARLY = 0.25
-# The first frame after pulse 0 may look late (its latency is not known yet), hardly ever early.
+_EARLY = 0.3
+# A camera's first frame may look late (its latency is not known yet), hardly ever early.
+
+_CLEAR_FROM, _CLEAR_TO = -0.2, 0.55
+# Periods after its pulse at which a first frame is surely that pulse's.
 
 _FIRST_PULSES = 200
 # So long after the start the trigger's own clock is good enough to place a camera's first frames.
@@ -28,6 +33,18 @@ _LONG_GAP = 500
 
 _IN_DOUBT = 0.3
 # Periods off the nearest pulse from which on the count decides between two neighbours.
+
+_SCATTER = 0.62
+# Periods over which arrivals without device stamps may scatter before neighbours cannot be told apart.
+
+_OUT_OF_STEP = 0.45
+# Periods that a camera may lie from the pulses all cameras share, in the mean.
+
+_RECENT = 64
+# Frames by which a camera's scatter is judged.
+
+_SMOOTHED = 0.05
+# What one frame moves the pulses that all cameras share: stamps scatter.
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +61,8 @@ class Placement:
         Cause of every absence between the camera's frame before and this one, first pulse first.
     misfit:
         None, or why the frame cannot be used: "stray" or "duplicate".
+    uncertain:
+        Time and count do not agree well enough: it, and its gap, may be a pulse off.
     """
 
     index: int
@@ -51,6 +70,7 @@ class Placement:
     payload: Any
     gap: tuple[tuple[int, Absence], ...] = ()
     misfit: str | None = None
+    uncertain: bool = False
 
 
 @dataclass(slots=True)
@@ -64,13 +84,20 @@ class PulseClock:
     first_exposure_ns:
         Middle of the exposure of pulse 0 as the trigger says, None where it does not.
     index, t_ns:
-        The newest pulse placed and its exposure; index None before the first.
+        The newest pulse placed and its exposure, smoothed over all cameras; index None before the first.
+    led:
+        Whether a camera with a clock of its own leads: its steps are certain.
+    shaky:
+        The newest pulse at which a camera's arrivals scattered too much. Where none leads, such a camera may
+        have taken the shared pulses along.
     """
 
     period_ns: float
     first_exposure_ns: int | None
     index: int | None = None
     t_ns: int = 0
+    led: bool = False
+    shaky: int = -_RECENT
 
     def time_of(self, index: int) -> int:
         """Middle of the exposure of a pulse, as far as is known now."""
@@ -78,20 +105,27 @@ class PulseClock:
             return self.t_ns + round((index - self.index) * self.period_ns)
         return (self.first_exposure_ns or 0) + round(index * self.period_ns)
 
-    def index_at(self, t_ns: int) -> int:
-        """The pulse of an exposure seen on a camera that has no frame before it."""
+    def pulses_at(self, t_ns: int) -> float:
+        """An exposure in pulses: 7.2 is a fifth of a period after pulse 7."""
         if self.first_exposure_ns is not None:
             pulses = (t_ns - self.first_exposure_ns) / self.period_ns
             if pulses < _FIRST_PULSES or self.index is None:
-                return max(0, math.floor(pulses + _EARLY))
+                return pulses
         if self.index is None:
-            return 0
-        return max(0, self.index + round((t_ns - self.t_ns) / self.period_ns))
+            return 0.0
+        return self.index + (t_ns - self.t_ns) / self.period_ns
+
+    def index_at(self, t_ns: int) -> int:
+        """The pulse of an exposure seen on a camera that has no frame before it."""
+        return max(0, math.floor(self.pulses_at(t_ns) + _EARLY))
 
     def saw(self, index: int, t_ns: int) -> None:
         """A frame was placed on pulse `index`."""
-        if self.index is None or index > self.index:
+        if self.index is None:
             self.index, self.t_ns = index, t_ns
+        elif index > self.index:
+            expected_ns = self.time_of(index)
+            self.index, self.t_ns = index, expected_ns + round(_SMOOTHED * (t_ns - expected_ns))
 
 
 @dataclass(slots=True)
@@ -106,8 +140,9 @@ class PulseTrack:
         Whether any frame was placed.
     gone:
         The camera has stopped; it may come back with a new count.
-    settling:
-        Its first frames, not yet placed.
+    settling, held:
+        Frames not yet placed: its first, and such without a device stamp that look late or after ignored
+        pulses (with the number of those).
     count_conflicts:
         Gaps over which the device counted more frames than there were pulses.
     """
@@ -118,77 +153,170 @@ class PulseTrack:
     started: bool = False
     gone: bool = False
     settling: list[tuple[FrameStamp, Any]] = field(default_factory=list)
+    held: list[tuple[FrameStamp, Any, int]] = field(default_factory=list)
     count_conflicts: int = 0
     _last_seq: int = 0
     _last_ticks: float = 0.0
     _anchored: bool = False
+    _offs: deque[float] = field(default_factory=lambda: deque(maxlen=_RECENT))
+    _from_shared: float = 0.0
 
     def add(self, stamp: FrameStamp, payload: Any) -> list[Placement]:
         """Take in a frame; the placements that it makes possible."""
+        placed: list[Placement] = []
         if stamp.lost_before == NEW_COUNT and self.started:
-            placed = self.settle()
+            placed = self.release()
             self._anchored = False
-        else:
-            placed = []
-        if self._anchored:
-            placed.append(self._follow(stamp, payload))
-            return placed
-        self.settling.append((stamp, payload))
-        return placed + self.settle() if len(self.settling) >= SETTLE_FRAMES else placed
+        if not self._anchored:
+            self.settling.append((stamp, payload))
+            return placed + self.settle() if self._settled() else placed
+        if _is_steady(stamp):
+            return [*placed, self._follow(stamp, payload)]
+        return placed + self._await(stamp, payload)
+
+    def release(self) -> list[Placement]:
+        """Place what waits, as well as it can be told now."""
+        return self.settle() + self._place_held(sure=False)
 
     def settle(self) -> list[Placement]:
-        """Place the first frames: the newest has the best stamp, the others follow from it."""
+        """Place the first frames together."""
         if not self.settling:
             return []
         frames, self.settling = self.settling, []
-        newest = frames[-1][0]
-        steps = [round((_ticks(newest) - _ticks(stamp)) / self.clock.period_ns) for stamp, _ in frames]
+        period, newest = self.clock.period_ns, frames[-1][0]
         first, payload = frames[0]
-        index = self.clock.index_at(newest.t_exposure_ns) - steps[0]
+        if _is_steady(newest):
+            # The newest has the best stamp, the others follow from it.
+            index = self.clock.index_at(newest.t_exposure_ns)
+            index -= round((_ticks(newest) - _ticks(first)) / period)
+            ticks = float(_ticks(first))
+        else:
+            # Each says at which pulse the first was, some too late.
+            index = min(
+                self.clock.index_at(stamp.t_exposure_ns) - (stamp.seq - first.seq) for stamp, _ in frames
+            )
+            ticks = statistics.median(
+                _ticks(stamp) - (self.clock.index_at(stamp.t_exposure_ns) - index) * period
+                for stamp, _ in frames
+            )
+        uncertain = not any(self._is_clear(stamp) for stamp, _ in frames)
         if not self.started and first.lost_before != NEW_COUNT:
             index = max(index, first.lost_before)  # a device cannot count more frames than there were pulses
         index = max(index, self.last_index + 1)
         gap = self._gap_of_first(index, first)
         self.gone = False
         self._anchored = True
-        placed = [self._accept(index, first, payload, gap)]
-        self._last_ticks = _ticks(first)
-        return placed + [self._follow(stamp, payload) for stamp, payload in frames[1:]]
+        placed = [self._accept(index, first, payload, gap, uncertain)]
+        self._last_ticks = ticks
+        for stamp, payload in frames[1:]:
+            if _is_steady(stamp):
+                placed.append(replace(self._follow(stamp, payload), uncertain=uncertain))
+            else:
+                placed += self._await(stamp, payload)
+        return placed
+
+    def _settled(self) -> bool:
+        """Whether the first frames tell their pulses. A camera that comes back finds the others' there."""
+        if len(self.settling) >= SETTLE_FRAMES:
+            return True
+        if not self.started or not self._is_clear(self.settling[-1][0]):
+            return False
+        return _is_steady(self.settling[-1][0]) or len(self.settling) > 1
+
+    def _is_clear(self, stamp: FrameStamp) -> bool:
+        pulses = self.clock.pulses_at(stamp.t_exposure_ns)
+        return _CLEAR_FROM <= pulses - math.floor(pulses + _EARLY) <= _CLEAR_TO
 
     def _follow(self, stamp: FrameStamp, payload: Any) -> Placement:
-        period = self.clock.period_ns
+        """A frame with a device stamp: steps are taken on the device's own clock."""
         ticks, counted = _ticks(stamp), stamp.seq - self._last_seq
-        pulses = (ticks - self._last_ticks) / period
+        pulses = (ticks - self._last_ticks) / self.clock.period_ns
+        uncertain = False
         if pulses > _LONG_GAP:
+            index = self.clock.index_at(stamp.t_exposure_ns)
+            pulses = float(index - self.last_index)
+            uncertain = not self._is_clear(stamp)
+        step = round(pulses)
+        if (
+            abs(pulses - step) > _IN_DOUBT
+            and abs(counted - step) == 1
+            and abs(pulses - counted) < 1 - _IN_DOUBT
+        ):
+            step = counted
+        return self._place(stamp, payload, step, pulses - step, uncertain)
+
+    def _await(self, stamp: FrameStamp, payload: Any) -> list[Placement]:
+        """A frame without a device stamp. It may be late, and pulses may have been ignored: both look alike.
+
+        Where more pulses went by than the device counted, frames are held until two in a row say the same
+        number, or one says that there were none: what is late now is not late always.
+        """
+        pulses = (_ticks(stamp) - self._last_ticks) / self.clock.period_ns
+        if pulses > _LONG_GAP and not self.held:
             step = self.clock.index_at(stamp.t_exposure_ns) - self.last_index
-            off = 0.0
-        else:
-            step = round(pulses)
-            off = pulses - step
-            if abs(off) > _IN_DOUBT and abs(counted - step) == 1 and abs(pulses - counted) < 1 - _IN_DOUBT:
-                step, off = counted, pulses - counted
+            return [self._place(stamp, payload, step, 0.0, not self._is_clear(stamp))]
+        ignored = round(pulses) - (stamp.seq - self._last_seq)
+        self.held.append((stamp, payload, ignored))
+        if ignored and (len(self.held) < 2 or self.held[-2][2] != ignored):
+            return []
+        return self._place_held(sure=True)
+
+    def _place_held(self, sure: bool) -> list[Placement]:
+        held, self.held = self.held, []
+        at, seq = self.last_index, self._last_seq
+        placed: list[Placement] = []
+        for n, (stamp, payload, ignored) in enumerate(held):
+            least = min(later for _, _, later in held[n:])  # a later frame knows of all that were ignored
+            step = at + stamp.seq - seq + least - self.last_index
+            off = (_ticks(stamp) - self._last_ticks) / self.clock.period_ns - step
+            uncertain = not sure or ignored != least or least < 0
+            placed.append(self._place(stamp, payload, step, off, uncertain))
+        return placed
+
+    def _place(self, stamp: FrameStamp, payload: Any, step: int, off: float, uncertain: bool) -> Placement:
+        """`step` pulses after the last, `off` periods from there."""
+        period, ticks, counted = self.clock.period_ns, _ticks(stamp), stamp.seq - self._last_seq
         if step < 1:
-            return Placement(self.last_index, stamp, payload, misfit="duplicate")
+            return Placement(self.last_index, stamp, payload, misfit="duplicate", uncertain=True)
         index = self.last_index + step
         gap = self._gap(index, stamp, counted)
         if abs(off) * period > self.tolerance_ns:
             # It did expose, and counted: the pulse is used up, but the frame shows another instant.
             self.last_index, self._last_seq = index, stamp.seq
             self._last_ticks += step * period
-            return Placement(index, stamp, payload, gap, misfit="stray")
+            return Placement(index, stamp, payload, gap, "stray", uncertain)
         # A device's stamps are steady; arrivals scatter and are smoothed.
-        steady = stamp.t_device_ns != NO_DEVICE_STAMP
-        self._last_ticks = ticks if steady else self._last_ticks + (step + 0.2 * off) * period
+        steady = _is_steady(stamp)
+        if steady or step >= _LONG_GAP:
+            self._last_ticks = ticks
+        else:
+            self._last_ticks += (step + 0.2 * off) * period
         if step < _LONG_GAP:
             self.clock.period_ns += (0.02 if steady else 0.002) * off * period / step
-        return self._accept(index, stamp, payload, gap)
+        if not steady:
+            self._offs.append(off)
+            if max(self._offs) - min(self._offs) > _SCATTER:
+                self.clock.shaky, uncertain = index, True
+        return self._accept(index, stamp, payload, gap, uncertain)
 
     def _accept(
-        self, index: int, stamp: FrameStamp, payload: Any, gap: tuple[tuple[int, Absence], ...]
+        self,
+        index: int,
+        stamp: FrameStamp,
+        payload: Any,
+        gap: tuple[tuple[int, Absence], ...],
+        uncertain: bool,
     ) -> Placement:
         self.last_index, self._last_seq, self.started = index, stamp.seq, True
         self.clock.saw(index, stamp.t_exposure_ns)
-        return Placement(index, stamp, payload, gap)
+        late = (stamp.t_exposure_ns - self.clock.time_of(index)) / self.clock.period_ns
+        self._from_shared += _SMOOTHED * (late - self._from_shared)
+        self.clock.led = self.clock.led or _is_steady(stamp)
+        if abs(self._from_shared) > _OUT_OF_STEP:
+            uncertain = True
+        if not self.clock.led and index - self.clock.shaky < _RECENT:
+            uncertain = True
+        return Placement(index, stamp, payload, gap, None, uncertain)
 
     def _gap_of_first(self, index: int, stamp: FrameStamp) -> tuple[tuple[int, Absence], ...]:
         if stamp.lost_before != NEW_COUNT and not self.started:
@@ -212,4 +340,8 @@ class PulseTrack:
 
 
 def _ticks(stamp: FrameStamp) -> int:
-    return stamp.t_exposure_ns if stamp.t_device_ns == NO_DEVICE_STAMP else stamp.t_device_ns
+    return stamp.t_device_ns if _is_steady(stamp) else stamp.t_exposure_ns
+
+
+def _is_steady(stamp: FrameStamp) -> bool:
+    return stamp.t_device_ns != NO_DEVICE_STAMP

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
+
 from acquisition.recordings.events import EventsWriter
 from acquisition.recordings.frame_table import FrameTableWriter
 from acquisition.recordings.session import Session
 from acquisition.rig import RigSettings
-from acquisition.simulation.film import Renderer
+from acquisition.simulation.film import load_film
 from acquisition.simulation.scene import Scene, SceneSettings
 from acquisition.videos.encoder import Encoder
 from tests.acquisition.timelines import timeline
@@ -19,8 +21,9 @@ def film_session(
     seed: int = 4, restart: bool = False, names: dict[str, str] | None = None, **scene_settings,
 ) -> Scene:  # fmt: skip
     """Three cameras that lose frames; `names` files one camera's frames under another's name."""
-    wished = {"cameras": 3, "size_px": (160, 120), "rate_hz": rate_hz, "frame_sets": 40, **scene_settings}
-    scene = Scene(SceneSettings(**wished), folder / "world")
+    wished = {"cameras": 3, "size_px": (160, 120), "rate_hz": rate_hz, "frame_sets": 8, **scene_settings}
+    # Drawn once for all sessions beside each other: LED and faults come on top.
+    scene = Scene(SceneSettings(**wished), folder.parent.parent / "drawn")
     line = timeline(seed, cameras=3, pulses=sets, rate_hz=rate_hz, loss=loss, ignored=0.01, restart=restart)
     rig = RigSettings.model_validate(
         {
@@ -32,9 +35,10 @@ def film_session(
     session = Session.create(folder, rig)
     session.began({}, {"period_ns": line.period_ns, "first_exposure_ns": line.first_exposure_ns})
     EventsWriter(folder).close()
-    renderer = Renderer(scene)
+    image = np.empty(scene.settings.size_px[::-1], np.uint8)
     counted = {}
-    for camera, name in enumerate(line.cameras):
+    for name in line.cameras:
+        film = load_film(scene, name)
         filed = (names or {}).get(name, name)
         table = FrameTableWriter(folder / f"{folder.name}_{filed}.frames", filed)
         width, height = scene.settings.size_px
@@ -42,9 +46,8 @@ def film_session(
         for stamp, pulse in line.frames:
             if stamp.camera == name:
                 table.append(stamp)
-                encoder.write(
-                    renderer.image(camera, pulse), round((stamp.t_exposure_ns - line.first_exposure_ns) / 1e6)
-                )
+                film.compose(pulse, image)
+                encoder.write(image, round((stamp.t_exposure_ns - line.first_exposure_ns) / 1e6))
         counted[filed] = {"recorded": table.rows}
         encoder.close()
         table.close()
