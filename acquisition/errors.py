@@ -21,7 +21,8 @@ class RigposeError(Exception):
         self.expected = expected
         self.found = found
         self.remedy = remedy
-        super().__init__(f"{self.whose}: expected {expected}, found {found}. {remedy}")
+        message = f"{self.whose}: expected {expected}, found {found}. {remedy}"
+        super().__init__(message.replace("\n", " "))  # what was found may hold anything
 
     def __reduce__(self) -> tuple[object, ...]:
         """Errors cross process borders; keyword arguments need help to do so."""

@@ -195,7 +195,7 @@ def _ns(path: Path, line: int, text: str, unit: str) -> int:
         value = Decimal(text) * UNIT_NS[unit]
         if not value.is_finite() or abs(value) >= _LIMIT_NS:
             raise InvalidOperation
-    except InvalidOperation:
+    except ArithmeticError:
         raise _bad_line(path, line, f"a time in {unit}", f"'{text}'") from None
     return int(value.to_integral_value())
 
@@ -211,16 +211,19 @@ def _calendar_ns(path: Path, line: int, text: str) -> int:
     except ValueError:
         raise _bad_line(path, line, "date and time", f"'{text}'") from None
     shift = timedelta(hours=int(hours or 0), minutes=int(minutes or 0))
-    seconds = round((moment - (-shift if sign == "-" else shift) - _EPOCH).total_seconds())
-    return seconds * UNIT_NS["s"] + int((fraction or "").ljust(9, "0"))
+    seconds = round((moment - _EPOCH - (-shift if sign == "-" else shift)).total_seconds())
+    since_ns = seconds * UNIT_NS["s"] + int((fraction or "").ljust(9, "0"))
+    if abs(since_ns) >= _LIMIT_NS:
+        raise _bad_line(path, line, "a date within a century of 1970", f"'{text}'")
+    return since_ns
 
 
 def _count(path: Path, line: int, text: str) -> int:
     try:
         value = Decimal(text)
-        if value != value.to_integral_value():
+        if not value.is_finite() or abs(value) >= _LIMIT_NS or value != value.to_integral_value():
             raise InvalidOperation
-    except InvalidOperation:
+    except ArithmeticError:
         raise _bad_line(path, line, "the camera's count of the frame", f"'{text}'") from None
     return int(value)
 

@@ -47,6 +47,8 @@ def load_opencv(path: Path) -> CalibratedRig:
         return CalibratedRig(cameras)
     except ValueError as error:
         raise _not_one(path, str(error)) from None
+    except cv2.error:
+        raise _not_one(path, "one that is built otherwise") from None
     finally:
         storage.release()
 
