@@ -47,14 +47,13 @@ def run_cluster(
 
         def submit(job: Job) -> Any:
             future = client.submit(
-                do, job, orders, pure=False, workers=able, allow_other_workers=able is None,
-                key=f"{job.stem}-{orders.scorer}",
-            )  # fmt: skip
+                do, job, orders, pure=False, key=f"{job.stem}-{orders.scorer}", workers=able
+            )
             future.rigpose_job = job
             return future
 
         threads = sum(client.nthreads().values())
-        running = _distributed().as_completed()
+        running = _distributed().as_completed(loop=client.loop)
         for _ in range(max(1, threads) * AHEAD):
             if (job := next(more, None)) is not None:
                 running.add(submit(job))
@@ -120,7 +119,7 @@ def _client(address: str, workers: int) -> Iterator[Any]:
     with contextlib.ExitStack() as stack:
         if address == LOCAL:
             cluster = distributed.LocalCluster(
-                n_workers=workers, threads_per_worker=1, processes=True, dashboard_address=None,
+                n_workers=workers, threads_per_worker=1, processes=True, dashboard_address="127.0.0.1:0",
                 host="127.0.0.1", silence_logs=50,
             )  # fmt: skip
             address = stack.enter_context(cluster).scheduler_address

@@ -257,7 +257,7 @@ def test_several_at_once_find_the_same_and_a_dead_worker_loses_no_video(
         os.kill(children[0], signal.SIGKILL)
         killed.set()
 
-    killer = threading.Thread(target=kill_one)
+    killer = threading.Thread(target=kill_one, daemon=True)
     killer.start()
     result = analyze(bundle, videos, tmp_path / "poses", spread=Spread(jobs=2))
     killer.join()
