@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,7 +13,10 @@ from pathlib import Path
 
 import pytest
 
+from acquisition.recordings.recording import Recording
 from acquisition.simulation.scene import write_scene
+from tests.acquisition.sessions import write_session
+from tests.rigpose import calling
 
 CHECKOUT = Path(__file__).parents[2]
 
@@ -75,3 +79,66 @@ def test_camera_that_is_not_there_is_one_line_and_exit_code_2(tmp_path, rig):
     _, err = run.communicate(timeout=120)
     assert run.returncode == 2 and "camera 'cam_1': expected one of cam_0, cam_1" in err
     assert len(err.strip().splitlines()) == 1 and not (tmp_path / "day1").exists()
+
+
+@pytest.mark.long
+@pytest.mark.alone
+def test_sigterm_ends_a_recording_within_two_seconds_with_everything_flushed(tmp_path, rig):
+    run = rigpose("record", rig, "-o", "day1", cwd=tmp_path)
+    table = tmp_path / "day1" / "day1_cam_0.frames"
+    until = time.monotonic() + 120
+    while not (table.exists() and table.stat().st_size > 5000):
+        assert time.monotonic() < until and run.poll() is None, run.communicate()
+        time.sleep(0.02)
+    run.send_signal(signal.SIGTERM)
+    asked_ns = time.monotonic_ns()
+    _, err = run.communicate(timeout=60)
+    assert (run.returncode, err) == (0, "")
+    ended = json.loads((tmp_path / "day1" / "session.json").read_text())["ended"]
+    assert ended["how"] == "interrupted" and (ended["t_ns"] - asked_ns) * 1e-9 <= 2.0
+    with Recording.open(tmp_path / "day1") as recording:
+        assert recording.gaps == []
+        sets = recording.frame_sets()
+        # Up to the last pulse that was given, every picture is there.
+        assert len(sets) == ended["pulses"] and all(one.complete for one in sets)
+        for camera in recording.cameras:
+            assert sum(1 for _ in recording.images(camera)) == len(sets)
+
+
+@pytest.mark.long
+def test_recording_that_ends_before_its_time_exits_with_1(tmp_path, rig):
+    rig.write_text(rig.read_text() + f"recording: {{keep_free_gb: {free_gb(tmp_path) - 0.05:.3f}}}\n")
+    hog = tmp_path / "hog"
+    run = rigpose("record", rig, "-o", "day1", "--seconds", "60", "--json", "figures.json", cwd=tmp_path)
+    table = tmp_path / "day1" / "day1_cam_0.frames"
+    until = time.monotonic() + 120
+    while not (table.exists() and table.stat().st_size > 2000):
+        assert time.monotonic() < until and run.poll() is None, run.communicate()
+        time.sleep(0.02)
+    with hog.open("wb") as stream:
+        os.posix_fallocate(stream.fileno(), 0, 200_000_000)
+    _, err = run.communicate(timeout=60)
+    hog.unlink()
+    assert run.returncode == 1 and len(err.strip().splitlines()) == 1
+    assert "the recording ended early: disk: " in err and "GB to be kept" in err
+    assert json.loads((tmp_path / "figures.json").read_text())["frame_sets"] > 5
+
+
+def free_gb(folder: Path) -> float:
+    return shutil.disk_usage(folder).free / 1e9
+
+
+@pytest.mark.long
+def test_recover_as_a_person_runs_it(tmp_path, capsys):
+    for name in ("one", "two"):
+        write_session(tmp_path / name, ended=name == "two", cut_at=(30,))
+    assert calling.run("recover", tmp_path / "one", tmp_path / "two", "--json", tmp_path / "said.json") == 0
+    said = json.loads((tmp_path / "said.json").read_text())["sessions"]
+    assert len(said[0]["finished"]) == 4 and said[1]["finished"] == []
+    out = capsys.readouterr().out
+    assert "cam_0, segment 1:" in out and "0 cut off" in out and "two: whole; ended: time is over" in out
+    assert "cut-off; delete them when all is well" in out
+    assert calling.run("recover", tmp_path / "two", "--join") == 0
+    assert "cam_1: 2 segments joined" in capsys.readouterr().out
+    assert calling.run("recover", tmp_path) == 2
+    assert "expected a recorded session" in capsys.readouterr().err

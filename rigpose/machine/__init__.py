@@ -1,0 +1,1 @@
+"""What `rigpose doctor` looks at: this installation, this host, this rig."""
