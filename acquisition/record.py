@@ -146,7 +146,8 @@ def end_session(session: Session, run: RigRun, how: str) -> dict[str, Any] | Non
     counted = {}
     for name, counters in run.cameras().items():
         counted[name] = {
-            key: counters[key] for key in ("frames", "lost", "damaged", "ring_full", "reopened", "drift_ppm")
+            key: counters[key]
+            for key in ("frames", "lost", "damaged", "ring_full", "reopened", "drift_ppm", "driver")
         }
         counted[name]["recorded"] = written.get(name, {}).get("frames", 0)
     _keep_trains(run, session)

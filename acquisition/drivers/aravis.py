@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, unquote
 
@@ -24,7 +23,9 @@ from acquisition.camera import (
     FoundCamera,
     Value,
 )
-from acquisition.drivers.aravis_features import CameraFeatures, apply_stream_options
+from acquisition.drivers.aravis_devices import LIST, Device, known_devices, look_for_devices, the_library
+from acquisition.drivers.aravis_features import CameraFeatures
+from acquisition.drivers.aravis_stream import apply_stream_options
 from acquisition.errors import RigposeError
 from acquisition.frame import Image
 from acquisition.pixel_formats import channels_of, line_bytes, to_uint8
@@ -41,25 +42,7 @@ _STAMPS = {
     "exposure-end": (-0.5, 0.0, "end of exposure, camera clock"),
 }
 
-# Aravis's list of devices is one for the process.
-_LIST = threading.Lock()
 _IN_USE: dict[str, str] = {}  # device id -> camera of this process
-_listed_ns = 0
-_LIST_AGE_NS = 2_000_000_000  # so long a list of devices is good: all cameras of a rig open at once
-
-
-@dataclass(frozen=True, slots=True)
-class _Device:
-    id: str
-    physical_id: str
-    address: str
-    vendor: str
-    model: str
-    serial: str
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        return (self.serial, self.id, self.address, self.physical_id)
 
 
 class AravisCamera:
@@ -86,9 +69,9 @@ class AravisCamera:
     @staticmethod
     def find() -> list[FoundCamera]:
         """Cameras on all networks and USB ports of this machine; takes about a second."""
-        aravis = _aravis()
-        with _LIST:
-            devices = _devices(aravis)
+        aravis = the_library()
+        with LIST:
+            devices = look_for_devices(aravis)
         serials = [device.serial for device in devices]
         return [
             FoundCamera(
@@ -102,7 +85,7 @@ class AravisCamera:
 
     def open(self, wished: dict[str, Value]) -> CameraInfo:
         """Take control of the camera, set the wished features in their order, read each back."""
-        self._aravis = _aravis()
+        self._aravis = the_library()
         from gi.repository import GLib
 
         self.close()
@@ -192,17 +175,17 @@ class AravisCamera:
         self._camera = self._stream = self._features = self._info = None
         if held[0] is None:
             return
-        with _LIST:
+        with LIST:
             _IN_USE.pop(self._id, None)
         thread = threading.Thread(target=_let_go, args=(held, streaming, self._lost.is_set()), daemon=True)
         thread.start()
         thread.join(_CLOSE_S)
 
-    def _claim(self) -> _Device:
+    def _claim(self) -> Device:
         """Find the camera and take control of it; waits for one whose program has just died."""
         until_ns = time.monotonic_ns() + int(_CLAIM_S * 1e9)
         while True:
-            with _LIST:
+            with LIST:
                 device = self._locate()
                 other = _IN_USE.get(device.id, self._name)
                 if other == self._name:
@@ -224,11 +207,11 @@ class AravisCamera:
         camera.get_device().connect("control-lost", lambda _: lost.set())
         return device
 
-    def _locate(self) -> _Device:
+    def _locate(self) -> Device:
         """The device that the URI means; raises `RigposeError`."""
-        devices = _known(self._aravis) if time.monotonic_ns() - _listed_ns < _LIST_AGE_NS else []
+        devices = known_devices(self._aravis)
         if not any(self._address in device.names for device in devices):
-            devices = _devices(self._aravis)
+            devices = look_for_devices(self._aravis)
         found = [device for device in devices if self._address in device.names]
         if len(found) != 1:
             there = ", ".join(device.serial or device.id for device in devices) or "no camera at all"
@@ -239,7 +222,7 @@ class AravisCamera:
             )  # fmt: skip
         return found[0]
 
-    def _configure(self, device: _Device, wished: dict[str, Value]) -> CameraInfo:
+    def _configure(self, device: Device, wished: dict[str, Value]) -> CameraInfo:
         camera = self._camera
         marks = wished.pop("stamp_marks", "")
         if marks not in _STAMPS:
@@ -317,42 +300,3 @@ def _let_go(held: list[Any], streaming: list[Any], lost: bool) -> None:
             held[0].stop_acquisition()
     streaming.clear()
     held.clear()
-
-
-def _aravis() -> Any:
-    """The library; raises `RigposeError` where it is not installed."""
-    try:
-        import gi
-
-        gi.require_version("Aravis", "0.8")
-        from gi.repository import Aravis
-    except (ImportError, ValueError) as error:
-        raise RigposeError(
-            "GigE Vision and USB3 Vision cameras", expected="PyGObject and Aravis 0.8", found=str(error),
-            remedy="Run: apt-get install gir1.2-aravis-0.8 libgirepository1.0-dev libcairo2-dev gcc "
-            "pkg-config; pip install 'rigpose[aravis]'",
-        ) from None  # fmt: skip
-    return Aravis
-
-
-def _devices(aravis: Any) -> list[_Device]:
-    """Look for cameras, about a second; the caller holds the lock."""
-    global _listed_ns
-    aravis.update_device_list()
-    _listed_ns = time.monotonic_ns()
-    return _known(aravis)
-
-
-def _known(aravis: Any) -> list[_Device]:
-    """The cameras found last."""
-    return [
-        _Device(
-            id=aravis.get_device_id(n) or "",
-            physical_id=aravis.get_device_physical_id(n) or "",
-            address=aravis.get_device_address(n) or "",
-            vendor=aravis.get_device_vendor(n) or "",
-            model=aravis.get_device_model(n) or "",
-            serial=aravis.get_device_serial_nbr(n) or "",
-        )
-        for n in range(aravis.get_n_devices())
-    ]

@@ -1,30 +1,20 @@
 """Features of a camera that Aravis has opened: set, read back, listed.
 
 Names are the device's own (GenICam's Standard Features Naming Convention, mostly), and those of Aravis's
-GigE Vision stream, which no camera knows: see `STREAM_OPTIONS`.
+GigE Vision stream, which no camera knows.
 """
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from acquisition.camera import Feature, Value
+from acquisition.drivers.aravis_stream import STREAM_OPTIONS, kernel_limit_mb
 from acquisition.errors import RigposeError
 
 _NEAR = 0.01  # cameras quantise: a number is taken if it came this near, relatively
 _DEPTH = 8
-
-STREAM_OPTIONS: dict[str, Value] = {
-    # Name: value where nothing is wished. They are set on the receiving end of a GigE Vision stream.
-    "packet_resend": True,  # ask the camera again for packets that did not come
-    "packet_timeout_ms": 20.0,  # a packet that late is asked for again
-    "frame_retention_ms": 100.0,  # a frame that misses packets is given up after so long; later ones wait
-    "socket_buffer_mb": 16.0,  # of the kernel, which may allow less
-}
-_RMEM_MAX = Path("/proc/sys/net/core/rmem_max")
 
 
 class CameraFeatures:
@@ -47,7 +37,7 @@ class CameraFeatures:
         self._device = camera.get_device()
         self.stream: dict[str, Value] = dict(STREAM_OPTIONS) if camera.is_gv_device() else {}
         self.stream["buffers"] = 16.0
-        self._pulses_hz: float | None = None
+        self._rate_hz: float | None = None
 
     def set(self, feature: str, wished: Value) -> None:
         """Set one feature and read it back.
@@ -72,6 +62,8 @@ class CameraFeatures:
             self._camera.gv_set_packet_delay(int(self._number(feature, wished, 0, 1e9)))
         else:
             self._set_node(feature, wished)
+            if feature == "TriggerMode" and self.triggered:
+                self._unlimit()
         self.check(feature, wished)
 
     def check(self, feature: str, wished: Value) -> None:
@@ -100,7 +92,7 @@ class CameraFeatures:
             if not self.triggered:
                 return float(camera.get_frame_rate())
             most_hz = float(camera.get_frame_rate_bounds()[1])
-            return most_hz if self._pulses_hz is None else min(self._pulses_hz, most_hz)
+            return most_hz if self._rate_hz is None else min(self._rate_hz, most_hz)
         if feature in self.stream:
             return self.stream[feature]
         if feature == "packet_size" and camera.is_gv_device():
@@ -235,13 +227,16 @@ class CameraFeatures:
 
     def _set_rate(self, wished: Value) -> None:
         rate_hz = self._number("rate_hz", wished, *self._camera.get_frame_rate_bounds())
-        if not self.triggered:
-            self._camera.set_frame_rate(rate_hz)
+        self._rate_hz = rate_hz
+        if self.triggered:
+            self._unlimit()
         else:
-            self._pulses_hz = rate_hz
-            # A limiter set to the rate of the pulses would ignore every one that comes a little early.
-            if self._camera.is_feature_available("AcquisitionFrameRateEnable"):
-                self._camera.set_boolean("AcquisitionFrameRateEnable", False)
+            self._camera.set_frame_rate(rate_hz)
+
+    def _unlimit(self) -> None:
+        """A limiter set to the rate of the pulses would ignore every one that comes a little early."""
+        if self._camera.is_feature_available("AcquisitionFrameRateEnable"):
+            self._camera.set_boolean("AcquisitionFrameRateEnable", False)
 
     def _set_stream_option(self, name: str, wished: Value) -> None:
         if name == "packet_resend":
@@ -250,14 +245,13 @@ class CameraFeatures:
             self.stream[name] = wished
             return
         number = self._number(name, wished, 1, 10_000)
-        if name == "socket_buffer_mb" and _RMEM_MAX.is_file():
-            most_mb = int(_RMEM_MAX.read_text()) / 1e6
-            if number > most_mb:
-                raise RigposeError(
-                    f"camera '{self._name}'", expected=f"a kernel that allows buffers of {number:g} MB",
-                    found=f"net.core.rmem_max of {most_mb:g} MB",
-                    remedy="Install network/90-rigpose.conf ('rigpose configs copy')",
-                )  # fmt: skip
+        most_mb = kernel_limit_mb()
+        if name == "socket_buffer_mb" and number > most_mb:
+            raise RigposeError(
+                f"camera '{self._name}'", expected=f"a kernel that allows buffers of {number:g} MB",
+                found=f"net.core.rmem_max of {most_mb:g} MB",
+                remedy="Install network/90-rigpose.conf ('rigpose configs copy')",
+            )  # fmt: skip
         self.stream[name] = number
 
     def _number(self, name: str, wished: Value, low: float | None, high: float | None) -> float:
@@ -278,25 +272,6 @@ class CameraFeatures:
 
         error: type[Exception] = GLib.Error
         return error
-
-
-def apply_stream_options(aravis: Any, stream: Any, options: dict[str, Value]) -> None:
-    """Set what was wished of the receiving end; what was not keeps Aravis's defaults."""
-    setters: dict[str, Callable[[Any], None]] = {
-        "packet_resend": lambda on: stream.set_property(
-            "packet-resend",
-            aravis.GvStreamPacketResend.ALWAYS if on else aravis.GvStreamPacketResend.NEVER,
-        ),
-        "packet_timeout_ms": lambda ms: stream.set_property("packet-timeout", round(ms * 1000)),
-        "frame_retention_ms": lambda ms: stream.set_property("frame-retention", round(ms * 1000)),
-        "socket_buffer_mb": lambda mb: (
-            stream.set_property("socket-buffer", aravis.GvStreamSocketBuffer.FIXED),
-            stream.set_property("socket-buffer-size", round(mb * 1e6)),
-        )[-1],
-    }
-    for name, value in options.items():
-        if name in setters and isinstance(stream, aravis.GvStream):
-            setters[name](value)
 
 
 def _word(value: Value) -> Value:
