@@ -206,27 +206,28 @@ def _normal(problem: Problem, bundle: Bundle) -> tuple[float, _Normal]:
     return loss, _Normal(full, joined, board_blocks, right.ravel(), board_right, back)
 
 
-def _reduced(normal: _Normal, damping: float) -> tuple[Array, Array]:
-    """Schur complement of the boards: matrix and right side."""
+def _reduced(normal: _Normal, free: Mask, damping: float) -> tuple[Array, Array]:
+    """Schur complement of the boards in the free parameters: matrix and right side."""
     diagonal = np.arange(6)
     boards = normal.boards.copy()
     boards[:, diagonal, diagonal] *= 1 + damping
-    gain = normal.coupling @ np.linalg.inv(boards)
-    size = len(normal.right_cameras)
-    flat = gain.transpose(1, 0, 2).reshape(size, -1)
-    matrix = normal.cameras - flat @ normal.coupling.transpose(1, 0, 2).reshape(size, -1).T
+    coupling = normal.coupling[:, free]
+    size = int(free.sum())
+    width = 6 * len(boards)
+    flat = (coupling @ np.linalg.inv(boards)).transpose(1, 0, 2).reshape(size, width)
+    own = normal.cameras[np.ix_(free, free)]
+    matrix = own - flat @ coupling.transpose(1, 0, 2).reshape(size, width).T
     diagonal = np.arange(size)
-    matrix[diagonal, diagonal] += damping * normal.cameras[diagonal, diagonal]
-    right = normal.right_cameras - flat @ normal.right_boards.ravel()
+    matrix[diagonal, diagonal] += damping * own[diagonal, diagonal]
+    right = normal.right_cameras[free] - flat @ normal.right_boards.ravel()
     return matrix, right
 
 
 def _step(normal: _Normal, free: Mask, damping: float) -> tuple[Array, Array]:
-    matrix, right = _reduced(normal, damping)
-    step = np.zeros(len(right))
-    chosen = matrix[np.ix_(free, free)]
-    scale = 1 / np.sqrt(np.maximum(np.diag(chosen), 1e-300))  # parameters of very different size
-    solved = np.linalg.lstsq(chosen * scale[:, None] * scale, right[free] * scale, rcond=1e-14)[0]
+    matrix, right = _reduced(normal, free, damping)
+    step = np.zeros(len(free))
+    scale = 1 / np.sqrt(np.maximum(np.diag(matrix), 1e-300))  # parameters of very different size
+    solved = np.linalg.lstsq(matrix * scale[:, None] * scale, right * scale, rcond=1e-14)[0]
     step[free] = solved * scale
     diagonal = np.arange(6)
     boards = normal.boards.copy()
@@ -272,7 +273,7 @@ def _minimise(problem: Problem, bundle: Bundle, free: Mask, enough: float) -> tu
 
 def _covariance(problem: Problem, bundle: Bundle, free: Mask) -> Array:
     _, normal = _normal(problem, bundle)
-    matrix = _reduced(normal, 0.0)[0][np.ix_(free, free)]
+    matrix = _reduced(normal, free, 0.0)[0]
     scale = 1 / np.sqrt(np.maximum(np.diag(matrix), 1e-300))
     inverse = np.linalg.pinv(matrix * scale[:, None] * scale, hermitian=True) * scale[:, None] * scale
     full = np.zeros((len(free), len(free)))

@@ -9,7 +9,7 @@ from calibration.observations import Observations
 
 FOLDS = 4
 RUNS = 16  # of consecutive frame sets, dealt to the folds in turn: each fold has some of everywhere
-ALIKE = 0.005  # of the image's width: boards that lie closer, in every camera, are one pose twice
+ALIKE = 0.002  # of the image's width: boards that lie closer, in every camera, are one pose twice
 
 
 def fold_masks(observations: Observations) -> list[tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]]:

@@ -88,10 +88,12 @@ def test_a_failed_calibration_is_not_written_unless_accepted(synthetic, tmp_path
     _, _, with_noise = synthetic
     with_noise(4.0, count=20)
     with pytest.raises(RigposeError, match=r"reprojection error .* px RMS.*--accept"):
-        calibrate_to(tmp_path / "in", tmp_path / "board.yaml", tmp_path / "c.toml")
+        calibrate_to(tmp_path / "in", tmp_path / "board.yaml", tmp_path / "c.toml", lens="pinhole")
     assert not (tmp_path / "c.toml").exists()
     assert "FAIL" in (tmp_path / "c.html").read_text()
-    figures = calibrate_to(tmp_path / "in", tmp_path / "board.yaml", tmp_path / "c.toml", accept=True)
+    figures = calibrate_to(
+        tmp_path / "in", tmp_path / "board.yaml", tmp_path / "c.toml", accept=True, lens="pinhole"
+    )
     assert figures["verdict"] == "FAIL"
     assert load_details(tmp_path / "c.toml")["report"]["verdict"] == "FAIL"
 
@@ -109,7 +111,9 @@ def test_the_world_of_an_older_calibration_is_kept(synthetic, tmp_path):
     with_noise(0.0)
     old = moved(true, rotation_matrix(np.array([0.3, -0.2, 0.9])), np.array([100.0, 20.0, -50.0]))
     save_toml(old, tmp_path / "old.toml")
-    found = calibrate(tmp_path / "in", tmp_path / "board.yaml", world=World(anchor=tmp_path / "old.toml"))
+    found = calibrate(
+        tmp_path / "in", tmp_path / "board.yaml", lens="pinhole", world=World(anchor=tmp_path / "old.toml")
+    )
     for camera, expected in zip(found.rig.cameras, old.cameras, strict=True):
         np.testing.assert_allclose(camera.centre_mm, expected.centre_mm, atol=0.05)
     assert all(change.stayed for change in found.anchored.cameras)
@@ -120,14 +124,14 @@ def test_the_world_of_an_older_calibration_is_kept(synthetic, tmp_path):
 def test_the_board_of_a_frame_set_can_be_the_world(synthetic, tmp_path):
     true, poses, with_noise = synthetic
     with_noise(0.0)
-    rig = calibrate(tmp_path / "in", tmp_path / "board.yaml", world=World(frame_set=5)).rig
+    rig = calibrate(tmp_path / "in", tmp_path / "board.yaml", lens="pinhole", world=World(frame_set=5)).rig
     rotation, translation = poses[5]
     on_board = np.array([[0, 0, 0.0], [50, 0, 0], [0, 50, 0], [30, 20, -40]])  # z into the board
     in_world = on_board @ rotation.T + translation
     for camera, px in zip(rig.cameras, true.project(in_world), strict=True):
         np.testing.assert_allclose(camera.project(on_board * [1, -1, -1]), px, atol=1e-2)
     with pytest.raises(RigposeError, match="frame set 99"):
-        calibrate(tmp_path / "in", tmp_path / "board.yaml", world=World(frame_set=99))
+        calibrate(tmp_path / "in", tmp_path / "board.yaml", lens="pinhole", world=World(frame_set=99))
 
 
 def test_a_known_length_scales_everything(synthetic, tmp_path):
@@ -137,8 +141,10 @@ def test_a_known_length_scales_everything(synthetic, tmp_path):
     ends = true.project(np.array([[-40.0, 0, 0], [60.0, 0, 0]]))
     length = {"length_mm": 98.0, "ends": {n: e.tolist() for n, e in zip(true.names, ends, strict=True)}}
     (tmp_path / "length.yaml").write_text(json.dumps(length))
-    plain = calibrate(tmp_path / "in", tmp_path / "board.yaml")
-    result = calibrate(tmp_path / "in", tmp_path / "board.yaml", world=World(length=tmp_path / "length.yaml"))
+    plain = calibrate(tmp_path / "in", tmp_path / "board.yaml", lens="pinhole")
+    result = calibrate(
+        tmp_path / "in", tmp_path / "board.yaml", lens="pinhole", world=World(length=tmp_path / "length.yaml")
+    )
     assert result.scale == pytest.approx(0.98, abs=2e-3)
     for ours, theirs in ((result.rig, plain.rig), (result.solution.rig, plain.solution.rig)):
         np.testing.assert_allclose(ours.translations, theirs.translations * result.scale, rtol=1e-9)
@@ -160,7 +166,7 @@ def test_files_are_read_before_the_search(synthetic, tmp_path, monkeypatch):
         (World(anchor=tmp_path / "none.toml"), "none.toml"),
     ):
         with pytest.raises(RigposeError, match=found):
-            calibrate(tmp_path / "in", tmp_path / "board.yaml", world=world)
+            calibrate(tmp_path / "in", tmp_path / "board.yaml", lens="pinhole", world=world)
 
 
 def test_a_replaced_calibration_is_compared_with(synthetic, tmp_path):
@@ -170,7 +176,7 @@ def test_a_replaced_calibration_is_compared_with(synthetic, tmp_path):
     turned = rotation_vector(rotation_matrix(np.array([0.0, 0.03, 0.0])) @ bumped.rotation_matrix)
     before = CalibratedRig((*true.cameras[:2], bumped.looking_from(turned, bumped.translation)))
     save_toml(before, tmp_path / "c.toml")
-    figures = calibrate_to(tmp_path / "in", tmp_path / "board.yaml", tmp_path / "c.toml")
+    figures = calibrate_to(tmp_path / "in", tmp_path / "board.yaml", tmp_path / "c.toml", lens="pinhole")
     assert [camera["stayed"] for camera in figures["since_previous"]] == [True, True, False]
     assert "Since the calibration that was here" in (tmp_path / "c.html").read_text()
 
