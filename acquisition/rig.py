@@ -31,6 +31,9 @@ class SyncSettings(Settings):
 
     tolerance_ms: float = Field(4.0, gt=0, description="largest distance of an exposure from its set")
     max_delay_ms: float = Field(40.0, gt=0, description="a set waits no longer than this for a frame")
+    ptp_socket: Path = Field(
+        Path("/var/run/ptp4l"), description="of linuxptp's ptp4l; where it is there, PTP is watched"
+    )
 
 
 class RecordingSettings(Settings):

@@ -18,6 +18,7 @@ from acquisition.recordings.events import EventsWriter
 from acquisition.recordings.segments import counts_from_ns
 from acquisition.rig import RigSettings
 from acquisition.supervise import Process, Supervisor
+from acquisition.synchronisation.ptp import PtpWatch
 from acquisition.trigger.port import Trigger, trigger_of
 
 READY_S = 300.0
@@ -78,6 +79,7 @@ class RigRun:
         self.supervisor = Supervisor([*captures, *self._readers])
         self._trigger: Trigger | None = trigger_of(rig)
         self._events: EventsWriter | None = None
+        self._ptp: PtpWatch | None = None
 
     def __enter__(self) -> RigRun:
         if self._trigger is not None:
@@ -104,10 +106,12 @@ class RigRun:
         return line
 
     def write_events(self, session: Path) -> None:
-        """From now on what the trigger tells (pulses, edges of its input) goes into a session's events."""
+        """From now on what the trigger (pulses, edges of its input) and PTP tell goes into the events."""
+        self._events = EventsWriter(session)
         if self._trigger is not None:
-            self._events = EventsWriter(session)
             self._trigger.listen(self._note)
+        if self.rig.sync.ptp_socket.exists():
+            self._ptp = PtpWatch(self._note, self.rig.sync.ptp_socket).start()
 
     def start(self, timeout_s: float = READY_S, ready: Callable[[], None] | None = None) -> bool:
         """Wait for cameras and readers, then start the pulses. False where a signal came before.
@@ -242,5 +246,7 @@ class RigRun:
     def _close_trigger(self) -> None:
         if self._trigger is not None:
             self._trigger.close()
+        if self._ptp is not None:
+            self._ptp.stop()
         if self._events is not None:
             self._events.close()

@@ -101,6 +101,9 @@ class Synchrony:
         How the session ended; None where it was cut off.
     events:
         Count by kind, without those that come every second.
+    ptp:
+        What PTP was while recording, None where it was not watched: `roles` and `grandmasters` seen,
+        `offset_us_median` and `offset_us_max` of this host's clock from the master's, `lost` times.
     clock_steps_ms:
         By how much the calendar's clock was set while recording, each step above 1 ms.
     t_ns, index, causes, doubtful, off_ns:
@@ -120,6 +123,7 @@ class Synchrony:
     ended: str | None
     gaps: tuple[str, ...]
     events: dict[str, int]
+    ptp: dict[str, Any] | None
     clock_steps_ms: tuple[float, ...]
     cause_names: tuple[str, ...]
     t_ns: Numbers
@@ -172,13 +176,14 @@ def measure(recording: Recording) -> Synchrony:
         ended=None if ended is None else str(ended["how"]),
         gaps=tuple(recording.gaps),
         events={kind: n for kind, n in Counter(e["kind"] for e in events).items() if kind not in _ORDINARY},
+        ptp=_ptp(events),
         clock_steps_ms=_clock_steps(events),
         cause_names=tuple(cause_names),
         t_ns=t_ns, index=index, causes=causes, doubtful=doubtful, off_ns=off_ns,
     )  # fmt: skip
 
 
-_ORDINARY = ("clock", "pulse", "recording ended", "segment ended")
+_ORDINARY = ("clock", "ptp", "pulse", "recording ended", "segment ended")
 
 
 def _camera(
@@ -253,3 +258,17 @@ def _clock_steps(events: list[dict[str, Any]]) -> tuple[float, ...]:
     anchors = [(event["t_ns"], event["realtime_ns"]) for event in events if event["kind"] == "clock"]
     steps = [(b[1] - a[1]) - (b[0] - a[0]) for a, b in pairwise(anchors)]
     return tuple(round(step * _MS, 3) for step in steps if abs(step) > 1_000_000)
+
+
+def _ptp(events: list[dict[str, Any]]) -> dict[str, Any] | None:
+    told = [event for event in events if event["kind"] == "ptp"]
+    if not told:
+        return None
+    offsets_us = np.abs([event["offset_ns"] * 1e-3 for event in told if event["announcing"]])
+    return {
+        "roles": sorted({event["role"] for event in told}),
+        "grandmasters": sorted({event["grandmaster"] for event in told if event["announcing"]}),
+        "offset_us_median": float(np.median(offsets_us)) if len(offsets_us) else None,
+        "offset_us_max": float(offsets_us.max()) if len(offsets_us) else None,
+        "lost": sum(event["kind"] == "ptp lost" for event in events),
+    }

@@ -8,8 +8,8 @@ from typing import Any
 from acquisition.page_style import STYLE
 
 MEANING = {
-    "PASS": "Frames of one set are of one instant, and nearly all are there.",
-    "WARN": "Frames of one set are of one instant; what is listed below would make the rig better.",
+    "PASS": "By counts and stamps, frames of one set are of one instant, and nearly all are there.",
+    "WARN": "By counts and stamps, frames of one set are of one instant; see what is listed below.",
     "FAIL": "Do not rely on this session before what is listed below is understood.",
 }
 _GAPS_SHOWN = 200
@@ -21,7 +21,7 @@ def render(report: dict[str, Any], picture: str) -> str:
     return "\n".join(
         [
             f"<!doctype html><html lang=en><meta charset=utf-8><title>Synchronisation: {verdict}</title>",
-            f"<style>{STYLE}svg{{max-width:100%;height:auto}}</style>",
+            f"<style>{STYLE}body{{max-width:76rem}}svg{{max-width:100%;height:auto}}</style>",
             f"<h1>Synchronisation of {name}: <span class={verdict}>{verdict}</span></h1>",
             f"<p>{MEANING[verdict]} {escape(_counts(report))}</p>",
             _findings(report["findings"]),
@@ -138,4 +138,13 @@ def _gaps(cameras: dict[str, dict[str, Any]]) -> str:
 def _events(report: dict[str, Any]) -> str:
     lines = [f"{n} times {escape(kind)}" for kind, n in sorted(report["events"].items())]
     lines += [escape(gap) for gap in report["cut_off"]]
+    ptp = report["ptp"]
+    if ptp is not None:
+        line = f"PTP: {', '.join(ptp['roles'])}"
+        if ptp["offset_us_median"] is not None:
+            line += (
+                f", grandmaster {', '.join(ptp['grandmasters'])}, offset {ptp['offset_us_median']:.1f} us "
+            )
+            line += f"(median), {ptp['offset_us_max']:.1f} us (largest)"
+        lines.append(escape(line))
     return f"<ul>{''.join(f'<li>{line}' for line in lines)}</ul>" if lines else "<p>None.</p>"

@@ -61,8 +61,8 @@ def report_of(session: str, measured: Synchrony, optical: dict[str, Any] | None 
     dict
         `verdict`, `findings`; `frame_sets`, `complete_sets`, `uncertain_sets`, `pulses`; `spread_ms`,
         `period_ms`, `tolerance_ms`, `triggered`; per camera what `CameraSynchrony` has, with the number
-        of its gaps and the first 2000 of them; `uncertain`: the first 2000 of [set, cameras];
-        `optical`: the optical proof, if it was made.
+        of its gaps and the first 2000 of them; `uncertain`: the first 2000 of [set, cameras]; `ptp`,
+        `clock_steps_ms`, `events`; `optical`: the optical proof, if it was made.
     """
     findings = judge(measured)
     if optical is not None:
@@ -90,6 +90,7 @@ def report_of(session: str, measured: Synchrony, optical: dict[str, Any] | None 
         "uncertain": uncertain,
         "optical": optical,
         "events": measured.events,
+        "ptp": measured.ptp,
         "clock_steps_ms": list(measured.clock_steps_ms),
         "cut_off": list(measured.gaps),
     }

@@ -16,6 +16,7 @@ FAIL_UNCERTAIN = 0.01  # of all sets
 WARN_OFFSET = 0.5  # of the tolerance
 WARN_DRIFT_PPM, WARN_DRIFT_SPAN_PPM = 200.0, 20.0
 WARN_UNCERTAINTY = 0.5  # of a period
+WARN_PTP_US = 1000.0
 
 _REMEDIES = {
     Absence.LOST: "Look at cable, switch, packet size and socket buffers (rigpose configs copy, network/)",
@@ -59,12 +60,34 @@ def judge(measured: Synchrony) -> list[Finding]:
                 "joined by wall time",
             )
         )  # fmt: skip
-    lost_ptp = measured.events.get("ptp lost", 0)
-    if lost_ptp:
+    return findings + _of_ptp(measured)
+
+
+def _of_ptp(measured: Synchrony) -> list[Finding]:
+    ptp = measured.ptp
+    if ptp is None:
+        return []
+    findings = []
+    if ptp["lost"]:
         findings.append(
             Finding(
-                "WARN", "PTP", f"the grandmaster was lost {lost_ptp} times",
+                "WARN", "PTP", f"the grandmaster was lost {ptp['lost']} times",
                 "Look at the network and at the machine that gives the time",
+            )
+        )  # fmt: skip
+    if len(ptp["grandmasters"]) > 1:
+        findings.append(
+            Finding(
+                "WARN", "PTP", f"{len(ptp['grandmasters'])} grandmasters gave the time in turn",
+                "Give one of them the better priority1",
+            )
+        )  # fmt: skip
+    offset_us = ptp["offset_us_median"] or 0.0
+    if offset_us > WARN_PTP_US:
+        findings.append(
+            Finding(
+                "WARN", "PTP", f"this host's clock is {offset_us:.0f} us from the master's in the middle",
+                "Use a network card with hardware time stamps, or a quieter network",
             )
         )  # fmt: skip
     return findings

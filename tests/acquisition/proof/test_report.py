@@ -76,11 +76,17 @@ def test_what_the_events_tell_is_in_the_report(tmp_path):
     for second, realtime_ms in enumerate((0, 1000, 2250, 3250)):
         events.append("clock", second * 10**9, realtime_ns=realtime_ms * 10**6)
     events.append("camera gone", camera="cam_1")
-    events.append("ptp lost")
+    for offset_ns in (-300.0, 500.0, 900.0):
+        events.append("ptp", role="SLAVE", grandmaster="aa", offset_ns=offset_ns, announcing=True)
+    events.append("ptp lost", why="silent")
     events.close()
     report = write_report(tmp_path / "day1")
     assert report["events"] == {"camera gone": 1, "ptp lost": 1}
     assert report["clock_steps_ms"] == [250.0]
+    assert report["ptp"] == {
+        "roles": ["SLAVE"], "grandmasters": ["aa"], "offset_us_median": 0.5, "offset_us_max": 0.9, "lost": 1,
+    }  # fmt: skip
+    assert "offset 0.5 us" in (tmp_path / "day1" / PAGE).read_text()
     assert {f["whose"] for f in report["findings"]} == {"calendar's clock", "PTP"}
 
 
