@@ -48,7 +48,7 @@ $(VENV)/.installed-dev: $(VENV)/.installed
 	else \
 		echo "No PyGObject: its tests are skipped (apt-get install libgirepository1.0-dev libcairo2-dev pkg-config gcc)"; \
 	fi
-	$(PIP) --no-build-isolation --constraint constraints.txt --editable '.[train,litert,onnx,label,slp,nwb,arima,cluster,lsl,dev]'
+	$(PIP) --no-build-isolation --constraint constraints.txt --editable '.[train,litert,onnx,label,slp,nwb,arima,cluster,lsl,basler,genicam,v4l2,dev]'
 	@touch $@
 
 test: check test-fast test-long

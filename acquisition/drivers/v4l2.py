@@ -205,7 +205,7 @@ class V4L2Camera:
         actual = self._v4l2.get_raw_format(self._device, self._kind).fmt.pix
         got = (_fourcc(actual.pixelformat), actual.width, actual.height)
         if fourcc not in readable or got != (fourcc, *size):
-            sizes = sorted({(s.width, s.height) for s in self._sizes() if hasattr(s, "width")})
+            sizes = self._sizes(fourcc) if fourcc in readable else []
             raise RigposeError(
                 f"camera '{self._name}'",
                 expected=f"one of the formats {', '.join(readable)}"
@@ -235,11 +235,11 @@ class V4L2Camera:
     def _kind(self) -> Any:
         return self._v4l2.BufferType.VIDEO_CAPTURE
 
-    def _sizes(self) -> list[Any]:
-        try:
-            return [size.info for size in self._device.info.frame_sizes()]
-        except (OSError, AttributeError, TypeError):
-            return []
+    def _sizes(self, fourcc: str) -> list[tuple[int, int]]:
+        """The sizes of a format, none where it has a range of them."""
+        code = int.from_bytes(fourcc.ljust(4).encode("ascii"), "little")
+        told = [size.info for size in self._device.info.format_frame_sizes(code)]
+        return sorted((size.width, size.height) for size in told if hasattr(size, "width"))
 
     def _set_rate(self, wished: Value | None) -> float:
         if wished is None:
