@@ -32,12 +32,27 @@ def bench(
     turns: Annotated[int, Parameter(help="How often each artifact has its turn.")] = 10,
     frame_sets: Annotated[int, Parameter(help="Frame sets in a turn.")] = 30,
     warm_up: Annotated[int, Parameter(help="Frame sets before the first turn, which do not count.")] = 20,
+    loop: Annotated[
+        Path | None,
+        Parameter(help="A rig file: measure from the trigger's LED to an output of that rig instead."),
+    ] = None,
+    camera: Annotated[str, Parameter(help="With --loop: who sees the LED; by default the first.")] = "",
+    output_name: Annotated[
+        str, Parameter(help="With --loop: the output that answers; by default the rig file's first.")
+    ] = "",
+    calibration: Annotated[
+        Path | None, Parameter(help="With --loop: for 3D; by default the rig file's.")
+    ] = None,
+    seconds: Annotated[float, Parameter(help="With --loop: how long.")] = 20.0,
 ) -> Measured:
     """Measure latency and throughput of every stage on this machine, artifact by artifact.
 
     All that the bundle holds and this machine runs takes turns, each in a process of its own; what cannot run
     is named with the reason. One frame set goes through decoding, resampling, inference, filters,
     triangulation, the stream and an encoder.
+
+    With --loop a whole rig runs: the trigger's LED is seen in a camera's picture, and an output answers when
+    the pose of that frame set has reached a processor.
 
     Parameters
     ----------
@@ -53,10 +68,13 @@ def bench(
         A video as your cameras see; its size counts.
     turns, frame_sets, warm_up:
         How long: turns times frame sets a row.
+    loop, camera, output_name, calibration, seconds:
+        From light to TTL. Every output but that one stays low; an LED in the view of the camera is needed.
 
     Returns
     -------
     dict
+        With --loop `flashes` and `light_to_ttl` (p50, p95, p99, maximum); else
         `machine`, `rows` (per artifact and number of cameras: p50, p95, p99, maximum, jitter and frames a
         second of every stage and end to end, CPU percent, memory, on a Jetson power and temperature),
         `refused`.
@@ -70,6 +88,7 @@ def bench(
     --------
     rigpose bench mouse.bundle
     rigpose bench mouse.bundle --runtime litert --cameras 4 --video day-1/day-1_top.mkv -o bench
+    rigpose bench mouse.bundle --loop rig.yaml --output-name reward
     """
     import json
 
@@ -87,6 +106,8 @@ def bench(
             raise RigposeError(
                 f"--{name}", expected=f"1 to {most}", found=str(value), remedy="Give another number"
             )
+    if loop is not None:
+        return _loop(bundle, loop, calibration, camera, output_name, seconds, runtime, precision, threads)
     measured = run_bench(
         Bundle.load(bundle),
         BenchOptions(runtime, precision, cameras, threads, video, turns, frame_sets, warm_up),
@@ -97,6 +118,40 @@ def bench(
             with whole_file(output / f"bench.{name}") as path:
                 path.write_text(content, encoding="utf-8")
         print(output / "bench.svg")
+    return measured
+
+
+def _loop(
+    bundle: Path, rig: Path, calibration: Path | None, camera: str, output: str, seconds: float, runtime: str,
+    precision: str, threads: int,
+) -> Measured:  # fmt: skip
+    """From light to TTL."""
+    import rigpose
+    from acquisition.errors import RigposeError
+    from deploy.bench.loop import LoopOptions, measure_loop
+    from deploy.live.live import LiveOptions
+    from rigpose.rig_file import load_rig
+
+    if seconds < 5:
+        raise RigposeError(
+            "--seconds", expected="5 or more: the LED has to be found first", found=f"{seconds:g}",
+            remedy="Give a longer time",
+        )  # fmt: skip
+    file = load_rig(rig)
+    options = LiveOptions(
+        bundle=bundle.resolve(), calibration=calibration or file.calibration, seconds=seconds,
+        runtime=runtime, precision=precision, threads=threads, tracking=file.tracking,
+        version=rigpose.__version__,
+    )  # fmt: skip
+    measured = measure_loop(file.acquisition, file.stream, file.outputs, LoopOptions(options, camera, output))
+    figures = measured["light_to_ttl"]
+    times = ", ".join(f"{name} {figures[f'{name}_ms']:.2f}" for name in ("p50", "p95", "p99", "max"))
+    seen = measured["seen"]
+    print(
+        f"{measured['flashes']} flashes in '{measured['camera']}' answered by '{measured['output']}' "
+        f"({measured['uri']}), light to TTL in ms: {times}"
+    )
+    print(f"LED read rightly {seen['right']} times, wrongly {seen['wrong']} times, at {seen['led_px']} px")
     return measured
 
 

@@ -113,7 +113,7 @@ class OnnxCuda(OnnxRuntime):
     """
 
     name = "onnx-cuda"
-    providers = (CUDA, CPU)
+    providers: tuple[str, ...] = (CUDA, CPU)
 
     def __init__(self, path: Path, manifest: Manifest, *, batch: int, threads: int) -> None:
         self.acceptance: Acceptance | None = None

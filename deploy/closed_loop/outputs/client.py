@@ -47,6 +47,8 @@ class Outputs(Mapping[str, OutputHandle]):
     ----------
     evidence:
         The pose that is being processed; None in between.
+    runtime:
+        As given.
 
     Parameters
     ----------
@@ -62,6 +64,7 @@ class Outputs(Mapping[str, OutputHandle]):
         self, runtime: Path | None, settings: Mapping[str, OutputSettings], keypoints: tuple[str, ...]
     ) -> None:
         self.evidence: Moment | None = None
+        self.runtime = runtime
         self._path = None if runtime is None else runtime / SOCKET
         self._socket: socket.socket | None = None
         everything = list(range(len(keypoints)))
