@@ -45,6 +45,10 @@ GROUPS: dict[str, dict[str, Command]] = {
             "rigpose.commands.cameras:cameras",
             "List all cameras of all drivers; with a URI, what that camera is and what can be set.",
         ),
+        "preview": Command(
+            "rigpose.commands.preview:preview",
+            "Show all views of a rig, with focus, saturation, exposure margin, rate, drops and link load.",
+        ),
         "record": Command(
             "rigpose.commands.recording:record", "Record all cameras of a rig, synchronised, into a session."
         ),

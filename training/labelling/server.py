@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import ipaddress
 import os
 import signal
-import socket
 import threading
 import time
 import webbrowser
@@ -17,10 +15,9 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-import uvicorn
-
 from acquisition.errors import RigposeError
-from training.labelling.access import Access, new_token
+from acquisition.pages.access import Access, new_token
+from acquisition.pages.serving import bound_socket, is_loopback, running, shown_host
 from training.labelling.app import Desk, make_app
 from training.labelling.folder import folders_with_images
 from training.labelling.image_files import image_size
@@ -35,7 +32,6 @@ from training.labelling.views import Views
 from training.projects.project import LABELED_DATA, Project
 
 USUAL_PORT = 8610
-STOP_WITHIN_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,19 +99,21 @@ def serving(
         ending.callback(journal.close)
         store = LabelStore(opened, journal)
         views = _views(store, calibration)
-        bound = ending.enter_context(contextlib.closing(_bound(host, port)))
+        bound = ending.enter_context(contextlib.closing(bound_socket(host, port, USUAL_PORT)))
         number = int(bound.getsockname()[1])
         token = new_token()
-        shown = _shown_host(host)
+        shown = shown_host(host)
         lock.describe(f"http://{shown}:{number}/")
         files = LabelFiles(store)
         desk = Desk(store, files, views, proposer, videos, author)
-        app = Access(make_app(desk), token=token, port=number, host=host, loopback=_is_loopback(host))
+        app = Access(
+            make_app(desk), command="label", token=token, port=number, host=host, loopback=is_loopback(host)
+        )
         saver = Saver(store, files, quiet_s)
         saver.start()
         ending.callback(_save_the_rest, saver, store)
-        ending.enter_context(_running(app, bound))
-        yield Serving(f"http://{shown}:{number}/?token={token}", store, _is_loopback(host))
+        ending.enter_context(running(app, bound))
+        yield Serving(f"http://{shown}:{number}/?token={token}", store, is_loopback(host))
 
 
 def serve(
@@ -181,70 +179,6 @@ def _views(store: LabelStore, calibration: Path | None) -> Views:
     }
     views.require_rig(calibration, sizes)
     return views
-
-
-def _bound(host: str, port: int | None) -> socket.socket:
-    """A listening socket; raises `RigposeError`."""
-    if port is not None and not 0 <= port <= 65535:
-        raise RigposeError("--port", expected="0 to 65535", found=str(port), remedy="Choose another port")
-    try:
-        return _bind(host, USUAL_PORT if port is None else port)
-    except OSError as error:
-        if port is None:
-            with contextlib.suppress(OSError):
-                return _bind(host, 0)
-        raise RigposeError(
-            f"--host {host}" + ("" if port is None else f" --port {port}"),
-            expected="an address of this machine with a free port", found=error.strerror or str(error),
-            remedy="Leave --port out, or choose another",
-        ) from None  # fmt: skip
-
-
-def _bind(host: str, port: int) -> socket.socket:
-    family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-    listening = socket.socket(family, kind, protocol)
-    try:
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listening.bind(address)
-        listening.listen(128)
-    except OSError:
-        listening.close()
-        raise
-    return listening
-
-
-def _shown_host(host: str) -> str:
-    """What stands in the address for a person: a server bound to everything is shown by its name."""
-    if host in ("0.0.0.0", "::"):
-        return socket.gethostname()
-    return f"[{host}]" if ":" in host else host
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
-@contextlib.contextmanager
-def _running(app: Access, bound: socket.socket) -> Iterator[None]:
-    """uvicorn in a thread; what is still open a second after the end is cut off."""
-    config = uvicorn.Config(
-        app, log_level="warning", access_log=False, lifespan="off", ws="none", http="h11", loop="asyncio",
-        server_header=False, timeout_graceful_shutdown=1,
-    )  # fmt: skip
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run, args=([bound],), name="page", daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        server.should_exit = True
-        thread.join(STOP_WITHIN_S)
-        if thread.is_alive():
-            server.force_exit = True
-            thread.join(STOP_WITHIN_S)
 
 
 def _save_the_rest(saver: Saver, store: LabelStore) -> None:

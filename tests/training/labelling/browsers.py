@@ -2,30 +2,14 @@
 
 from __future__ import annotations
 
-import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
-import pytest
-
+from tests.equipment.browser import browser as browser
 from training.labelling.server import Serving
 
-OPTIONS = ["--no-sandbox", "--disable-quic", "--disable-background-networking"]
 PATIENCE_NS = 20_000_000_000
 SIZE = {"width": 1280, "height": 800}
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[object]:
-    """Debian's Chromium, headless."""
-    program = shutil.which("chromium")
-    if program is None:
-        pytest.skip("no Chromium: apt-get install chromium")
-    playwright = pytest.importorskip("playwright.sync_api", reason="no Playwright: pip install playwright")
-    with playwright.sync_playwright() as driver:
-        started = driver.chromium.launch(executable_path=program, args=OPTIONS)
-        yield started
-        started.close()
 
 
 class Person:

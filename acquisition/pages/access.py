@@ -1,6 +1,6 @@
 """Who may use the page: whoever has the token, through an address that is really this server's.
 
-The token comes in the address that `rigpose label` prints and is kept in a cookie from then on. Checking
+The token comes in the address that the command prints and is kept in a cookie from then on. Checking
 the Host header keeps other web sites out that point a name of theirs at this machine (DNS rebinding);
 checking Origin keeps out pages that would post to it from a browser that has the cookie.
 """
@@ -37,6 +37,8 @@ class Access:
     ----------
     app:
         What is guarded.
+    command:
+        Whose page it is: "label" of `rigpose label`.
     token:
         What a request has to carry: `?token=`, the cookie, or the header `X-Rigpose-Token`.
     port:
@@ -47,10 +49,13 @@ class Access:
         Whether only this machine can reach it.
     """
 
-    def __init__(self, app: ASGIApp, *, token: str, port: int, host: str, loopback: bool = True) -> None:
+    def __init__(
+        self, app: ASGIApp, *, command: str, token: str, port: int, host: str, loopback: bool = True
+    ) -> None:
         self._app = app
+        self._command = command
         self._token = token.encode()
-        self.cookie = f"rigpose_label_{port}"
+        self.cookie = f"rigpose_{command}_{port}"
         self._names = {"localhost", host.lower(), socket.gethostname().lower()}
         if not loopback:
             self._names.add(socket.getfqdn().lower())  # may ask the network, and take its time
@@ -92,11 +97,11 @@ class Access:
         # Each is compared, so that the time taken says nothing.
         if not any([self._right(given) for given in (query, kept, headers.get(TOKEN_HEADER, ""))]):
             return PlainTextResponse(
-                "This page needs its token: open the address that 'rigpose label' printed.\n", 403
+                f"This page needs its token: open the address that 'rigpose {self._command}' printed.\n", 403
             )
         origin = headers.get("origin")
         if scope["method"] not in ("GET", "HEAD") and origin is not None and urlsplit(origin).netloc != host:
-            return PlainTextResponse("Another site's page may not edit labels.\n", 403)
+            return PlainTextResponse("Another site's page may not write here.\n", 403)
         return None
 
     def _right(self, given: str) -> bool:

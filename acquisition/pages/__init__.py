@@ -1,0 +1,1 @@
+"""Pages that a command serves: who may use them, and the server around them."""
