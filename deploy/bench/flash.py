@@ -1,8 +1,8 @@
 """A closed-loop processor that answers the trigger's LED: light in a camera's picture makes the output high.
 
 It goes the way of every processor's decision: the pose of a frame set arrives, the processor looks whether
-the LED was on in that set's picture (it reads the camera's ring itself), and sets the output. The LED is found
-by the code of the pulse count that it blinks (`acquisition.synchronisation.pulse_code`).
+the LED was on in that set's picture (it reads the camera's ring itself), and sets the output. The LED is
+found by the code of the pulse count that it blinks (`acquisition.synchronisation.pulse_code`).
 """
 
 from __future__ import annotations
