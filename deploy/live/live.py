@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from acquisition.child import ChildLink
 from acquisition.errors import RigposeError
 from acquisition.progress import Progress
 from acquisition.record import end_session, recorder_process, recording_ended
 from acquisition.recordings.disk import disk_shortage
-from acquisition.recordings.recorder import recorder
 from acquisition.recordings.session import Session, check_output
 from acquisition.rig import RigSettings
 from acquisition.rig_run import RigRun
@@ -26,6 +23,7 @@ from deploy.bundles.bundle import Bundle
 from deploy.bundles.runtimes.table import AUTO, choose
 from deploy.closed_loop.run import OUTPUTS_REPORT, PROCESSOR_REPORT, Loop
 from deploy.live.estimator import require_size
+from deploy.live.recorder_behind import record_behind
 from deploy.live.tracker import track
 from deploy.live.tracker_plan import TrackerPlan
 from deploy.stream.endpoint import reachable, require_free
@@ -36,7 +34,6 @@ from deploy.tracking_settings import TrackingSettings
 
 _STOP_S = 10.0  # a bound, not a wait: an encoder that has much to finish
 _TRACKER_RESTARTS = 3
-RECORDER_NICE = 10
 CALIBRATION_COPY = "calibration.toml"
 
 
@@ -188,12 +185,6 @@ def _readers(
         loop = options.loop.processes(runtime, reachable(stream.endpoint), ours, options.record)
         readers = [*loop, *readers]
     return [*readers, Process("tracker", track, (str(runtime), plan), restarts=_TRACKER_RESTARTS)]
-
-
-def record_behind(link: ChildLink, *args: Any) -> None:
-    """The recorder, giving way to capture and tracker: its queues bridge a wait, their poses do not."""
-    os.nice(RECORDER_NICE)
-    recorder(link, *args)
 
 
 def _where(stream: StreamSettings) -> str:
