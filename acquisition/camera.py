@@ -18,6 +18,10 @@ from acquisition.frame import Image
 DRIVERS = {
     "sim": "acquisition.drivers.simulated:SimulatedCamera",
     "aravis": "acquisition.drivers.aravis:AravisCamera",
+    "basler": "acquisition.drivers.basler:BaslerCamera",
+    "genicam": "acquisition.drivers.genicam:GenICamCamera",
+    "gstreamer": "acquisition.drivers.gstreamer:GStreamerCamera",
+    "v4l2": "acquisition.drivers.v4l2:V4L2Camera",
     "file": "acquisition.drivers.video_file:VideoFileCamera",
     "replay": "acquisition.drivers.replay:ReplayCamera",
     "rtsp": "acquisition.drivers.rtsp:RtspCamera",
@@ -76,7 +80,7 @@ class CameraInfo:
     id_first:
         The id after a wrap (GigE Vision wraps 65535 -> 1, its `id_first` is 1).
     has_device_clock:
-        Whether `DeviceFrame.t_device_ns` carries stamps of the device's own clock.
+        Whether `DeviceFrame.t_device_ns` carries stamps, of the device's own clock or of another.
     stamp_to_middle_ns:
         To add to the device's stamp to reach the middle of the exposure.
     stamp_uncertainty_ns:
@@ -95,6 +99,8 @@ class CameraInfo:
     silence_s:
         A free-running camera that delivers nothing for so long is closed and opened again; None: it
         may be silent. Triggered cameras may always be: pulses pause.
+    stamps_on_rig_clock:
+        The stamps are of the host's monotonic clock (its kernel took them): there is no other to follow.
     """
 
     uri: str
@@ -117,6 +123,7 @@ class CameraInfo:
     binning: tuple[int, int] = (1, 1)
     features: dict[str, Value] = field(default_factory=dict)
     silence_s: float | None = None
+    stamps_on_rig_clock: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ from acquisition.rig import RigSettings
 from acquisition.rings.ring import SLOTS, RingGeometry, ring_path
 from acquisition.rings.writer import RingWriter
 from acquisition.settings import read_yaml
-from acquisition.synchronisation.clock import ArrivalClock, DeviceClock
+from acquisition.synchronisation.clock import ArrivalClock, DeviceClock, HostClock
 from acquisition.synchronisation.unwrap import FrameCount
 
 _READ_MS = 50
@@ -263,8 +263,10 @@ class CameraThread(threading.Thread):
                 counters.rate_hz = round((len(arrivals) - 1) * 1e9 / (arrivals[-1] - arrivals[0]), 2)
 
 
-def _clock_of(info: CameraInfo, late_ns: int | None) -> DeviceClock | ArrivalClock:
+def _clock_of(info: CameraInfo, late_ns: int | None) -> DeviceClock | HostClock | ArrivalClock:
     floor_ns = round(info.exposure_us * 500)  # nothing arrives before its exposure is over
+    if info.has_device_clock and info.stamps_on_rig_clock:
+        return HostClock(info.stamp_to_middle_ns, info.stamp_uncertainty_ns)
     if info.has_device_clock:
         # A camera that keeps its rate has a frame through within about a period.
         unseen_ns = round(1e9 / info.rate_hz) if info.rate_hz > 0 else 0
@@ -272,7 +274,7 @@ def _clock_of(info: CameraInfo, late_ns: int | None) -> DeviceClock | ArrivalClo
     return ArrivalClock(info.stamp_uncertainty_ns, floor_ns)
 
 
-def _align(clock: DeviceClock | ArrivalClock, info: CameraInfo, told: dict[str, Any]) -> None:
+def _align(clock: DeviceClock | HostClock | ArrivalClock, info: CameraInfo, told: dict[str, Any]) -> None:
     """Exposures begin with the pulse; each camera's own exposure time leads to their middle."""
     first_pulse_ns, period_ns = told["first_pulse_ns"], told["pulses"]["period_ns"]
     if first_pulse_ns is not None and period_ns is not None:

@@ -188,6 +188,7 @@ class GStreamerCamera:
             id_first=0,
             id_start=None if self._by_offset else 0,
             has_device_clock=stamped,
+            stamps_on_rig_clock=stamped,
             stamp_to_middle_ns=0,
             stamp_uncertainty_ns=period_ns,
             stamp_meaning="as the source takes it, host's monotonic clock" if stamped else "none: arrival",

@@ -187,8 +187,8 @@ class V4L2Camera:
             uri=self._uri, model=info.card, serial=_serial(path) or info.bus_info,
             width_px=format_.width, height_px=format_.height, channels=1 if self._grey else 3,
             rate_hz=rate_hz, exposure_us=exposure_us or 0.0, id_modulus=_COUNT_MODULUS, id_first=0,
-            has_device_clock=self._stamped, stamp_to_middle_ns=to_middle_ns,
-            stamp_uncertainty_ns=uncertainty_ns, stamp_meaning=meaning,
+            has_device_clock=self._stamped, stamps_on_rig_clock=self._stamped,
+            stamp_to_middle_ns=to_middle_ns, stamp_uncertainty_ns=uncertainty_ns, stamp_meaning=meaning,
             id_start=0 if info.driver in _COUNT_FROM_ZERO else None,
             pixel_format=_fourcc(format_.pixelformat), features=features,
         )  # fmt: skip

@@ -130,6 +130,24 @@ class DeviceClock:
         )
 
 
+class HostClock:
+    """For a camera whose stamps are on the rig clock already."""
+
+    drift = 0.0
+    late_ns: int | None = None
+
+    def __init__(self, stamp_to_middle_ns: int, stamp_uncertainty_ns: int) -> None:
+        self._to_middle_ns = stamp_to_middle_ns
+        self._uncertainty_ns = stamp_uncertainty_ns
+
+    def align(self, first_exposure_ns: int, period_ns: int) -> None:
+        """Nothing to learn: what is not known lies within the camera, and need not be constant."""
+
+    def to_rig(self, t_device_ns: int, t_arrival_ns: int) -> tuple[int, int]:
+        """(middle of the exposure on the rig clock, half width of its uncertainty), ns."""
+        return t_device_ns + self._to_middle_ns, self._uncertainty_ns
+
+
 class ArrivalClock:
     """For a camera without a clock: the arrival, less what is known of the latency."""
 

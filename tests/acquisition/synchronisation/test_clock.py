@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from acquisition.synchronisation.clock import ArrivalClock, DeviceClock, clock_anchor
+from acquisition.synchronisation.clock import ArrivalClock, DeviceClock, HostClock, clock_anchor
 
 EXPOSURE_NS = 2_000_000
 
@@ -65,6 +65,12 @@ def test_late_first_frames_are_mended_by_the_next():
 
 def test_camera_without_a_clock_goes_by_arrival_and_says_how_well():
     assert ArrivalClock(0, 1_000).to_rig(-1, 50_000) == (49_000, 5_000_000)
+
+
+def test_stamps_on_the_rig_clock_owe_nothing_to_arrivals():
+    clock = HostClock(-1_000, 30)
+    clock.align(0, 100)
+    assert [clock.to_rig(50_000, arrival) for arrival in (50_001, 90_000)] == [(49_000, 30)] * 2
 
 
 def test_anchor_ties_both_clocks():
