@@ -13,16 +13,14 @@ from collections import deque
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
-from acquisition.camera import Camera, CameraGone, CameraInfo, CameraTimeout, Value, driver_of
+from acquisition.camera import Camera, CameraGone, CameraInfo, CameraTimeout, driver_of
+from acquisition.capture_plan import CapturePlan, check_model, check_serial, check_trigger
 from acquisition.child import ChildLink
 from acquisition.errors import RigposeError
 from acquisition.frame_stamp import NEW_COUNT, NO_DEVICE_STAMP, FrameStamp
-from acquisition.rig import RigSettings
 from acquisition.rings.ring import SLOTS, RingGeometry, ring_path
 from acquisition.rings.writer import RingWriter
-from acquisition.settings import read_yaml
 from acquisition.synchronisation.clock import ArrivalClock, DeviceClock, HostClock
 from acquisition.synchronisation.unwrap import FrameCount
 
@@ -30,30 +28,6 @@ _READ_MS = 50
 _REOPEN_S = 0.2
 _COUNTS_NS = 500_000_000
 _START_NS = 1_000_000_000  # more for the first frame after the start
-# What the trigger section of a rig file sets, by our names and by those of GenICam.
-_EXPOSURE = ("exposure_us", "ExposureTime", "ExposureTimeAbs", "ExposureTimeRaw")
-_RATE = ("rate_hz", "AcquisitionFrameRate", "AcquisitionFrameRateAbs")
-_MODEL = "camera_model"
-
-
-@dataclass(frozen=True, slots=True)
-class CapturePlan:
-    """What one camera thread is to do: open `uri` with the wished features, accept only `serial`.
-
-    Attributes
-    ----------
-    triggered:
-        Whether the rig has a trigger; else the camera runs freely.
-    model:
-        What its feature file was written for: a part of `CameraInfo.model`, "" for any.
-    """
-
-    name: str
-    uri: str
-    wished: dict[str, Value]
-    serial: str | None
-    triggered: bool = False
-    model: str = ""
 
 
 @dataclass(slots=True)
@@ -89,37 +63,6 @@ class CameraCounters:
     readers: list[str] = field(default_factory=list)
     driver: dict[str, int] = field(default_factory=dict)
     info: dict[str, Any] = field(default_factory=dict)
-
-
-def capture_plans(rig: RigSettings) -> dict[str, list[CapturePlan]]:
-    """The plans of all cameras, by driver: one capture process each.
-
-    Raises
-    ------
-    RigposeError
-        An unknown driver, or a feature file that cannot be read or sets what the trigger section sets.
-    """
-    plans: dict[str, list[CapturePlan]] = {}
-    for name, camera in rig.cameras.items():
-        driver_of(camera.uri, name)
-        wished: dict[str, Value] = {}
-        if camera.settings is not None:
-            wished.update(_feature_file(camera.settings))
-        model = str(wished.pop(_MODEL, ""))
-        if rig.trigger is not None:
-            for names, what in ((_EXPOSURE, "exposure"), (_RATE, "rate")):
-                twice = [feature for feature in names if feature in wished]
-                if twice:
-                    raise RigposeError(
-                        camera.settings, expected=f"one place that sets the {what}",
-                        found=f"'{twice[0]}' here and in the rig file's trigger section",
-                        remedy="Remove it here",
-                    )  # fmt: skip
-            wished["exposure_us"] = rig.trigger.exposure_us
-            wished["rate_hz"] = rig.trigger.rate_hz
-        plan = CapturePlan(name, camera.uri, wished, camera.serial, rig.trigger is not None, model)
-        plans.setdefault(urlsplit(camera.uri).scheme, []).append(plan)
-    return plans
 
 
 def capture(link: ChildLink, runtime: str, plans: list[CapturePlan], slots: int = SLOTS) -> None:
@@ -189,11 +132,11 @@ class CameraThread(threading.Thread):
     def _session(self, camera: Camera) -> None:
         """From one opening of the camera to its end."""
         if self.plan.model and not self._seen:
-            _check_model(self.plan, camera.open({}))
+            check_model(self.plan, camera.open({}))
             camera.close()
         info = camera.open(dict(self.plan.wished))
-        _check_serial(self.plan, info, self._serial)
-        _check_trigger(self.plan, info)
+        check_serial(self.plan, info, self._serial)
+        check_trigger(self.plan, info)
         self._serial = info.serial
         self.counters.info = asdict(info)
         geometry = RingGeometry(self._slots, info.height_px, info.width_px, info.channels)
@@ -279,43 +222,3 @@ def _align(clock: DeviceClock | HostClock | ArrivalClock, info: CameraInfo, told
     first_pulse_ns, period_ns = told["first_pulse_ns"], told["pulses"]["period_ns"]
     if first_pulse_ns is not None and period_ns is not None:
         clock.align(first_pulse_ns + round(info.exposure_us * 500), period_ns)
-
-
-def _feature_file(path: Path) -> dict[str, Value]:
-    """The wished features of a file, in its order; raises `RigposeError`."""
-    wished = read_yaml(path)
-    for feature, value in wished.items():
-        if not isinstance(value, (str, int, float)):
-            raise RigposeError(
-                path, expected=f"a word, a number, true or false for '{feature}'",
-                found="nothing" if value is None else type(value).__name__, remedy="Mend that line",
-            )  # fmt: skip
-    return wished
-
-
-def _check_serial(plan: CapturePlan, info: CameraInfo, serial: str | None) -> None:
-    """The camera that the rig file names, or that was there when the rig started."""
-    if serial is not None and info.serial != serial:
-        raise RigposeError(
-            f"camera '{plan.name}' at {plan.uri}", expected=f"serial number {serial}",
-            found=info.serial or "a camera that gives none",
-            remedy="Put the cameras back as they were, or mend 'serial' in the rig file",
-        )  # fmt: skip
-
-
-def _check_model(plan: CapturePlan, info: CameraInfo) -> None:
-    if plan.model not in info.model:
-        raise RigposeError(
-            f"camera '{plan.name}' at {plan.uri}", expected=f"a {plan.model}, for which its settings file is",
-            found=info.model, remedy=f"Give it a settings file of its own, or mend '{_MODEL}' there",
-        )  # fmt: skip
-
-
-def _check_trigger(plan: CapturePlan, info: CameraInfo) -> None:
-    """A camera of a triggered rig that runs freely makes frames that belong to no pulse."""
-    if plan.triggered and info.features.get("TriggerMode") == "Off":
-        raise RigposeError(
-            f"camera '{plan.name}' at {plan.uri}", expected="a camera that waits for the trigger's pulses",
-            found="TriggerMode Off",
-            remedy='Put TriggerMode: "On" into its settings file, as cameras/mono8.yaml does',
-        )  # fmt: skip

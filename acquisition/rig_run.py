@@ -12,7 +12,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from acquisition.capture import capture, capture_plans
+from acquisition.capture import capture
+from acquisition.capture_plan import capture_plans
 from acquisition.errors import RigposeError
 from acquisition.recordings.events import EventsWriter
 from acquisition.recordings.segments import counts_from_ns

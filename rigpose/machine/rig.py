@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from acquisition.capture import capture_plans
+from acquisition.capture_plan import capture_plans
 from acquisition.errors import RigposeError
 from acquisition.rig import RigSettings
 from acquisition.videos.encoder import check_codec

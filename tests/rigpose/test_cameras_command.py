@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import threading
 import time
 
@@ -51,6 +52,14 @@ def test_simulated_camera_says_what_it_is(tmp_path, capsys):
 def test_unknown_driver_is_one_line(capsys):
     assert run("cameras", "nikon://7") == 2
     assert "expected a URI beginning with sim://" in capsys.readouterr().err
+
+
+def test_driver_whose_extra_is_missing_says_which_to_install(monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "gi", None)  # as where PyGObject is not installed
+    monkeypatch.setattr(search_module, "DRIVERS", {"aravis": DRIVERS["aravis"], "sim": DRIVERS["sim"]})
+    assert run("cameras") == 0
+    (line,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("aravis: ")]
+    assert "pip install 'rigpose[aravis]'" in line
 
 
 class Slow:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from acquisition.capture import capture_plans
+from acquisition.capture_plan import capture_plans
 from acquisition.errors import RigposeError
 from acquisition.rig import RigSettings
 
