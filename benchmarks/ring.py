@@ -210,10 +210,8 @@ def main() -> None:
     }  # fmt: skip
     latency, rate, torn = result["latency"], result["rate"], result["torn"]
     print(f"latency ms: {latency['latency_ms']}; the copy {latency['copy_ms']}, added {latency['added_ms']}")
-    print(
-        f"{rate['ring_frames_per_s']} frames/s, a bare copy {rate['copy_frames_per_s']}: ratio {rate['ratio']}"
-    )
-    print(f"{torn['torn']} of {torn['frames']} frames torn; seen {torn['seen']}, refused {torn['refused']}")
+    print(f"{rate['ring_frames_per_s']} frames/s, {rate['copy_frames_per_s']} copied: ratio {rate['ratio']}")
+    print(f"{torn['torn']} of {torn['frames']} frames torn, {torn['refused']} refused, seen {torn['seen']}")
     if options.json:
         options.json.write_text(json.dumps(result, indent=1) + "\n")
     sys.exit(int(torn["torn"] > 0 or latency["added_ms"] > LATENCY_MS))
