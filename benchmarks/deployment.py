@@ -36,6 +36,7 @@ SMALL, LARGE = "mobilenetv2-0.35", "resnet-50"
 INPUT_WH = (256, 256)
 PEER_SIZES = ((256, 256), (640, 480))
 BARE_SHARE, BARE_MS = 1.15, 0.2
+OPENFIELD_WH, PUBLISHED_PX = (640, 480), 2.81
 EAGER, PEER_SMALL, PEER_LARGE = 6.0, 25.0, 3.0
 BESIDE_P50_MS, BESIDE_P99_MS, PUBLISHED = 2.0, 6.0, 0.99
 RECORDING, MEMORY_MB, GROWTH = 1.25, 600.0, 0.02
@@ -184,6 +185,33 @@ def peer_rows(peer: Path | None, folder: Path, rounds: int) -> list[Row]:
     return rows
 
 
+def equal_error_row(peer: Path | None, path: Path, rounds: int) -> Row:
+    """A trained bundle on frames of openfield's size, beside the network whose error there is published."""
+    bundle = Bundle.load(path)
+    error = about(bundle)["held_out_px"]
+    work = (
+        "openfield's frames (640 x 480) at equal held-out error: DeepLabCut-Live's PyTorch ResNet-50; "
+        f"published test error of DeepLabCut's ResNet-50 {PUBLISHED_PX:g} px (six frames)"
+    )
+    bound = f"held-out error <= {PUBLISHED_PX:g} px"
+    if peer is None or error is None:
+        why = "no environment with DeepLabCut-Live" if peer is None else "the bundle has no held-out error"
+        return row(work, bound, f"not measured: {why}", None, **about(bundle))
+    (width, height), child = OPENFIELD_WH, str(Path(calls.__file__).with_name("dlclive_child.py"))
+    times = side_by_side(
+        [Call("rigpose", "predict", str(path), frame_wh=OPENFIELD_WH, colour=True, calls=5)],
+        rounds, {"dlclive": [str(peer), child, str(width), str(height), "1", "2"]},
+    )  # fmt: skip
+    faster, low, high = interval(ratio, times["dlclive"], times["rigpose"])
+    return row(
+        work, bound,
+        f"{faster:.1f} times faster [{low:.1f}, {high:.1f}] ({np.median(times['dlclive']):.0f} against "
+        f"{np.median(times['rigpose']):.2f} ms)",
+        float(str(error)) <= PUBLISHED_PX, **about(bundle), threads=1, rounds=rounds,
+        contenders={name: percentiles(each) for name, each in times.items()},
+    )  # fmt: skip
+
+
 def table(rows: list[Row], on: dict[str, Any]) -> str:
     lines = [
         f"{on['cores']} cores of {on['processor']}, load of the last minute {on['load_1_minute']} before the "
@@ -248,6 +276,8 @@ def main() -> int:
             rows += live_rows(bundle, folder / "reference", given.rounds, given.seconds, given.memory_seconds)
         if "peers" in given.rows:
             rows += peer_rows(given.peer_python, folder, given.rounds)
+            if given.bundle:
+                rows.append(equal_error_row(given.peer_python, given.bundle.resolve(), given.rounds))
     text = table(rows, on)
     print(text)
     if given.page:
