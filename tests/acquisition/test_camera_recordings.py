@@ -126,20 +126,34 @@ def test_camera_that_died_is_back_and_an_impostor_is_not(cameras, tmp_path):
         )
 
 
-def test_what_cannot_be_is_one_line_and_leaves_nothing(cameras, tmp_path):
+def test_rate_that_the_camera_cannot_do_is_one_line_and_leaves_nothing(cameras, tmp_path):
+    rig_file(tmp_path, "aravis://GV01", rate_hz=1200)
+    run = cameras.rigpose("record", "rig.yaml", "-o", "day1", "--seconds", 2, cwd=tmp_path)
+    _, err = run.communicate(timeout=120)
+    assert run.returncode == 2 and len(err.strip().splitlines()) == 1
+    assert "camera 'cam_0': expected rate_hz: a number from 0.1 to 1000, found 1200" in err
+    assert not (tmp_path / "day1").exists()
+
+
+def test_wrong_cameras_are_refused(cameras, tmp_path):
     program = cameras.program()
 
     def refused(line: str) -> None:
         with pytest.raises(RigposeError, match=line):
-            program(remote.record, tmp_path / "rig.yaml", tmp_path / "day1", 2)
-        assert not (tmp_path / "day1").exists()
+            program(remote.capture, tmp_path / "rig.yaml", tmp_path)
 
-    rig_file(tmp_path, "aravis://GV01", rate_hz=1200)
-    refused(r"camera 'cam_0': expected rate_hz: a number from 0\.1 to 1000, found 1200")
     rig_file(tmp_path, "aravis://GV01", extra="camera_model: acA1300\n")
     refused(r"camera 'cam_0' .*expected a acA1300, for which its settings file is, found Aravis Fake")
     rig_file(tmp_path, "aravis://GV01", "aravis://127.0.1.1")
     refused(r"found camera 'cam_[01]' of this rig on it")
+    rig = rig_file(tmp_path, "aravis://127.0.1.1")
+    rig.write_text(rig.read_text().replace("uri:", "serial: GV07, uri:"))
+    refused(r"camera 'cam_0' at aravis://127.0.1.1: expected serial number GV07, found GV01")
+    trigger = "trigger: {port: /dev/ttyACM0, rate_hz: 30, exposure_us: 1000}"
+    rig_file(tmp_path, "aravis://GV01", rig=trigger)
+    refused(r"camera\.yaml: expected one place that sets the exposure, found 'exposure_us' here and in")
+    (tmp_path / "camera.yaml").write_text("PixelFormat: Mono8\n")
+    refused(r"camera 'cam_0' .*expected a camera that waits for the trigger's pulses, found TriggerMode Off")
     other = cameras.program()
     other(remote.call, "theirs", "new", "aravis://GV02")
     other(remote.call, "theirs", "open", {})
