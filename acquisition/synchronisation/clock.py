@@ -17,6 +17,11 @@ _ALIGN_NS = 3_000_000_000
 # So long after pulse 0 the trigger's own clock, 50 ppm off, is still within 0.15 ms of ours.
 _ALIGN_UNCERTAINTY_NS = 150_000
 _EARLY = 0.25
+# A latency below all earlier ones by more than this is a wrong stamp, unless others follow.
+_TOO_EARLY_NS = 2_000_000
+_FOUND_FRAMES = 10
+_STEP_NS = 1_000_000_000
+_CONFIRMED = 3
 
 
 class DeviceClock:
@@ -31,6 +36,10 @@ class DeviceClock:
     The floor itself cannot be seen from pairs. What is known of it (half the exposure, at least) is
     taken off; the rest stands in the uncertainty, until `align` has told when the exposures really
     were: the pulses of the rig's own trigger.
+
+    A stamp that would put the exposure after its arrival, or back in time, is not learned from until three
+    in a row agree: then the device's clock was set (by PTP, say), and is followed anew. Until then such a
+    frame goes by its arrival.
 
     Parameters
     ----------
@@ -63,6 +72,8 @@ class DeviceClock:
         self._bin_end_ns = 0
         self._scatter_ns = float(_ARRIVAL_UNCERTAINTY_NS)  # until frames have told better
         self._frames = 0
+        self._odd = 0
+        self._newest_ns = 0
         self.drift = 0.0
         self.offset_ns = 0
 
@@ -82,15 +93,17 @@ class DeviceClock:
         """
         middle_ns = t_device_ns + self._to_middle_ns
         excess = t_arrival_ns - middle_ns
+        if self._is_odd(middle_ns, excess):
+            unknown_ns = max(self._unseen_ns, _ARRIVAL_UNCERTAINTY_NS)
+            return t_arrival_ns - self._floor_ns, self._stamp_uncertainty_ns + unknown_ns
         if self._origin_ns is None:
             self._origin_ns = middle_ns
+        self._newest_ns = max(self._newest_ns, middle_ns)
         self._learn(middle_ns, excess)
         base = self.offset_ns + round(self.drift * (middle_ns - self._origin_ns))
         self._frames += 1
         self._scatter_ns += max(0.02, 1 / (self._frames + 1)) * (excess - base - self._scatter_ns)
-        # How near the smallest of n latencies comes to the floor depends on how rare small ones are;
-        # with several independent delays it nears it by the square root of n.
-        found = self._scatter_ns * max(0.1, min(1.0, 3 / math.sqrt(self._frames)))
+        found = self._found_ns
         t_ns = middle_ns + base - self._floor_ns
         if self._pulses is not None:
             first_ns, period_ns = self._pulses
@@ -100,6 +113,33 @@ class DeviceClock:
         unknown_ns = self._unseen_ns if self.late_ns is None else _ALIGN_UNCERTAINTY_NS
         uncertainty_ns = round(self._stamp_uncertainty_ns + max(found, 0.0)) + unknown_ns
         return t_ns - (self.late_ns or 0), uncertainty_ns
+
+    @property
+    def _found_ns(self) -> float:
+        """How near to the floor the smallest latency is likely to be."""
+        # That depends on how rare small ones are; with several independent delays the smallest of n nears
+        # the floor by the square root of n.
+        return self._scatter_ns * max(0.1, min(1.0, 4 / math.sqrt(max(self._frames, 1))))
+
+    def _is_odd(self, middle_ns: int, excess: int) -> bool:
+        """Whether the stamp cannot be right; after three such it can, and the clock was set."""
+        if self._origin_ns is None or self._frames < _FOUND_FRAMES:
+            return False
+        late_ns = excess - self.offset_ns - round(self.drift * (middle_ns - self._origin_ns))
+        early = late_ns < -max(_TOO_EARLY_NS, round(self._found_ns))
+        back = late_ns > _STEP_NS and middle_ns < self._newest_ns
+        if not early and not back:
+            self._odd = 0
+            return False
+        self._odd += 1
+        if self._odd < _CONFIRMED:
+            return True
+        self._odd = 0
+        if abs(late_ns) > _STEP_NS:
+            self._bins.clear()
+            self._origin_ns, self._newest_ns, self._frames = None, middle_ns, 0
+            self._scatter_ns = float(_ARRIVAL_UNCERTAINTY_NS)
+        return False
 
     def _learn(self, middle_ns: int, excess: int) -> None:
         new_bin = not self._bins or middle_ns >= self._bin_end_ns

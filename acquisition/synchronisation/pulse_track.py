@@ -34,6 +34,9 @@ _LONG_GAP = 500
 _IN_DOUBT = 0.3
 # Periods off the nearest pulse from which on the count decides between two neighbours.
 
+_SET_NS = 500_000_000
+# Beyond this a device's clock and the rig's do not tell different times: the device's was set.
+
 _SCATTER = 0.62
 # Periods over which arrivals without device stamps may scatter before neighbours cannot be told apart.
 
@@ -232,10 +235,11 @@ class PulseTrack:
         ticks, counted = _ticks(stamp), stamp.seq - self._last_seq
         pulses = (ticks - self._last_ticks) / self.clock.period_ns
         uncertain = False
-        if pulses > _LONG_GAP:
-            index = self.clock.index_at(stamp.t_exposure_ns)
-            pulses = float(index - self.last_index)
-            uncertain = not self._is_clear(stamp)
+        by_rig = self.clock.pulses_at(stamp.t_exposure_ns) - self.last_index
+        was_set = abs(pulses - by_rig) * self.clock.period_ns > _SET_NS and abs(pulses - by_rig) > 1
+        if pulses > _LONG_GAP or was_set:
+            pulses = float(self.clock.index_at(stamp.t_exposure_ns) - self.last_index)
+            uncertain = was_set or not self._is_clear(stamp)
         step = round(pulses)
         if (
             abs(pulses - step) > _IN_DOUBT

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from acquisition.simulation.film import Renderer
@@ -13,6 +13,7 @@ from acquisition.simulation.scene import Scene, SceneSettings
 from acquisition.synchronisation.pulse_code import led
 
 
+@settings(deadline=None)
 @given(st.integers(0, 2**20))
 def test_the_scene_writes_what_the_reader_knows(pulse):
     assert is_on(pulse) == led(pulse)

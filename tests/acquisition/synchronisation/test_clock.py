@@ -63,6 +63,58 @@ def test_late_first_frames_are_mended_by_the_next():
     assert clock.to_rig(66_000_000, 90_000_000)[0] == 68_000_000
 
 
+def follow(clock, stamps, arrivals):
+    found = [clock.to_rig(int(d), int(a)) for d, a in zip(stamps, arrivals, strict=True)]
+    return np.array([t for t, _ in found]), np.array([u for _, u in found])
+
+
+@settings(max_examples=4, deadline=None)
+@given(seed=st.integers(0, 2**31), ahead_ms=st.sampled_from([50, 5000]))
+def test_wrong_stamps_and_stalls_move_nothing(seed, ahead_ms):
+    """One stamp in a hundred is far off, one frame in five is 20 to 300 ms late, a second of stall."""
+    middles, stamps, arrivals = camera(seed, 30, 30, 40)
+    rng = np.random.default_rng(seed)
+    arrivals = arrivals + np.where(
+        rng.random(len(stamps)) < 0.2, rng.uniform(2e7, 3e8, len(stamps)), 0
+    ).astype(int)
+    arrivals[500:530] += 400_000_000
+    arrivals = np.maximum.accumulate(arrivals)
+    wrong = np.flatnonzero(rng.random(len(stamps)) < 0.01)
+    wrong = wrong[(wrong > 60) & (np.diff(wrong, prepend=-9) > 3)]
+    stamps[wrong] += np.where(rng.random(len(wrong)) < 0.5, 1, -1) * ahead_ms * 1_000_000
+    clock = DeviceClock(0, 1000, EXPOSURE_NS // 2)
+    times, _ = follow(clock, stamps, arrivals)
+    right = np.setdiff1d(np.arange(300, len(stamps)), wrong)
+    assert np.abs(times - middles)[right].max() < 3_000_000  # of 300 ms
+    assert (times <= arrivals).all()
+
+
+@pytest.mark.parametrize("step_s", [3.0, -2.0, 3600.0 * 24 * 365 * 54, -1e6])
+def test_clock_that_is_set_is_followed_after_three_frames(step_s):
+    middles, stamps, arrivals = camera(5, 30, 30, 40)
+    stamps[450:] += int(step_s * 1e9)
+    times, uncertainties = follow(DeviceClock(0, 1000, EXPOSURE_NS // 2), stamps, arrivals)
+    off = np.abs(times - middles)
+    assert off[300:450].max() < 600_000
+    assert off[450:].max() < 5_000_000 and (off[450:] <= uncertainties[450:]).mean() > 0.9
+    assert off[600:].max() < 800_000
+
+
+@pytest.mark.long
+def test_a_warming_crystal_is_followed_for_a_day():
+    """40 ppm that wander by 10 with the room's temperature, and fall by 20 in the first half hour."""
+    seconds = np.arange(0, 86_400, 8.0)
+    rate = 40e-6 + 10e-6 * np.sin(2 * np.pi * seconds / 86_400) - 20e-6 * np.exp(-seconds / 600)
+    middles = (10**13 + 1e9 * seconds).astype(np.int64)
+    stamps = (1e9 * (seconds + np.cumsum(rate) * 8.0)).astype(np.int64)
+    rng = np.random.default_rng(3)
+    arrivals = middles + EXPOSURE_NS // 2 + rng.uniform(0, 2e6, len(seconds)).astype(np.int64)
+    times, uncertainties = follow(DeviceClock(0, 1000, EXPOSURE_NS // 2), stamps, arrivals)
+    off = np.abs(times - middles)[100:]
+    assert off.max() < 2_000_000
+    assert (off <= uncertainties[100:] + 200_000).mean() > 0.9
+
+
 def test_camera_without_a_clock_goes_by_arrival_and_says_how_well():
     assert ArrivalClock(0, 1_000).to_rig(-1, 50_000) == (49_000, 5_000_000)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from acquisition.synchronisation.pulse_code import CYCLE_SLOTS, WORD_SLOTS, Word, led, words
@@ -16,6 +16,7 @@ def seen(start: int, count: int) -> list[bool | None]:
     return [led(slot) for slot in range(start, start + count)]
 
 
+@settings(deadline=None)
 @given(STARTS, st.integers(64, 200))
 def test_every_whole_word_is_found_where_it_is(start, count):
     found = words(seen(start, count))
@@ -24,6 +25,7 @@ def test_every_whole_word_is_found_where_it_is(start, count):
     assert {(word.slot - word.index - start) % CYCLE_SLOTS for word in found} == {0}
 
 
+@settings(deadline=None)
 @given(STARTS, st.lists(st.integers(0, 127), max_size=40))
 def test_lost_frames_cost_words_but_never_make_a_wrong_one(start, lost):
     states = seen(start, 128)
@@ -33,6 +35,7 @@ def test_lost_frames_cost_words_but_never_make_a_wrong_one(start, lost):
         assert (word.slot - word.index - start) % CYCLE_SLOTS == 0
 
 
+@settings(deadline=None)
 @given(STARTS, st.integers(0, 127))
 def test_a_frame_on_its_wrong_state_costs_its_word(start, place):
     states = seen(start, 128)
@@ -41,6 +44,7 @@ def test_a_frame_on_its_wrong_state_costs_its_word(start, place):
         assert (word.slot - word.index - start) % CYCLE_SLOTS == 0
 
 
+@settings(deadline=None)
 @given(STARTS, st.integers(-3, 3).filter(bool), st.integers(64, 128))
 def test_a_camera_that_is_off_by_some_pulses_shows_it(start, off, count):
     """Its frame of set n shows slot n + off."""

@@ -114,6 +114,16 @@ def test_more_jitter_than_a_period_is_flagged_from_the_start():
     assert row["wrong"] > 0.5 * row["sets"] and row["uncertain"] >= 0.99 * row["sets"]
 
 
+@pytest.mark.parametrize("step_s", [5, -5, 10**7])
+def test_a_device_clock_that_is_set_costs_two_frames_and_shifts_nobody(step_s):
+    line = timeline(5, loss=0, ignored=0, pulses=200, rate_hz=100, step_s=step_s)
+    _, sets, _, _ = run(line, SyncSettings(tolerance_ms=4, max_delay_ms=40), online=True)
+    assert [s.index for s in sets] == list(range(200))
+    assert all(p in (None, s.index) for s in sets for p in s.payloads)
+    lacking = [s.index for s in sets if not s.complete]
+    assert len(lacking) <= 3 and all(100 <= index < 104 for index in lacking)
+
+
 @pytest.mark.parametrize("late_ms", [8, 27, 60])
 def test_burst_after_a_stall_is_no_run_of_ignored_pulses(late_ms):
     """Without device stamps: 12 frames of one camera come together, long after their pulses."""
