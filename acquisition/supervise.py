@@ -107,6 +107,7 @@ class Supervisor:
     stopping: bool = False
     service: ServiceManager = field(default_factory=ServiceManager)
     _children: dict[str, _Child] = field(default_factory=dict)
+    _heard_ns: dict[str, int] = field(default_factory=dict)
     _told: dict[str, dict[str, Any]] = field(default_factory=dict)
     _deaths_ns: dict[str, list[int]] = field(default_factory=dict)
     _handlers: dict[int, Any] = field(default_factory=dict)
@@ -216,6 +217,18 @@ class Supervisor:
         del self._children[child.plan.name]
         self._died(child)
 
+    def health(self) -> dict[str, dict[str, Any]]:
+        """By process: `alive`, `reported_ns` (its last report, 0 before), `restarts`, `state` as it says."""
+        return {
+            plan.name: {
+                "alive": plan.name in self._children,
+                "reported_ns": self._heard_ns.get(plan.name, 0),
+                "restarts": self.restarts.get(plan.name, 0),
+                "state": self.counters.get(plan.name, {}).get("state", ""),
+            }
+            for plan in self.processes
+        }
+
     def _drain(self, child: _Child) -> bool:
         """Take in what the child has sent; False where its end is closed."""
         while True:
@@ -232,6 +245,7 @@ class Supervisor:
                 child.error = ChildLink.error_of(news["error"])
             else:
                 self.counters[child.plan.name] = news
+                self._heard_ns[child.plan.name] = time.monotonic_ns()
 
     def _died(self, child: _Child) -> None:
         name, code = child.plan.name, child.process.exitcode

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from acquisition.errors import RigposeError
+from acquisition.pages.packages import require_page_packages
 from acquisition.progress import Progress
 from acquisition.record import end_session, recorder_process, recording_ended
 from acquisition.recordings.disk import disk_shortage
@@ -26,6 +27,8 @@ from deploy.live.estimator import require_size
 from deploy.live.recorder_behind import record_behind
 from deploy.live.tracker import track
 from deploy.live.tracker_plan import TrackerPlan
+from deploy.page.parent import asked_to_stop, page_process, say_where, tell_page
+from deploy.page.plan import PageAddress
 from deploy.stream.endpoint import reachable, require_free
 from deploy.stream.keys import ClientKeys, allowed, fresh_pair, server_pair
 from deploy.stream.probe import ProbePlan, probe
@@ -59,6 +62,8 @@ class LiveOptions:
         Folder of the session to record beside; None: no recording.
     poses:
         An .npz of what the measuring subscriber received; None: only its latencies are kept.
+    page:
+        Where to serve the live page; None: no page.
     version:
         Of rigpose, told to subscribers.
     """
@@ -75,6 +80,7 @@ class LiveOptions:
     subject: str = ""
     notes: str = ""
     poses: Path | None = None
+    page: PageAddress | None = None
     version: str = ""
 
 
@@ -115,6 +121,8 @@ def live(rig: RigSettings, stream: StreamSettings, options: LiveOptions) -> dict
         load_calibration(options.calibration).subset(tuple(rig.cameras))
     if options.record is not None:
         check_output(options.record)
+    if options.page is not None:
+        require_page_packages("rigpose live --page")
     if options.poses is not None and not options.poses.resolve().parent.is_dir():
         raise RigposeError(
             options.poses, expected="a file in a folder that exists", found="no such folder",
@@ -133,6 +141,7 @@ def live(rig: RigSettings, stream: StreamSettings, options: LiveOptions) -> dict
                 ended = "interrupted"
                 if run.start():
                     print(where, flush=True)
+                    say_where(run)
                     if session is not None:
                         infos = {name: counters["info"] for name, counters in run.cameras().items()}
                         session.began(infos, run.pulses)
@@ -180,6 +189,18 @@ def _readers(
         # A recording that ends (a full disk) is reported; the tracking goes on.
         recording = recorder_process(runtime, options.record, rig, essential=False)
         readers.append(replace(recording, target=record_behind))
+    if options.page is not None:
+        disk = options.record.resolve().parent if options.record else Path.cwd()
+        showing = page_process(
+            options.page,
+            runtime,
+            tuple(rig.cameras),
+            reachable(stream.endpoint),
+            ours,
+            plan.calibration,
+            disk,
+        )
+        readers = [showing, *readers]
     if options.loop is not None:
         # Stopped after the others: code of the user's that hangs takes no time from the recorder.
         loop = options.loop.processes(runtime, reachable(stream.endpoint), ours, options.record)
@@ -241,6 +262,7 @@ def _run(run: RigRun, seconds: float | None) -> str:
 
         def each() -> bool:
             nonlocal shown, warned
+            tell_page(run)
             tracker = run.supervisor.counters.get("tracker", {})
             for warning in tracker.get("warnings", [])[warned:]:
                 print(warning, flush=True)
@@ -250,7 +272,7 @@ def _run(run: RigRun, seconds: float | None) -> str:
             elapsed = run.elapsed_s
             bar.advance(max(0.0, elapsed - shown), note)
             shown = max(shown, elapsed)
-            return True
+            return not asked_to_stop(run)
 
         return run.run(seconds, each)
 

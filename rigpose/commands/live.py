@@ -66,6 +66,9 @@ def live(
     processor_pose: Annotated[
         Literal["measured", "filtered", "predicted"], Parameter(help="Which poses it gets.")
     ] = "measured",
+    page: Annotated[bool, Parameter(help="Serve a page: views, 3D, latency, health.")] = False,
+    page_port: Annotated[int | None, Parameter(help="Its port; by default 8612 or a free one.")] = None,
+    page_control: Annotated[bool, Parameter(help="Print a second address, which may end the run.")] = False,
     poses: Annotated[
         Path | None, Parameter(help="Write what a subscriber received to this .npz (kept in memory).")
     ] = None,
@@ -101,6 +104,9 @@ def live(
     processor, processor_options, processor_camera, processor_pose:
         Code of yours, DeepLabCut-Live's processors among it, that sees every pose and may switch the outputs
         of the rig file.
+    page, page_port, page_control:
+        A page for a browser on this machine (from another: through ssh). It shows and changes nothing, unless
+        it is opened by the second address.
     poses:
         An .npz for all poses that arrived, with their stamps.
 
@@ -125,6 +131,7 @@ def live(
     from acquisition.settings import parse_settings
     from deploy.live.live import LiveOptions
     from deploy.live.live import live as run_live
+    from deploy.page.plan import PageAddress
     from deploy.stream.settings import StreamSettings
     from rigpose.commands.live_report import show
     from rigpose.rig_file import load_rig
@@ -150,6 +157,7 @@ def live(
         subject=subject,
         notes=notes,
         poses=poses,
+        page=PageAddress(port=page_port, control=page_control) if page or page_control else None,
         version=rigpose.__version__,
     )
     measured = run_live(file.acquisition, stream, options)

@@ -1,0 +1,210 @@
+"""The page's server: its files, the state of the rig as JSON, pictures and poses as one endless answer.
+
+`/frames` is a sequence of packets, made for whoever reads it as fast as they read:
+
+    uint32 length of what follows | uint32 length of the JSON | JSON | the cameras' JPEG files, end to end
+
+little-endian. A reader that is slower than the rig gets the newest each time: nothing queues.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hmac
+import itertools
+import json
+import struct
+import threading
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import FileResponse, JSONResponse, Response, StreamingResponse
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
+
+from acquisition.errors import RigposeError
+from acquisition.pages.access import Access
+from acquisition.pages.serving import bound_socket, is_loopback, running, shown_host
+from calibration.formats.anipose import load_calibration
+from calibration.poses import Pose3D, PoseSet
+from deploy.page.listening import SAME_SET_NS, Listening, listed
+from deploy.page.machine import machine_facts
+from deploy.page.pictures import LARGEST_HZ, Picture, Pictures
+from deploy.page.plan import PagePlan
+from deploy.page.table import process_lines
+
+STATIC = Path(__file__).parent / "static"
+USUAL_PORT = 8612
+USUAL_HZ = 15.0
+_LENGTHS = struct.Struct("<II")
+_WAIT_NS = 150_000_000  # pictures whose poses, or whose neighbours, are not there by then are shown without
+_SHOWN = [0, 1, 2, 3, 6, 8, 9, 10]  # of POSE3D_COLUMNS: x y z, their variances, views, reprojection
+_numbers = itertools.count()
+
+PoseAt = Callable[[int], "tuple[PoseSet, Pose3D | None] | None"]
+Told = Callable[[], dict[str, Any]]
+
+
+@contextlib.contextmanager
+def served(
+    plan: PagePlan,
+    pictures: Pictures,
+    listening: Listening,
+    told: Callable[[], dict[str, Any]],
+    asked: threading.Event,
+) -> Iterator[dict[str, str]]:
+    """Serve inside the block; `address` and, where there is one, `control`, tokens included.
+
+    Raises
+    ------
+    RigposeError
+        An address that others could reach (the page has no encryption), or a port that is taken.
+    """
+    address = plan.address
+    if not is_loopback(address.host):
+        raise RigposeError(
+            f"--page-host {address.host}", expected="an address of this machine alone, such as 127.0.0.1",
+            found=address.host,
+            remedy=f"From another machine: ssh -L {USUAL_PORT}:127.0.0.1:{USUAL_PORT} THIS_MACHINE",
+        )  # fmt: skip
+    with contextlib.closing(bound_socket(address.host, address.port, USUAL_PORT)) as bound:
+        number = int(bound.getsockname()[1])
+        closing = threading.Event()
+        app = Access(
+            page_app(plan, pictures, listening, told, asked, closing), command="live", token=plan.token,
+            port=number, host=address.host,
+        )  # fmt: skip
+        with running(app, bound):
+            where = f"http://{shown_host(address.host)}:{number}/?token={plan.token}"
+            try:
+                yield {"address": where, "control": f"{where}&control={plan.control}" if plan.control else ""}
+            finally:
+                closing.set()  # the endless answers end before the server does
+
+
+def page_app(
+    plan: PagePlan, pictures: Pictures, listening: Listening, told: Told, asked: threading.Event,
+    closing: threading.Event,
+) -> Starlette:  # fmt: skip
+    """The routes. `told`: what the parent said last; `asked` is set when somebody who may ends the run;
+    `closing`: the server is about to end."""
+    space = _cameras_in_space(plan.calibration)
+
+    def index(request: Request) -> Response:
+        return FileResponse(STATIC / "index.html")
+
+    def state(request: Request) -> Response:
+        known, parent = listening.state(), told()
+        processes = [asdict(line) for line in process_lines(parent.get("processes", {}), time.monotonic_ns())]
+        return JSONResponse({
+            **known, "topics": [asdict(line) for line in known["topics"]], "processes": processes,
+            "cameras": parent.get("cameras", {}), "elapsed_s": parent.get("elapsed_s"),
+            "space": space, "machine": machine_facts(plan.disk), "watchers": pictures.watchers,
+            "controls": bool(plan.control),
+        })  # fmt: skip
+
+    def frames(request: Request) -> Response:
+        try:
+            hz = min(LARGEST_HZ, max(0.5, float(request.query_params.get("hz", USUAL_HZ))))
+        except ValueError:
+            raise HTTPException(400, "hz is a number") from None
+        return StreamingResponse(
+            packets(pictures, listening, hz, closing), media_type="application/octet-stream"
+        )
+
+    def stop(request: Request) -> Response:
+        given = request.headers.get("x-rigpose-control", "")
+        if not plan.control or not hmac.compare_digest(given.encode(), plan.control.encode()):
+            raise HTTPException(403, "This address may look, and change nothing.")
+        asked.set()
+        return JSONResponse({"asked": "stop"})
+
+    return Starlette(routes=[
+        Route("/", index), Route("/state", state), Route("/frames", frames),
+        Route("/stop", stop, methods=["POST"]), Mount("/static", StaticFiles(directory=STATIC)),
+    ])  # fmt: skip
+
+
+async def packets(
+    pictures: Pictures, listening: Listening, hz: float, closing: threading.Event
+) -> AsyncIterator[bytes]:
+    """Packets for one reader, `hz` at most, until the server closes."""
+    watcher = next(_numbers)
+    pictures.watched(watcher, hz)
+    order = tuple(pictures.newest())
+    shown_ns = 0
+    try:
+        while not closing.is_set():
+            begun = time.monotonic()
+            t_ns, chosen = _choose(pictures.newest(), listening.pose_at)
+            if t_ns > shown_ns:
+                shown_ns = t_ns
+                yield packet(chosen, listening.pose_at, order)
+            await asyncio.sleep(max(0.002, 0.5 / hz - (time.monotonic() - begun)))
+    finally:
+        pictures.watched(watcher, None)
+
+
+def _choose(kept: dict[str, tuple[Picture, ...]], pose_at: PoseAt) -> tuple[int, dict[str, Picture]]:
+    """The newest instant of which poses and all pictures are there, or for which it is too late to wait; a
+    camera without a picture of it shows its last one before. (0, {}) while there is none."""
+    late_ns = time.monotonic_ns() - _WAIT_NS
+    instants = sorted({p.t_exposure_ns for each in kept.values() for p in each}, reverse=True)
+    for t_ns in instants:
+        before = {
+            camera: next((p for p in each if p.t_exposure_ns <= t_ns + SAME_SET_NS), None)
+            for camera, each in kept.items()
+        }
+        chosen = {camera: picture for camera, picture in before.items() if picture is not None}
+        whole = len(chosen) == len(kept) and all(
+            t_ns - picture.t_exposure_ns <= SAME_SET_NS for picture in chosen.values()
+        )
+        if t_ns < late_ns or (whole and pose_at(t_ns) is not None):
+            return max(picture.t_exposure_ns for picture in chosen.values()), chosen
+    return 0, {}
+
+
+def packet(chosen: dict[str, Picture], pose_at: PoseAt, order: tuple[str, ...]) -> bytes:
+    """Pictures of some cameras, each with the keypoints of its own instant, and the newest's 3D points.
+
+    `order`: all cameras, as the stream has them.
+    """
+    cameras: dict[str, Any] = {}
+    newest_ns = max(picture.t_exposure_ns for picture in chosen.values())
+    for camera, picture in chosen.items():
+        found = pose_at(picture.t_exposure_ns)
+        cameras[camera] = {
+            "bytes": len(picture.jpeg), "width_px": picture.width_px, "height_px": picture.height_px,
+            "behind_ms": round((newest_ns - picture.t_exposure_ns) / 1e6, 1),
+            "keypoints": None if found is None else listed(found[0].keypoints[order.index(camera)]),
+        }  # fmt: skip
+    about: dict[str, Any] = {"cameras": cameras, "index": None, "points": None}
+    newest = pose_at(newest_ns)
+    if newest is not None:
+        pose, points = newest
+        about["index"] = pose.index
+        about["points"] = None if points is None else listed(points.points[:, _SHOWN])
+    header = json.dumps(about).encode()
+    body = header + b"".join(picture.jpeg for picture in chosen.values())
+    return _LENGTHS.pack(len(body) + 4, len(header)) + body
+
+
+def _cameras_in_space(calibration: str | None) -> list[dict[str, Any]]:
+    """Centre and viewing direction of each camera, world mm."""
+    if calibration is None:
+        return []
+    rig = load_calibration(Path(calibration))
+    return [
+        {
+            "name": camera.name, "centre_mm": camera.centre_mm.tolist(),
+            "looks_along": camera.rotation_matrix[2].tolist(),
+        }
+        for camera in rig.cameras
+    ]  # fmt: skip

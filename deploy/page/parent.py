@@ -1,0 +1,50 @@
+"""The page from the parent's side: its process, what it is told, what it asks for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from acquisition.rig_run import RigRun
+from acquisition.supervise import Process
+from deploy.page.plan import PageAddress, PagePlan
+from deploy.page.process import page
+from deploy.stream.keys import ClientKeys
+
+NAME = "page"
+_RESTARTS = 3
+
+
+def page_process(
+    address: PageAddress, runtime: Path, cameras: tuple[str, ...], endpoint: str, keys: ClientKeys | None,
+    calibration: str | None, disk: Path,
+) -> Process:  # fmt: skip
+    """The page's process; the rig goes on without it. See `PagePlan`."""
+    from acquisition.pages.access import new_token  # wants starlette
+
+    plan = PagePlan(
+        str(runtime), cameras, endpoint, keys, address, calibration, str(disk), new_token(),
+        new_token() if address.control else "",
+    )  # fmt: skip
+    return Process(NAME, page, (plan,), restarts=_RESTARTS, essential=False)
+
+
+def say_where(run: RigRun) -> None:
+    """Print the addresses, where there is a page."""
+    told = run.supervisor.counters.get(NAME, {})
+    if told.get("address"):
+        print(f"page: {told['address']}", flush=True)
+    if told.get("control"):
+        print(f"page that may end the run: {told['control']}", flush=True)
+
+
+def tell_page(run: RigRun) -> None:
+    """What only the parent knows: counters of capture, which processes are there. Call it in the loop."""
+    if NAME in run.supervisor.counters:
+        run.supervisor.tell(
+            NAME, cameras=run.cameras(), processes=run.supervisor.health(), elapsed_s=run.elapsed_s
+        )
+
+
+def asked_to_stop(run: RigRun) -> bool:
+    """Whether somebody at the page that may do so has ended the run."""
+    return run.supervisor.counters.get(NAME, {}).get("asked") == "stop"
