@@ -11,7 +11,7 @@ COLOURS = {
     "crop_and_resize": "#4c8bb8", "inference": "#e0803c", "decode_heatmaps": "#5aa469", "filter": "#b07aa1",
     "triangulate": "#d4a72c", "publish": "#8c6d5a",
 }  # fmt: skip
-_LEFT, _WIDTH, _RIGHT, _ROW, _TOP = 190, 520, 230, 26, 64
+_LEFT, _WIDTH, _RIGHT, _ROW, _TOP = 190, 500, 290, 26, 80
 _INK, _FAINT = "#343a40", "#ced4da"
 
 
@@ -26,8 +26,8 @@ def draw(measured: dict[str, Any]) -> str:
         f'font-family="system-ui,sans-serif" font-size="12" fill="{_INK}">'
         f'<rect width="100%" height="100%" fill="#fff"/>',
         _text(10, 20, f"{measured['network']}, {measured['bundle']}, input {_by(measured['input_wh'])}", 14),
-        _text(10, 38, f"{measured['machine']['processor']}, inference on {_threads(measured)}; from a frame "
-                      "set in memory to its poses: medians of the stages, and a line to p99 of the whole"),
+        _text(10, 38, f"{measured['machine']['processor']}, inference on {_threads(measured)}"),
+        _text(10, 54, "A frame set in memory to its poses: medians of the stages, a line to p99 of the whole"),
     ]  # fmt: skip
     parts += [_bar(row, _TOP + _ROW * number, scale) for number, row in enumerate(rows)]
     parts += [_axis(longest, scale, _TOP + _ROW * len(rows)), _legend(height - 8), "</svg>"]
