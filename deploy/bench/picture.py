@@ -27,7 +27,7 @@ def draw(measured: dict[str, Any]) -> str:
         f'<rect width="100%" height="100%" fill="#fff"/>',
         _text(10, 20, f"{measured['network']}, {measured['bundle']}, input {_by(measured['input_wh'])}", 14),
         _text(10, 38, f"{measured['machine']['processor']}, inference on {_threads(measured)}"),
-        _text(10, 54, "A frame set in memory to its poses: medians of the stages, a line to p99 of the whole"),
+        _text(10, 54, "A frame set in memory to its poses: medians of the stages, a line to p99 of it all"),
     ]  # fmt: skip
     parts += [_bar(row, _TOP + _ROW * number, scale) for number, row in enumerate(rows)]
     parts += [_axis(longest, scale, _TOP + _ROW * len(rows)), _legend(height - 8), "</svg>"]
