@@ -26,6 +26,7 @@ _BUFFERS = 32
 _EMULATED, _GIGE = "BaslerCamEmu", "BaslerGigE"
 _GIGE_IDS = 65535  # 1 to 65535: 0 is no frame (GigE Vision 2.0, "block_id")
 _STAMP_UNCERTAINTY_NS = 50_000  # start delays of exposures in Basler's manuals stay below
+_ARRIVAL_NS = 5_000_000  # of frames timed on arrival
 _SILENT_PERIODS, _SILENT_S = 10, 0.5
 
 
@@ -197,7 +198,9 @@ class BaslerCamera:
             id_start=1 if kind == _GIGE else 0,
             has_device_clock=clocked,
             stamp_to_middle_ns=round(exposure_us * 500) if clocked else 0,
-            stamp_uncertainty_ns=_STAMP_UNCERTAINTY_NS + round(1e9 / self._tick_hz) if clocked else 0,
+            stamp_uncertainty_ns=_STAMP_UNCERTAINTY_NS + round(1e9 / self._tick_hz)
+            if clocked
+            else _ARRIVAL_NS,
             stamp_meaning="start of exposure, camera clock"
             if clocked
             else "none: frames are timed on arrival",

@@ -26,6 +26,7 @@ from acquisition.frame import Image
 from acquisition.pixel_formats import channels_of, line_bytes, to_uint8
 
 _BUFFERS = 16
+_ARRIVAL_NS = 5_000_000  # of frames timed on arrival
 _SILENT_PERIODS, _SILENT_S = 10, 0.5
 _GIGE_IDS = 65535  # 1 to 65535: 0 is no frame (GigE Vision 2.0, "block_id")
 _CLOCK = ("Timestamp", "TimestampLatch", "TimestampLatchValue", "GevTimestampValue")
@@ -203,7 +204,7 @@ class GenICamCamera:
             channels=channels_of(pixel_format, self._name), rate_hz=rate_hz, exposure_us=exposure_us,
             id_modulus=_GIGE_IDS if wraps else None, id_first=1 if wraps else 0,
             has_device_clock=clocked, stamp_to_middle_ns=round(exposure_us * 500) if clocked else 0,
-            stamp_uncertainty_ns=round(exposure_us * 1000) if clocked else 0,
+            stamp_uncertainty_ns=round(exposure_us * 1000) if clocked else _ARRIVAL_NS,
             stamp_meaning=meaning if clocked else "none: frames are timed on arrival",
             pixel_format=pixel_format,
             offset_px=(int(features.value_or("OffsetX", 0)), int(features.value_or("OffsetY", 0))),

@@ -13,6 +13,7 @@ from acquisition.errors import RigposeError
 _EXPOSURE = ("exposure_time_absolute", "exposure_absolute")
 _AUTO_EXPOSURE = ("auto_exposure", "exposure_auto")
 _EXPOSURE_UNIT_US = 100.0
+_NEAR = 0.01  # devices quantise: a number is taken if it came this near, relatively
 _MANUAL = 1  # V4L2_EXPOSURE_MANUAL
 
 
@@ -65,7 +66,10 @@ class Controls:
             actual = self._value(control)
         except (ValueError, AttributeError, OSError) as error:
             raise self._refused(name, control, wished, str(error)) from None
-        if actual != self._word(control, wished):
+        same = actual == self._word(control, wished)
+        if control.type in self._numbers:
+            same = abs(float(actual) - float(wished)) <= _NEAR * abs(float(wished))
+        if not same:
             raise self._refused(name, control, wished, f"{actual!r} when read back")
         return actual
 
@@ -81,10 +85,18 @@ class Controls:
         for menu in _AUTO_EXPOSURE:
             if menu in self._controls:
                 self.set(menu, _MANUAL)
-        return float(self.set(name, round(wished_us / _EXPOSURE_UNIT_US))) * _EXPOSURE_UNIT_US
+        actual_us = float(self.set(name, round(wished_us / _EXPOSURE_UNIT_US))) * _EXPOSURE_UNIT_US
+        if abs(actual_us - wished_us) > _NEAR * wished_us:
+            raise RigposeError(
+                f"camera '{self._camera}'", expected=f"an exposure in steps of {_EXPOSURE_UNIT_US:g} us",
+                found=f"{wished_us:g} us, which became {actual_us:g}", remedy="Mend exposure_us",
+            )  # fmt: skip
+        return actual_us
 
     def exposure_us(self) -> float | None:
-        """The exposure time as far as a control tells it."""
+        """The exposure time as far as a control tells it: not while the camera chooses by itself."""
+        if any(self._controls[menu].value != _MANUAL for menu in _AUTO_EXPOSURE if menu in self._controls):
+            return None
         for name in _EXPOSURE:
             if name in self._controls:
                 return float(self._controls[name].value) * _EXPOSURE_UNIT_US

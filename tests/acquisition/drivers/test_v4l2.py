@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -12,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from acquisition.drivers.v4l2 import V4L2Camera
-from acquisition.drivers.v4l2_controls import control_name
+from acquisition.drivers.v4l2_controls import Controls, control_name
 from acquisition.drivers.v4l2_formats import FOURCCS, is_grey, picture
 from acquisition.errors import RigposeError
 from tests.equipment.guest import linux
@@ -37,6 +38,31 @@ def test_controls_are_named_as_v4l2_ctl_names_them(label, name):
 def test_names_of_controls_are_words(label):
     name = control_name(label)
     assert control_name(name) == name and all(part.isalnum() for part in name.split("_") if name)
+
+
+class Control:
+    """A control as linuxpy gives it, of a webcam: vivid has none for the exposure."""
+
+    is_writeable, is_flagged_write_only = True, False
+
+    def __init__(self, label, kind, value, data=(), step=1):
+        self.name, self.type, self.value, self.data = label, kind, value, dict(data)
+        self.minimum, self.maximum, self.step = 1, 5000, step
+
+
+def test_exposure_of_a_webcam_is_manual_and_in_its_steps():
+    linuxpy = pytest.importorskip("linuxpy.video.device", reason="no linuxpy: pip install 'rigpose[v4l2]'")
+    kinds = linuxpy.ControlType
+    auto = Control("Auto Exposure", kinds.MENU, 3, {1: "Manual Mode", 3: "Aperture Priority Mode"})
+    exposure = Control("Exposure Time, Absolute", kinds.INTEGER, 156)
+    device = SimpleNamespace(controls={1: auto, 2: exposure})
+    controls = Controls(device, "top", linuxpy)
+    assert controls.exposure_us() is None  # whatever the camera chooses
+    assert controls.set_exposure_us(4000.0) == controls.exposure_us() == 4000.0
+    assert (auto.value, exposure.value) == (1, 40)
+    assert controls.set("auto_exposure", "Aperture Priority Mode") == "Aperture Priority Mode"
+    with pytest.raises(RigposeError, match="steps of 100 us"):
+        controls.set_exposure_us(250.0)
 
 
 @pytest.mark.parametrize("full_range", [False, True])
