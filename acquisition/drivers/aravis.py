@@ -175,8 +175,7 @@ class AravisCamera:
         self._camera = self._stream = self._features = self._info = None
         if held[0] is None:
             return
-        with LIST:
-            _IN_USE.pop(self._id, None)
+        _IN_USE.pop(self._id, None)
         thread = threading.Thread(target=_let_go, args=(held, streaming, self._lost.is_set()), daemon=True)
         thread.start()
         thread.join(_CLOSE_S)
@@ -242,13 +241,15 @@ class AravisCamera:
             actual["TriggerMode"] = features.word("TriggerMode")
         x_px, y_px, width_px, height_px = camera.get_region()
         exposure_us = float(camera.get_exposure_time()) if camera.is_exposure_time_available() else 0.0
-        rate_hz = float(features.value("rate_hz")) if camera.is_frame_rate_available() else 0.0
+        rate_hz = features.rate_hz()
         shift, unknown, meaning = _STAMPS[str(marks)]
         tick_hz = 1e9
         gige = camera.is_gv_device()
         if gige:
             tick_hz = float(camera.get_device().get_timestamp_tick_frequency())
         wraps = gige and features.word("GevGVSPExtendedIDMode") != "On"
+        runs_freely = rate_hz > 0 and not features.triggered
+        silence_s = _SILENT_PERIODS / rate_hz + _SILENT_S if runs_freely else None
         pixel_format = str(camera.get_pixel_format_as_string())
         return CameraInfo(
             uri=self._uri,
@@ -269,9 +270,7 @@ class AravisCamera:
             offset_px=(x_px, y_px),
             binning=tuple(camera.get_binning()) if camera.is_binning_available() else (1, 1),
             features=actual,
-            silence_s=_SILENT_PERIODS / rate_hz + _SILENT_S
-            if rate_hz > 0 and not features.triggered
-            else None,
+            silence_s=silence_s,
         )
 
     def _image(self, buffer: Any) -> Image | None:

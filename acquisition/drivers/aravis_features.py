@@ -89,10 +89,7 @@ class CameraFeatures:
         if feature == "exposure_us":
             return float(camera.get_exposure_time())
         if feature == "rate_hz":
-            if not self.triggered:
-                return float(camera.get_frame_rate())
-            most_hz = float(camera.get_frame_rate_bounds()[1])
-            return most_hz if self._rate_hz is None else min(self._rate_hz, most_hz)
+            return self.rate_hz()
         if feature in self.stream:
             return self.stream[feature]
         if feature == "packet_size" and camera.is_gv_device():
@@ -100,6 +97,16 @@ class CameraFeatures:
         if feature == "packet_delay_ns" and camera.is_gv_device():
             return int(camera.gv_get_packet_delay())
         return self._node_value(self._node(feature))
+
+    def rate_hz(self) -> float:
+        """Frames a second: its own, or waiting for pulses what they ask as far as it can; 0: not known."""
+        camera = self._camera
+        if not camera.is_frame_rate_available():
+            return (self._rate_hz or 0.0) if self.triggered else 0.0
+        if not self.triggered:
+            return float(camera.get_frame_rate())
+        most_hz = float(camera.get_frame_rate_bounds()[1])
+        return most_hz if self._rate_hz is None else min(self._rate_hz, most_hz)
 
     @property
     def triggered(self) -> bool:
@@ -220,18 +227,21 @@ class CameraFeatures:
 
     def _set_exposure(self, wished: Value) -> None:
         if not self._camera.is_exposure_time_available():
-            raise self._unfit("exposure_us", wished, "no exposure time: this camera has none to set")
+            raise self._unfit("exposure_us", wished, "nothing: this camera has no exposure time to set")
         self._camera.set_exposure_time(
             self._number("exposure_us", wished, *self._camera.get_exposure_time_bounds())
         )
 
     def _set_rate(self, wished: Value) -> None:
-        rate_hz = self._number("rate_hz", wished, *self._camera.get_frame_rate_bounds())
-        self._rate_hz = rate_hz
+        has_rate = self._camera.is_frame_rate_available()
+        limits = self._camera.get_frame_rate_bounds() if has_rate else (None, None)
+        self._rate_hz = self._number("rate_hz", wished, *limits)
         if self.triggered:
             self._unlimit()
+        elif has_rate:
+            self._camera.set_frame_rate(self._rate_hz)
         else:
-            self._camera.set_frame_rate(rate_hz)
+            raise self._unfit("rate_hz", wished, "nothing: this camera has no rate to set")
 
     def _unlimit(self) -> None:
         """A limiter set to the rate of the pulses would ignore every one that comes a little early."""
