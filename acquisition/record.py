@@ -21,6 +21,7 @@ from acquisition.supervise import Process, runtime_folder
 from acquisition.videos.encoder import check_codec
 
 _RECORDER_RESTARTS = 3
+_RECORDER_SILENT_S = 15.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +68,14 @@ def recorder_process(runtime: Path, folder: Path, rig: RigSettings, *, essential
     """
     check_codec(rig.recording.codec)
     plan = RecorderPlan(str(runtime), str(folder.resolve()), tuple(rig.cameras), rig.recording)
-    return Process("recorder", recorder, (plan,), restarts=_RECORDER_RESTARTS, essential=essential)
+    return Process(
+        "recorder",
+        recorder,
+        (plan,),
+        restarts=_RECORDER_RESTARTS,
+        essential=essential,
+        silent_s=_RECORDER_SILENT_S,
+    )
 
 
 def record(

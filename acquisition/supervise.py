@@ -50,6 +50,9 @@ class Process:
     essential:
         Whether its death beyond the budget ends the whole (`poll` raises), or is only noted in
         `Supervisor.dead`.
+    silent_s:
+        A process that has reported and then does not for so long is wedged: it is killed, and restarted
+        as one that died. 0: it may be silent.
     """
 
     name: str
@@ -57,6 +60,7 @@ class Process:
     args: tuple[Any, ...] = ()
     restarts: int = 0
     essential: bool = True
+    silent_s: float = 0.0
 
 
 @dataclass(slots=True)
@@ -65,6 +69,8 @@ class _Child:
     process: BaseProcess
     link: socket.socket
     error: RigposeError | None = None
+    heard_ns: int = 0
+    wedged: bool = False
 
 
 @contextlib.contextmanager
@@ -146,6 +152,7 @@ class Supervisor:
         with contextlib.suppress(InterruptedError):
             for number, _ in poll.poll(timeout_s * 1e3):
                 self._hear(owner[number])
+        self._kill_wedged()
 
     def wait_until(self, condition: Callable[[], bool], timeout_s: float, waiting_for: str) -> bool:
         """Poll until `condition()`; False where a signal came before. Raises `RigposeError` on time-out."""
@@ -209,6 +216,14 @@ class Supervisor:
         if self._told.get(plan.name):
             ours.send(encode({"told": self._told[plan.name]}))
 
+    def _kill_wedged(self) -> None:
+        now_ns = time.monotonic_ns()
+        for child in self._children.values():
+            limit_ns = int(child.plan.silent_s * 1e9)
+            if limit_ns and child.heard_ns and now_ns - child.heard_ns > limit_ns and not child.wedged:
+                child.wedged = True
+                child.process.kill()
+
     def _hear(self, child: _Child) -> None:
         if self._drain(child):
             return
@@ -241,6 +256,7 @@ class Supervisor:
             if not packet:
                 return False
             news = decode(packet)
+            child.heard_ns = time.monotonic_ns()
             if "error" in news:
                 child.error = ChildLink.error_of(news["error"])
             else:
@@ -262,7 +278,9 @@ class Supervisor:
             self._start(child.plan)
             return
         how = (
-            "ended by itself"
+            f"silence for {child.plan.silent_s:g} s"
+            if child.wedged
+            else "ended by itself"
             if code == 0
             else f"signal {-code}"
             if code and code < 0

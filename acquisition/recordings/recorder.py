@@ -100,7 +100,8 @@ class _Recording:
                 self._note("camera gone", camera=camera)
             self._each_second()
             if self._rings.connected:
-                self._link.report(state="ready", cameras=self._counters(), disk_left_s=self._disk.left_s)
+                self._link.report(state="ready")
+            self._link.report(cameras=self._counters(), disk_left_s=self._disk.left_s)
         if not self.ended:
             self._drain()
 

@@ -63,6 +63,21 @@ def test_killed_child_is_restarted_within_its_budget_and_told_again():
             supervisor.wait_until(lambda: False, 60, "its death")
 
 
+def test_wedged_child_is_killed_and_restarted():
+    """Stopped, it does not even know that it is to end."""
+    plans = [Process("a", children.count, restarts=1, silent_s=1.0), Process("b", children.count)]
+    with Supervisor(plans) as supervisor:
+        supervisor.wait_until(lambda: len(supervisor.counters) == 2, 60, "both")
+        first, other = (supervisor.counters[name]["pid"] for name in "ab")
+        os.kill(first, signal.SIGSTOP)
+        supervisor.wait_until(lambda: supervisor.counters["a"]["pid"] != first, 60, "a again")
+        assert supervisor.restarts == {"a": 1} and not alive(first)
+        assert supervisor.counters["b"]["pid"] == other
+        os.kill(supervisor.counters["a"]["pid"], signal.SIGSTOP)
+        with pytest.raises(RigposeError, match=r"process 'a': .*found silence for 1 s"):
+            supervisor.wait_until(lambda: False, 60, "its death")
+
+
 def test_death_of_one_that_is_not_essential_is_noted():
     plans = [Process("main", children.count), Process("extra", children.die, essential=False)]
     with Supervisor(plans) as supervisor:
