@@ -10,7 +10,7 @@ from acquisition.synchronisation.synchronise import Resolved, StampSet
 
 _COUNTS = (
     "sets_in", "published", "skipped", "empty",
-    "complete_in", "complete_published", "complete_skipped",
+    "complete_in", "complete_published", "complete_skipped", "uncertain_in",
 )  # fmt: skip
 ABSENCES_LISTED = 10_000  # later ones are counted, no longer listed one by one
 
@@ -19,7 +19,8 @@ class SetAccounts:
     """Counts of one tracker.
 
     `sets_in = published + skipped + empty` once every set has been dealt with. A set is empty where no
-    camera has a frame; incomplete ones are tracked with what is there.
+    camera has a frame; incomplete ones are tracked with what is there, uncertain ones (`StampSet.uncertain`)
+    are counted and tracked like any other.
 
     Parameters
     ----------
@@ -30,7 +31,7 @@ class SetAccounts:
     def __init__(self, cameras: Sequence[str]) -> None:
         self.cameras = tuple(cameras)
         self.sets_in = self.published = self.skipped = self.empty = 0
-        self.complete_in = self.complete_published = self.complete_skipped = 0
+        self.complete_in = self.complete_published = self.complete_skipped = self.uncertain_in = 0
         self.causes: dict[str, dict[str, int]] = {camera: {} for camera in self.cameras}
         self._listed: dict[tuple[int, str], str] = {}
 
@@ -39,6 +40,7 @@ class SetAccounts:
         for frame_set in sets:
             self.sets_in += 1
             self.complete_in += frame_set.complete
+            self.uncertain_in += bool(frame_set.uncertain)
             for camera, cause in zip(self.cameras, frame_set.absences, strict=True):
                 if cause is not None:
                     self._count(camera, cause, 1)

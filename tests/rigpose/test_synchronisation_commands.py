@@ -1,0 +1,96 @@
+"""`rigpose check-sync`, `sync-report` and `record --check-sync`, as a person runs them."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+from acquisition.simulation.scene import write_scene
+from tests.acquisition.proof.filmed import film_session
+from tests.rigpose.calling import run
+
+
+def call(capsys, *words: object) -> tuple[int, str, str]:
+    """Exit code, stdout, stderr."""
+    code = run(*words)
+    return code, *capsys.readouterr()
+
+
+@pytest.fixture(scope="module")
+def session(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("sessions") / "day1"
+    film_session(folder, led={}, pictures_off_by={"cam_1": 1}, loss=0.0)
+    return folder
+
+
+def test_session_with_a_camera_off_by_one_exits_with_1_and_says_which(session, capsys, tmp_path):
+    code, out, err = call(capsys, "check-sync", session, "--json", tmp_path / "found.json")
+    assert code == 1
+    assert "optical proof: FAIL" in out and re.search(r"cam_1 +\d+ +\+1 ", out)
+    assert "camera 'cam_1': its pictures are 1 pulse later than every counter says" in err
+    assert json.loads((tmp_path / "found.json").read_text())["cameras"]["cam_1"]["off_by"] == [1]
+    code, out, err = call(capsys, "sync-report", session)
+    assert code == 1 and "synchronisation of day1: FAIL" in out and "FAIL for day1" in err
+
+
+def test_report_of_a_session_nobody_checked(session, capsys, tmp_path):
+    unchecked = tmp_path / "day1"
+    shutil.copytree(
+        session, unchecked, ignore=shutil.ignore_patterns("synchronisation.*", "optical_proof.json")
+    )
+    code, out, err = call(capsys, "sync-report", unchecked)
+    assert (code, err) == (0, "") and "synchronisation of day1:" in out
+    assert {file.suffix for file in unchecked.glob("synchronisation.*")} == {".html", ".json", ".svg"}
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (["sync-report"], "expected at least one session"),
+        (["sync-report", "."], "expected a recorded session"),
+        (["check-sync", "SESSION", "--region", "cam_0"], "expected CAMERA=X,Y,WIDTH,HEIGHT, found 'cam_0'"),
+        (["check-sync", "SESSION", "--region", "cam_0=1,2,3"], "expected 4 whole numbers"),
+        (["check-sync", "SESSION", "--region", "top=1,2,3,4"], "expected a camera of cam_0, cam_1, cam_2"),
+        (["check-sync", "SESSION", "--keep", "x"], "expected a rig file beside it, found a session"),
+        (["check-sync", "nothing.yaml"], "expected a readable YAML file"),
+    ],
+)
+def test_mistake_is_one_line_and_exit_code_2(session, capsys, tmp_path, monkeypatch, words, line):
+    monkeypatch.chdir(tmp_path)
+    code, _, err = call(capsys, *(session if word == "SESSION" else word for word in words))
+    assert code == 2 and line in err and len(err.strip().splitlines()) == 1
+
+
+def test_rig_without_a_trigger_is_refused_before_anything_runs(capsys, tmp_path):
+    rig = write_scene(tmp_path, kind="animal", seed=1, frame_sets=8, cameras=2, size=(96, 64))
+    text = rig.read_text()
+    rig.write_text(text[: text.index("trigger:")] + text[text.index("sync:") :])
+    code, _, err = call(capsys, "check-sync", rig)
+    assert code == 2 and "expected a rig with a trigger" in err
+
+
+@pytest.mark.long
+def test_recording_is_proved_before_and_after(capsys, tmp_path):
+    scene = {"kind": "animal", "seed": 1, "frame_sets": 8, "size": (96, 64), "rate_hz": 60, "led": {}}
+    rig = write_scene(tmp_path / "scene", cameras=2, exposures_us=[2000.0], **scene)
+    code, out, _ = call(
+        capsys, "record", rig, "-o", tmp_path / "day1", "--seconds", "3", "--check-sync",
+        "--json", tmp_path / "figures.json",
+    )  # fmt: skip
+    assert code == 0, out
+    assert out.count("optical proof: PASS") == 2 and "synchronisation: PASS" in out
+    figures = json.loads((tmp_path / "figures.json").read_text())
+    for when in ("optical_before", "optical_after"):
+        assert all(camera["off_by"] == [0] for camera in figures[when]["cameras"].values())
+    report = json.loads((tmp_path / "day1" / "synchronisation.json").read_text())
+    assert report["verdict"] == report["optical"]["verdict"] == "PASS"
+    assert report["pulses"] == report["frame_sets"] == report["complete_sets"]
+
+    write_scene(tmp_path / "scene", cameras=2, exposures_us=[2000.0], pictures_off_by={"cam_1": -1}, **scene)
+    code, out, err = call(capsys, "record", rig, "-o", tmp_path / "day2", "--seconds", "3", "--check-sync")
+    assert code == 1 and "nothing was recorded" in err and "1 pulse earlier" in err
+    assert not (tmp_path / "day2").exists()
