@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from acquisition.errors import RigposeError
+from acquisition.pages.packages import require_page_packages
 from acquisition.preview.measures import camera_figures
 from acquisition.preview.reader import PreviewPlan, preview_reader
 from acquisition.progress import Progress
@@ -87,13 +88,9 @@ def _look(run: RigRun, seconds: float | None, bar: Progress) -> str:
 
 def _check_page(host: str) -> None:
     """What would stop the page is said before the cameras are opened, not after."""
-    try:
-        from acquisition.pages.serving import is_loopback
-    except ModuleNotFoundError as error:
-        raise RigposeError(
-            "rigpose preview", expected="starlette and uvicorn, for the page", found=f"no {error.name}",
-            remedy="pip install 'rigpose[page]', or give --seconds 10 for a table without a page",
-        ) from None  # fmt: skip
+    require_page_packages("rigpose preview")
+    from acquisition.pages.serving import is_loopback
+
     if not is_loopback(host):
         # it has no encryption, and a camera sees what it sees
         raise RigposeError(

@@ -18,20 +18,19 @@ from typing import Any
 
 from acquisition.camera import CameraInfo
 from acquisition.errors import RigposeError
-from acquisition.frame_stamp import NO_DEVICE_STAMP, FrameStamp
+from acquisition.frame_stamp import FrameStamp
 from acquisition.progress import Progress
+from acquisition.recordings.adopted_files import cameras_of, stamps_beside
 from acquisition.recordings.adopted_times import AdoptedTimes, CameraTimes, Times, adopted_times
 from acquisition.recordings.frame_table import SUFFIX, FrameTableWriter
 from acquisition.recordings.recording import Recording
 from acquisition.recordings.session import Session, check_output
-from acquisition.recordings.stamp_file import StampFile, Unit, read_stamps
+from acquisition.recordings.stamp_file import StampFile, Unit
 from acquisition.rig import RigSettings
 from acquisition.settings import parse_settings
 from acquisition.videos.into_matroska import VideoScan, into_matroska, scan_video
 
 HOW = "adopted"
-SHARED = "timestamps.csv"
-_BESIDE = ("{}.csv", "{}_timestamps.csv", "{}-timestamps.csv", "{}.timestamps.csv", "{}_times.csv")
 _TOLERANCE = 0.45  # of a period; more than half of one could not tell neighbours apart
 _CHUNK = 1 << 20
 
@@ -65,56 +64,6 @@ class AdoptOptions:
     notes: str = ""
 
 
-def cameras_of(videos: Iterable[Path], camera_regex: str) -> dict[str, Path]:
-    """Which video is which camera's: the expression's group (or all of its match) in the file's name.
-
-    An expression with a '/' is looked for in the whole path.
-
-    Raises
-    ------
-    RigposeError
-        An expression that cannot be read, a name in which it is found nowhere or with two results, two videos
-        of one camera, a camera's name that no file could have.
-    """
-    try:
-        form = re.compile(camera_regex)
-    except re.error as error:
-        raise RigposeError(
-            "--camera-regex", expected="a regular expression", found=f"'{camera_regex}' ({error})",
-            remedy="For instance 'cam([0-9]+)'",
-        ) from None  # fmt: skip
-    if form.groups > 1:
-        raise RigposeError(
-            "--camera-regex", expected="one group, the camera's name", found=f"{form.groups} groups",
-            remedy="Make the others (?:...)",
-        )  # fmt: skip
-    cameras: dict[str, Path] = {}
-    for video in videos:
-        text = video.resolve().as_posix() if "/" in camera_regex else video.name
-        names = sorted({match[form.groups] or "" for match in form.finditer(text)})
-        if len(names) != 1:
-            raise RigposeError(
-                video, expected=f"one camera in its name, by '{camera_regex}'",
-                found=" and ".join(f"'{name}'" for name in names) or "none",
-                remedy="Mend --camera-regex, or name fewer videos",
-            )  # fmt: skip
-        name = names[0]
-        if not re.fullmatch(r"[\w-]+", name):
-            raise RigposeError(
-                video, expected="a camera's name of letters, digits, '-' and '_'", found=f"'{name}'",
-                remedy="Put the part that is the name into (...) in --camera-regex",
-            )  # fmt: skip
-        if name in cameras:
-            raise RigposeError(
-                video, expected=f"one video of camera '{name}'", found=f"{cameras[name]} as well",
-                remedy="Adopt one recording at a time, or mend --camera-regex",
-            )  # fmt: skip
-        cameras[name] = video
-    if not cameras:
-        raise RigposeError("rigpose adopt", expected="videos", found="none", remedy="Name at least one")
-    return cameras
-
-
 def adopt(
     videos: Sequence[Path], output: Path, camera_regex: str, options: AdoptOptions | None = None
 ) -> dict[str, Any]:
@@ -125,7 +74,8 @@ def adopt(
     dict
         `session`; `times`: source, rate, how far frames lie off a common grid, the notes; `cameras`: of each
         the file, what was done to it, frames, missing ones, repeated stamps, absences by cause, frames in no
-        set; `frame_sets`, `complete_sets`, `synchronised_by`.
+        set; `frame_sets`, `complete_sets`, `uncertain_sets` (frames that may belong to the next pulse),
+        `synchronised_by`.
 
     Raises
     ------
@@ -138,7 +88,11 @@ def adopt(
     output = Path(output)
     check_output(output)
     started_ns = None if options.started is None else _calendar_ns(options.started)
-    stamps = {} if options.times in ("container", "number") else _stamps_beside(cameras, options)
+    stamps = (
+        {}
+        if options.times in ("container", "number")
+        else stamps_beside(cameras, options.unit, options.column)
+    )
     scans = {name: scan_video(path) for name, path in cameras.items()}
     times = adopted_times(
         scans, stamps, times=options.times, rate_hz=options.rate_hz, assume_aligned=options.assume_aligned
@@ -152,41 +106,6 @@ def adopt(
         session.remove()
         raise
     return _report(session, times)
-
-
-def _stamps_beside(cameras: Mapping[str, Path], options: AdoptOptions) -> dict[str, StampFile]:
-    """The stamps of each camera that has any: a CSV of its own, else its rows of a shared one."""
-    found: dict[str, StampFile] = {}
-    for name, video in cameras.items():
-        files = [video.with_name(form.format(video.stem)) for form in _BESIDE]
-        files = [file for file in files if file.is_file()]
-        if len(files) > 1:
-            raise RigposeError(
-                video, expected="one CSV of time stamps beside it",
-                found=" and ".join(file.name for file in files), remedy="Move the other one away",
-            )  # fmt: skip
-        if files:
-            read = read_stamps(files[0], unit=options.unit, column=options.column)
-            if len(read) != 1:
-                raise RigposeError(
-                    files[0], expected="the stamps of one camera", found=f"{len(read)} cameras",
-                    remedy=f"Call it {SHARED}, or split it",
-                )  # fmt: skip
-            found[name] = next(iter(read.values()))
-    shared = {video.with_name(SHARED) for video in cameras.values()}
-    if not found and len(shared) == 1 and (file := shared.pop()).is_file():
-        read = read_stamps(file, unit=options.unit, column=options.column)
-        for name in cameras:
-            numbers = re.findall(r"\d+", name)
-            suits = [key for key in read if key == name or [key] == numbers]
-            if len(suits) != 1:
-                raise RigposeError(
-                    file, expected=f"one camera that is '{name}'",
-                    found=", ".join(f"'{key}'" for key in read),
-                    remedy="Mend --camera-regex so that it gives these names, or give --times number",
-                )  # fmt: skip
-            found[name] = read[suits[0]]
-    return found
 
 
 def _rig(
@@ -231,7 +150,7 @@ def _frame_stamps(name: str, own: CameraTimes, period_ns: int) -> Iterable[Frame
     rows = zip(own.seq.tolist(), own.t_ns.tolist(), own.lost_before.tolist(), strict=True)
     for seq, t_ns, lost in rows:
         # an arrival of 0 means a row that was never written
-        yield FrameStamp(name, seq, NO_DEVICE_STAMP, t_ns, period_ns // 2, t_ns or 1, lost)
+        yield FrameStamp(name, seq, t_ns, t_ns, period_ns // 2, t_ns or 1, lost)
 
 
 def _describe(
@@ -259,7 +178,7 @@ def _describe(
             uri=f"file://{info.path.resolve()}", model=f"adopted video ({scan.codec})",
             serial=f"sha256:{digest[:16]}", width_px=info.width_px, height_px=info.height_px,
             channels=info.channels, rate_hz=1e9 / times.period_ns, exposure_us=0.0, id_modulus=None,
-            id_first=0, has_device_clock=False, stamp_to_middle_ns=0,
+            id_first=0, has_device_clock=True, stamp_to_middle_ns=0,
             stamp_uncertainty_ns=times.period_ns // 2,
             stamp_meaning=f"time of the frame by {_SOURCES[times.source]}", pixel_format=scan.codec,
         ))  # fmt: skip
@@ -305,6 +224,7 @@ def _report(session: Session, times: AdoptedTimes) -> dict[str, Any]:
         "cameras": cameras,
         "synchronised_by": "nearest exposure" if times.first_pulse_ns is None else "common grid",
         "frame_sets": len(sets), "complete_sets": len(spreads_ns),
+        "uncertain_sets": sum(bool(one.uncertain) for one in sets),
         "spread_ms_max": max(spreads_ns) * 1e-6 if spreads_ns else None,
         "started_from": session.facts["adopted"]["started_from"],
     }  # fmt: skip

@@ -109,6 +109,8 @@ def _show(measured: Measured) -> None:
         f"{measured['complete_sets']} of {measured['frame_sets']} frame sets complete, by "
         f"{measured['synchronised_by']}" + (f", frames within {spread:.2f} ms" if spread is not None else "")
     )
+    if measured["uncertain_sets"]:
+        console.print(f"In {measured['uncertain_sets']} frame sets a frame may belong to the pulse beside")
     console.print(f"When it was recorded: {measured['started_from']}")
     console.print(measured["session"])
 

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from acquisition.errors import RigposeError
-from acquisition.recordings.adopt import AdoptOptions, adopt, cameras_of
+from acquisition.recordings.adopt import AdoptOptions, adopt
+from acquisition.recordings.adopted_files import cameras_of
 from acquisition.recordings.recording import Recording
 from tests.acquisition.clips import clip
 from tests.acquisition.sessions import number_of
