@@ -20,6 +20,7 @@ import numpy as np
 from acquisition.errors import RigposeError
 from acquisition.progress import Progress
 from acquisition.supervise import Process, Supervisor
+from acquisition.videos.decoded import DecodedFrames
 from deploy.bench.contender import Contender, contend
 from deploy.bench.durations import summary
 from deploy.bench.frames import write_video
@@ -84,14 +85,12 @@ def bench(bundle: Bundle, options: BenchOptions) -> dict[str, Any]:
         (runtime, precision) for runtime, precision in PREFERENCE
         if options.runtime in (AUTO, runtime) and options.precision in (AUTO, precision)
     ]  # fmt: skip
+    if options.video is not None:
+        DecodedFrames(options.video)  # refuses what is no video
     running, refused = _runnable(bundle, asked)
     if not running:
         choose(bundle, options.runtime, options.precision)  # says it better
-        raise RigposeError(
-            bundle.path, expected="an artifact that runs here",
-            found="; ".join(f"{each['runtime']} {each['precision']}: {each['why']}" for each in refused),
-            remedy="Install a runtime: pip install 'rigpose[litert]'",
-        )  # fmt: skip
+        raise _none_runs(bundle, refused)
     rows: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory(prefix="rigpose-bench-") as folder:
         video = options.video
@@ -110,6 +109,8 @@ def bench(bundle: Bundle, options: BenchOptions) -> dict[str, Any]:
             found, failed = _side_by_side(plans, options.turns)
             rows += [_row(bundle, plan, found[plan.name]) for plan in plans if plan.name in found]
             refused += failed
+    if not rows:
+        raise _none_runs(bundle, refused)
     return {
         "machine": machine(), "bundle": bundle.name, "bundle_sha256": bundle.sha256,
         "network": bundle.manifest.provenance.network, "input_wh": list(bundle.input_wh),
@@ -135,6 +136,14 @@ def _runnable(
         else:
             running.append((runtime, precision))
     return running, refused
+
+
+def _none_runs(bundle: Bundle, refused: Sequence[dict[str, Any]]) -> RigposeError:
+    return RigposeError(
+        bundle.path, expected="an artifact that runs here",
+        found="; ".join(f"{each['runtime']} {each['precision']}: {each['why']}" for each in refused),
+        remedy="Install a runtime: pip install 'rigpose[litert]'",
+    )  # fmt: skip
 
 
 def _side_by_side(

@@ -82,6 +82,13 @@ def test_nothing_that_runs_is_one_clear_error(bundle: Bundle, monkeypatch: pytes
         bench(bundle, BenchOptions(runtime="tensorrt"))
 
 
+def test_what_is_no_video_is_refused_before_anything_starts(bundle: Bundle, tmp_path: Path) -> None:
+    (tmp_path / "x.mp4").write_bytes(b"no video")
+    for video in (tmp_path, tmp_path / "x.mp4", tmp_path / "gone.mp4"):
+        with pytest.raises(RigposeError, match="expected a video"):
+            bench(bundle, BenchOptions(video=video))
+
+
 def test_the_made_up_walk_agrees_between_the_cameras() -> None:
     from calibration.triangulation import triangulate
 
