@@ -65,8 +65,12 @@ class Claims:
             handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
         except FileExistsError:
             return False
-        with os.fdopen(handle, "w", encoding="utf-8") as stream:
-            json.dump(self._me, stream)
+        try:
+            with os.fdopen(handle, "w", encoding="utf-8") as stream:
+                json.dump(self._me, stream)
+        except OSError:  # a full disk: leave no claim without an owner behind
+            path.unlink(missing_ok=True)
+            raise
         with self._lock:
             self._held[name] = path
         return True

@@ -54,6 +54,10 @@ def test_analyze_of_a_cut_video_keeps_what_it_has_and_fails(
             ["analyze", GOLDEN, GOLDEN / "check", "-o", "out", "--precision", "fp16"],
             "fp16 is not in the bundle",
         ),
+        (["analyze", GOLDEN, "--list", "no.txt", "-o", "out"], "one video a line"),
+        (["analyze", GOLDEN, GOLDEN / "check", "-o", "out", "--shard", "3"], "expected K/N"),
+        (["analyze", GOLDEN, GOLDEN / "check", "-o", "out", "--shard", "0/2"], "K from 1 to N"),
+        (["analyze", GOLDEN, GOLDEN / "check", "-o", "out", "--jobs", "0"], "expected 1 or more"),
         (["export", "no-run", "-o", "out"], "rigpose train"),
         (["inspect", "nothing"], "nothing there"),
     ],
@@ -68,6 +72,25 @@ def test_mistakes_are_one_line_and_nothing_is_written(
     assert says in " ".join(said.split())
     assert "Traceback" not in said
     assert list(tmp_path.iterdir()) == []
+
+
+def test_analyze_takes_a_list_a_shard_and_rows(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_session(tmp_path / "day1")
+    (tmp_path / "list.txt").write_text(f"# both\nday1\n{GOLDEN / 'check'}\n")
+    words = ("analyze", GOLDEN, "--list", tmp_path / "list.txt", "-o", tmp_path / "poses", "--shard", "1/2")
+    figures = tmp_path / "figures.json"
+    assert run(*words, "--rows", "frames", "--json", figures) == 0
+    said = json.loads(figures.read_text())
+    assert [video["camera"] for video in said["videos"]] == ["cam_0", "cam_1", None]
+    assert all(video["rows"] == video["frames"] for video in said["videos"])
+    assert json.loads(Path(said["status"]).read_text())["counts"] == {"done": 3}
+    capsys.readouterr()
+    assert run(*words, "--rows", "frames") == 0
+    assert capsys.readouterr().out.count("as it was") == 3
+    assert run(*words, "--json", figures) == 0  # one row a set: other rows, made again
+    said = json.loads(figures.read_text())
+    assert said["videos"][0]["rows"] == said["videos"][1]["rows"] > said["videos"][0]["frames"]
+    assert [video["kept"] for video in said["videos"]] == [False, False, True]
 
 
 def test_inspect_tells_the_chain_of_a_bundle_and_of_its_poses(
