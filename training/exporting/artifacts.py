@@ -60,7 +60,6 @@ ARTIFACTS = (
     ArtifactRow("fp32.tflite", "litert", "fp32", LiteRTRuntime),
     ArtifactRow("int8.tflite", "litert", "int8", LiteRTRuntime),
 )
-PARTS = ("ONNX", "LiteRT", "int8")
 
 
 @dataclass(slots=True)
@@ -104,14 +103,14 @@ def make_artifacts(
         If a converter fails.
     """
     fp32 = folder / "fp32.onnx"
-    bar.advance(note=PARTS[0])
+    bar.advance(note="ONNX")
     with timed.part("onnx"):
         to_onnx(network, stride, input_wh, fp32)
         halve_onnx(fp32, folder / "fp16.onnx")
-    bar.advance(note=PARTS[1])
+    bar.advance(note="LiteRT")
     with timed.part("litert"):
         to_litert(network, input_wh, folder / "fp32.tflite")
-    bar.advance(note=PARTS[2])
+    bar.advance(note="int8")
     with timed.part("int8"):
         quantize_litert(folder / "fp32.tflite", inputs, folder / "int8.tflite", network, ranges)
         table = ranges or seen_ranges(network, (image[None] for image in inputs))

@@ -47,10 +47,6 @@ class OnnxGraph:
         """The nodes that read `tensor`."""
         return [node for node in self.nodes if tensor in node.input]
 
-    def maker(self, tensor: str) -> Any:
-        """The node that writes `tensor`; None for a constant or an input."""
-        return next((node for node in self.nodes if tensor in node.output), None)
-
     def add_constant(self, name: str, value: npt.NDArray[Any]) -> str:
         """Enter a constant; returns its name."""
         import onnx

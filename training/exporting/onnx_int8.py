@@ -78,7 +78,7 @@ def quantize_onnx(
         held |= {_shift_image(graph): Steps.of(LEVELS, signed=True, style=style)}
         steps: dict[str, float] = {}
         for tensor, each in held.items():
-            _hold(graph, tensor, each, style, steps)
+            _hold(graph, tensor, each, steps)
         for node in graph.of_type("Conv"):
             _round_weights(graph, node, style, steps)
         graph.save(int8)
@@ -112,7 +112,7 @@ def _shift_image(graph: OnnxGraph) -> str:
     return shifted
 
 
-def _hold(graph: OnnxGraph, tensor: str, steps: Steps, style: Style, known: dict[str, float]) -> None:
+def _hold(graph: OnnxGraph, tensor: str, steps: Steps, known: dict[str, float]) -> None:
     """Whatever reads `tensor` reads it through 8 bits, and so does what reads on from where it is moved."""
     readers = graph.readers(tensor)
     scale = graph.add_constant(f"{tensor}_step", np.array(steps.step, np.float32))
@@ -122,7 +122,7 @@ def _hold(graph: OnnxGraph, tensor: str, steps: Steps, style: Style, known: dict
     for node in readers:
         graph.redirect(node, tensor, held)
         if node.op_type in SAME_STEP:
-            _hold(graph, node.output[0], steps, style, known)
+            _hold(graph, node.output[0], steps, known)
 
 
 def _round_weights(graph: OnnxGraph, node: Any, style: Style, known: dict[str, float]) -> None:
