@@ -21,13 +21,20 @@ BonesOf = Annotated[
     Path | None,
     Parameter(name="--skeleton", help="Draw the bones listed there: a bundle, run, project, config.yaml."),
 ]
+HeldBones = Annotated[
+    Path | None,
+    Parameter(
+        name="--skeleton",
+        help="kalman, in 3D: the bones listed there keep their lengths, as far as they are seen to.",
+    ),
+]
 Cutoff = Annotated[float, Parameter(help="Least confidence of a point that counts.")]
 
 
 def filter(
     *poses: Path, kind: Literal["median", "spline", "arima", "kalman"] = "median", cutoff: Cutoff = 0.1,
     window: int = 5, smoothing: float | None = None, order: str = "3,1", max_sd: float | None = None,
-    output: OutputFolder = None, overwrite: Overwrite = False,
+    skeleton: HeldBones = None, output: OutputFolder = None, overwrite: Overwrite = False,
 ) -> Measured:  # fmt: skip
     """Filter poses, 2D or 3D: X.h5 gives X_filtered.h5, and what was measured stays.
 
@@ -67,7 +74,7 @@ def filter(
     Examples
     --------
     rigpose filter poses/m4s1DLC_x.h5 poses/m4s1DLC_x.csv
-    rigpose filter day-1-3d.csv --kind kalman --max-sd 2
+    rigpose filter day-1-3d.csv --kind kalman --max-sd 2 --skeleton mouse.bundle
     """
     from deploy.offline.filters.files import filter_files
     from deploy.offline.filters.table import FilterSettings
@@ -75,7 +82,7 @@ def filter(
 
     first, second = numbers_of(order, "--order", 2)
     settings = FilterSettings(cutoff, window, smoothing, (first, second), max_sd)
-    measured = filter_files(poses, kind, settings, output=output, overwrite=overwrite)
+    measured = filter_files(poses, kind, settings, output=output, overwrite=overwrite, skeleton=skeleton)
     for file in measured["files"]:
         print(
             f"{file['output']}: {file['filtered']} points filtered, {file['bridged']} bridged, "

@@ -39,6 +39,8 @@ class FilterSettings:
     max_sd:
         kalman: a gap is bridged as long as the standard deviation stays below, px or mm. None: three
         times that of a measurement.
+    bones:
+        kalman, in 3D: pairs of keypoints whose distance holds, as far as it has been seen to.
     """
 
     cutoff: float = 0.1
@@ -46,6 +48,7 @@ class FilterSettings:
     smoothing: float | None = None
     order: tuple[int, int] = (3, 1)
     max_sd: float | None = None
+    bones: tuple[tuple[str, str], ...] = ()
 
     def check(self) -> None:
         """Raise `RigposeError` for values that mean nothing."""
@@ -135,7 +138,21 @@ def kalman(tracks: Tracks, settings: FilterSettings) -> Filtered:
         result[kept, keypoint] = found.points[kept]
         covariance[kept, keypoint] = found.covariance[kept]
         rejected += int(found.rejected.sum())
-    return Filtered(result, covariance, {f"noise_{tracks.unit}": noise, "rejected": rejected})
+    figures: dict[str, Any] = {f"noise_{tracks.unit}": noise, "rejected": rejected}
+    if settings.bones and dimensions == 3:
+        from calibration.smoothing import hold_limbs
+
+        place = {name: number for number, name in enumerate(tracks.keypoints)}
+        held = hold_limbs(result, covariance, [(place[a], place[b]) for a, b in settings.bones])
+        result, covariance = held.points, held.covariance
+        figures["limbs"] = [
+            {
+                "bone": f"{tracks.keypoints[limb.first]}-{tracks.keypoints[limb.second]}",
+                "length_mm": limb.length_mm, "sd_mm": limb.sd_mm,
+            }
+            for limb in held.limbs
+        ]  # fmt: skip
+    return Filtered(result, covariance, figures)
 
 
 FILTERS: dict[str, Callable[[Tracks, FilterSettings], Filtered]] = {
