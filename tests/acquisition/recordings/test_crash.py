@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 import threading
 import time
 from pathlib import Path
@@ -24,6 +23,7 @@ from acquisition.rings.writer import RingWriter
 from acquisition.supervise import Process, Supervisor, runtime_folder
 from acquisition.videos.video import open_video
 from tests.acquisition.sessions import number_of, picture
+from tests.equipment.disk import small_disk
 
 RATES_HZ = {"slow": 5.0, "usual": 30.0, "fast": 200.0}
 SHAPE = (48, 64)
@@ -102,27 +102,17 @@ def test_a_killed_recorder_loses_a_second_at_most_at_any_rate(tmp_path):
             assert numbers == table["seq"].tolist() == list(range(len(table)))
 
 
-@pytest.fixture
-def small_disk(tmp_path):
-    """A disk of 6 MB."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=6m", "rigpose", folder], capture_output=True, check=False
-    )
-    if mounted.returncode:
-        pytest.skip("no small disk: mounting one wants root")
-    yield folder
-    subprocess.run(["umount", "--lazy", folder], check=True)
-
-
 @pytest.mark.long
 @pytest.mark.parametrize(
     ("keep_free_gb", "why"),
     [(0.0, "No space left on device"), (0.0015, "disk: 0.00 GB free, 0.0015 GB to be kept")],
 )  # fmt: skip
-def test_a_full_disk_ends_the_recording_cleanly_and_nothing_else(small_disk, keep_free_gb, why):
-    folder = small_disk / "day1"
+def test_a_full_disk_ends_the_recording_cleanly_and_nothing_else(tmp_path, keep_free_gb, why):
+    with small_disk(tmp_path / "disk") as disk:
+        fill(disk / "day1", keep_free_gb, why)
+
+
+def fill(folder: Path, keep_free_gb: float, why: str) -> None:
     plan = session(folder, ["a", "b"], codec="raw", keep_free_gb=keep_free_gb)
     with runtime_folder() as runtime:
         plan = RecorderPlan(str(runtime), plan.session, plan.cameras, plan.settings)
