@@ -27,6 +27,7 @@ from acquisition.synchronisation.unwrap import FrameCount
 _READ_MS = 50
 _REOPEN_S = 0.2
 _COUNTS_NS = 500_000_000
+_READERS_NS = 500_000_000
 _START_NS = 1_000_000_000  # more for the first frame after the start
 
 
@@ -150,6 +151,8 @@ class CameraThread(threading.Thread):
                 info.id_modulus, info.id_first,
                 info.id_start - 1 if fresh and info.id_start is not None else None,
             )  # fmt: skip
+            if self._seen:
+                self._await_readers(ring, len(self.counters.readers))
             camera.start()
             self.counters.reopened += self._seen
             self._seen = True
@@ -159,6 +162,12 @@ class CameraThread(threading.Thread):
         finally:
             ring.close()
 
+    def _await_readers(self, ring: RingWriter, count: int) -> None:
+        """Those of the ring before come to this one by themselves; what came before them they would miss."""
+        until_ns = time.monotonic_ns() + _READERS_NS
+        while len(ring.readers) < count and time.monotonic_ns() < until_ns and not self._link.wait(0.01):
+            ring.serve()
+
     def _read(
         self, camera: Camera, info: CameraInfo, ring: RingWriter, count: FrameCount, unaligned: bool
     ) -> None:
@@ -166,8 +175,9 @@ class CameraThread(threading.Thread):
         arrivals: deque[int] = deque(maxlen=64)
         counters = self.counters
         silence_ns = None if self.plan.triggered or info.silence_s is None else int(info.silence_s * 1e9)
-        heard_ns = time.monotonic_ns() + _START_NS
+        silent_ns = -_START_NS
         counted_ns = 0
+        heard = unheard = False
         while not self._link.stopping:
             counters.readers = ring.readers
             now_ns = time.monotonic_ns()
@@ -178,10 +188,12 @@ class CameraThread(threading.Thread):
                 frame = camera.read(_READ_MS)
             except CameraTimeout:
                 ring.serve()
-                if silence_ns is not None and time.monotonic_ns() - heard_ns > silence_ns:
+                # Waits are added up, not looked up: a machine that stood still is no silent camera.
+                silent_ns += _READ_MS * 1_000_000
+                if silence_ns is not None and silent_ns > silence_ns:
                     raise CameraGone(f"camera '{self.plan.name}' has fallen silent") from None
                 continue
-            heard_ns = frame.t_arrival_ns
+            silent_ns = 0
             if frame.damaged:
                 # Its id may be damaged as well: the hole before the next whole frame counts it as lost.
                 counters.damaged += 1
@@ -192,6 +204,13 @@ class CameraThread(threading.Thread):
             seq, lost_before = count.unwrap(frame.frame_id)
             t_device_ns = NO_DEVICE_STAMP if frame.t_device_ns is None else frame.t_device_ns
             t_ns, uncertainty_ns = clock.to_rig(t_device_ns, frame.t_arrival_ns)
+            counters.lost += max(lost_before, 0)
+            if not heard:
+                ring.serve()
+                heard = bool(ring.readers)
+                if heard and unheard:  # frames that no reader was there for are a count of their own
+                    lost_before = NEW_COUNT
+                unheard = not heard
             stamp = FrameStamp(
                 self.plan.name, seq, t_device_ns, t_ns, uncertainty_ns, frame.t_arrival_ns, lost_before
             )
@@ -199,7 +218,6 @@ class CameraThread(threading.Thread):
             if not ring.publish(stamp, frame.image):
                 counters.ring_full += 1
             counters.frames += 1
-            counters.lost += max(lost_before, 0) if lost_before != NEW_COUNT else 0
             counters.drift_ppm = round(clock.drift * -1e6, 3)
             arrivals.append(frame.t_arrival_ns)
             if len(arrivals) > 1 and arrivals[-1] > arrivals[0]:

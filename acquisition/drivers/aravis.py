@@ -34,7 +34,7 @@ _GIGE_IDS = 65535  # 1 to 65535: 0 is no frame (GigE Vision 2.0, "block_id")
 # A program that died keeps its camera until the camera misses its heartbeat, 3 s by the standard.
 _CLAIM_S = 4.5
 _CLOSE_S = 1.0
-_SILENT_PERIODS, _SILENT_S = 10, 0.5
+_SILENT_PERIODS, _SILENT_S = 10, 1.0
 # Where the device's stamp stands: what to add to reach the middle, and what is not known, in exposures.
 _STAMPS = {
     "": (0.5, 1.0, "start of exposure as most cameras have it (not stated), camera clock"),

@@ -57,7 +57,7 @@ def test_every_frame_is_recorded_or_stated_lost(cameras, tmp_path):
     assert "ended: time is over" in out
     for camera, account in accounts(tmp_path / "day1").items():
         assert account.balance == 0 and account.pictures == account.recorded, (camera, account)
-        assert account.runs == 1 and account.recorded > 20 * SECONDS
+        assert account.runs == 1 and account.recorded > 30
         # The device's clock as a witness: on a busy machine it makes fewer frames than periods, never more.
         assert account.counted <= account.periods + 1, (camera, account)
     session = json.loads((tmp_path / "day1" / "session.json").read_text())

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
-
-import numpy as np
 
 from acquisition.frame_stamp import NEW_COUNT
 from acquisition.recordings.recording import Recording
+
+_TOLD = ("t_arrival_ns", "seq", "lost_before", "t_device_ns")
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class Accounts:
     counted:
         Frames the device counted from the first recorded to the last, each run of its count by itself.
     recorded, lost, ring_full:
-        Rows; holes that the rows state; frames the session's events state.
+        Rows; holes that rows and events state; frames that the session's events name.
     runs:
         How often the device began to count.
     pictures:
@@ -47,21 +47,23 @@ class Accounts:
 def accounts(session: Path) -> dict[str, Accounts]:
     """Of every camera of a recorded session."""
     with Recording.open(session) as recording:
-        full = Counter(event["camera"] for event in recording.events() if event["kind"] == "ring full")
+        full = [event for event in recording.events() if event["kind"] == "ring full"]
         result = {}
         for camera in recording.cameras:
             table = recording.frame_table(camera)
-            fresh = np.flatnonzero(table["lost_before"] == NEW_COUNT)
-            runs = np.split(table, fresh[fresh > 0]) if len(table) else []
+            recorded = [tuple(int(row[name]) for name in _TOLD) for row in table]
+            dropped = [tuple(event[name] for name in _TOLD) for event in full if event["camera"] == camera]
+            told = sorted(recorded + dropped)
+            begins = [n for n, row in enumerate(told) if row[2] == NEW_COUNT or n == 0]
+            runs = [told[a:b] for a, b in pairwise([*begins, len(told)])]
             period_ns = 1e9 / recording.session["cameras"][camera]["rate_hz"]
-            spans = [(run["t_device_ns"][-1] - run["t_device_ns"][0]) / period_ns for run in runs]
             result[camera] = Accounts(
-                counted=sum(int(run["seq"][-1] - run["seq"][0]) + 1 for run in runs),
+                counted=sum(run[-1][1] - run[0][1] + 1 for run in runs),
                 recorded=len(table),
-                lost=sum(int(run["lost_before"][1:].sum()) for run in runs),
-                ring_full=full[camera],
+                lost=sum(row[2] for run in runs for row in run[1:]),
+                ring_full=len(dropped),
                 runs=len(runs),
                 pictures=sum(1 for _ in recording.images(camera)),
-                periods=sum(round(span) + 1 for span in spans),
+                periods=sum(round((run[-1][3] - run[0][3]) / period_ns) + 1 for run in runs),
             )
         return result
