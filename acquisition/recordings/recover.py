@@ -31,6 +31,7 @@ from acquisition.recordings.segments import ENDED, Segment, segment_of, segments
 from acquisition.recordings.session import Session, read_session
 from acquisition.videos.remux import Packets, decodable, remux
 
+_NO_ROWS: npt.NDArray[np.void] = np.empty(0, FRAME_DTYPE)
 KEPT = "cut-off"
 """Folder, in the session, of the files as they were before they were finished."""
 
@@ -105,7 +106,7 @@ def _recover(folder: Path, facts: dict[str, Any], join: bool) -> dict[str, Any]:
             segments = segments_of(folder, camera, name)
             whole = whole_rows(facts, recorded, segments)
             for segment in segments:
-                table = read_frame_table(segment.table) if begun(segment.table) else _no_rows()
+                table = read_frame_table(segment.table) if begun(segment.table) else _NO_ROWS
                 if len(table):
                     last_ns = max(last_ns, int(table["t_arrival_ns"][-1]))
                 if whole.get(segment.number) == len(table) and segment.video.exists():
@@ -228,7 +229,8 @@ def _drop_joined(folder: Path, camera: str, name: str) -> None:
         return
     arrivals = read_frame_table(segments[0].table)["t_arrival_ns"]
     for one in segments[1:]:
-        if begun(one.table) and np.isin(read_frame_table(one.table)["t_arrival_ns"], arrivals).all():
+        rows = read_frame_table(one.table) if begun(one.table) else _NO_ROWS
+        if len(rows) and np.isin(rows["t_arrival_ns"], arrivals).all():
             one.video.unlink(missing_ok=True)
             one.table.unlink()
 
@@ -266,7 +268,3 @@ def _put(new: Path, path: Path) -> None:
             os.fsync(folder)
         finally:
             os.close(folder)
-
-
-def _no_rows() -> npt.NDArray[np.void]:
-    return np.empty(0, FRAME_DTYPE)

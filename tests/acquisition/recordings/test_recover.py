@@ -10,7 +10,7 @@ import pytest
 from acquisition.errors import RigposeError
 from acquisition.recordings import recover as recovering
 from acquisition.recordings.events import EventsWriter, read_events
-from acquisition.recordings.frame_table import read_frame_table
+from acquisition.recordings.frame_table import FrameTableWriter, read_frame_table
 from acquisition.recordings.recording import Recording
 from acquisition.recordings.recover import KEPT, recover
 from acquisition.recordings.session import read_session
@@ -98,6 +98,18 @@ def test_a_video_without_a_picture_leaves_no_row(folder):
     with Recording.open(folder) as recording:
         assert list(recording.images("cam_0")) == [] and recording.frame_sets() == []
     assert (folder / KEPT / "day1_cam_1.mkv").stat().st_size > 1000
+
+
+def test_a_segment_that_had_only_begun_is_kept(folder):
+    """Killed between the table's header and its first row."""
+    write_session(folder, cut_at=(30,), loss=0, ignored=0)
+    table = folder / "day1_cam_1.0002.frames"
+    FrameTableWriter(table, "cam_1").close()
+    (folder / "day1_cam_1.0002.mkv").write_bytes(b"begun")
+    assert recover(folder, join=True)["frames"] == {"cam_0": 60, "cam_1": 60}
+    assert (folder / KEPT / "day1_cam_1.0002.mkv").read_bytes() == b"begun"
+    with Recording.open(folder) as recording:
+        assert [number_of(image) for image in recording.images("cam_1")] == list(range(60))
 
 
 def test_after_a_hole_no_picture_is_given_to_a_wrong_row(folder):
