@@ -233,10 +233,12 @@ class Supervisor:
         self._died(child)
 
     def health(self) -> dict[str, dict[str, Any]]:
-        """By process: `alive`, `reported_ns` (its last report, 0 before), `restarts`, `state` as it says."""
+        """By process: `alive`, `pid` (None where it is not), `reported_ns` (its last report, 0 before),
+        `restarts`, `state` as it says."""
         return {
             plan.name: {
                 "alive": plan.name in self._children,
+                "pid": self._children[plan.name].process.pid if plan.name in self._children else None,
                 "reported_ns": self._heard_ns.get(plan.name, 0),
                 "restarts": self.restarts.get(plan.name, 0),
                 "state": self.counters.get(plan.name, {}).get("state", ""),

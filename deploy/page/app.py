@@ -29,19 +29,17 @@ from starlette.responses import FileResponse, JSONResponse, Response, StreamingR
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from acquisition.errors import RigposeError
 from acquisition.pages.access import Access
-from acquisition.pages.serving import bound_socket, is_loopback, running, shown_host
+from acquisition.pages.serving import bound_socket, running, shown_host
 from calibration.formats.anipose import load_calibration
 from calibration.poses import Pose3D, PoseSet
 from deploy.page.listening import SAME_SET_NS, Listening, listed
 from deploy.page.machine import machine_facts
 from deploy.page.pictures import LARGEST_HZ, Picture, Pictures
-from deploy.page.plan import PagePlan
+from deploy.page.plan import USUAL_PORT, PagePlan
 from deploy.page.table import process_lines
 
 STATIC = Path(__file__).parent / "static"
-USUAL_PORT = 8612
 USUAL_HZ = 15.0
 _LENGTHS = struct.Struct("<II")
 _WAIT_NS = 150_000_000  # pictures whose poses, or whose neighbours, are not there by then are shown without
@@ -60,20 +58,8 @@ def served(
     told: Callable[[], dict[str, Any]],
     asked: threading.Event,
 ) -> Iterator[dict[str, str]]:
-    """Serve inside the block; `address` and, where there is one, `control`, tokens included.
-
-    Raises
-    ------
-    RigposeError
-        An address that others could reach (the page has no encryption), or a port that is taken.
-    """
+    """Serve inside the block; `address` and, where there is one, `control`, tokens included."""
     address = plan.address
-    if not is_loopback(address.host):
-        raise RigposeError(
-            f"--page-host {address.host}", expected="an address of this machine alone, such as 127.0.0.1",
-            found=address.host,
-            remedy=f"From another machine: ssh -L {USUAL_PORT}:127.0.0.1:{USUAL_PORT} THIS_MACHINE",
-        )  # fmt: skip
     with contextlib.closing(bound_socket(address.host, address.port, USUAL_PORT)) as bound:
         number = int(bound.getsockname()[1])
         closing = threading.Event()
@@ -105,6 +91,7 @@ def page_app(
         processes = [asdict(line) for line in process_lines(parent.get("processes", {}), time.monotonic_ns())]
         return JSONResponse({
             **known, "topics": [asdict(line) for line in known["topics"]], "processes": processes,
+            "pids": {name: one.get("pid") for name, one in parent.get("processes", {}).items()},
             "cameras": parent.get("cameras", {}), "elapsed_s": parent.get("elapsed_s"),
             "space": space, "machine": machine_facts(plan.disk), "watchers": pictures.watchers,
             "controls": bool(plan.control),

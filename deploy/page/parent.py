@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+from dataclasses import replace
 from pathlib import Path
 
+from acquisition.errors import RigposeError
 from acquisition.rig_run import RigRun
 from acquisition.supervise import Process
-from deploy.page.plan import PageAddress, PagePlan
+from deploy.page.plan import USUAL_PORT, PageAddress, PagePlan
 from deploy.page.process import page
 from deploy.stream.keys import ClientKeys
 
@@ -18,11 +21,26 @@ def page_process(
     address: PageAddress, runtime: Path, cameras: tuple[str, ...], endpoint: str, keys: ClientKeys | None,
     calibration: str | None, disk: Path,
 ) -> Process:  # fmt: skip
-    """The page's process; the rig goes on without it. See `PagePlan`."""
-    from acquisition.pages.access import new_token  # wants starlette
+    """The page's process; the rig goes on without it. See `PagePlan`.
 
+    Raises
+    ------
+    RigposeError
+        An address that others could reach (the page has no encryption), or a port that is taken.
+    """
+    from acquisition.pages.access import new_token  # wants starlette
+    from acquisition.pages.serving import bound_socket, is_loopback
+
+    if not is_loopback(address.host):
+        raise RigposeError(
+            "the page", expected="an address of this machine alone, such as 127.0.0.1", found=address.host,
+            remedy=f"From another machine: ssh -L {USUAL_PORT}:127.0.0.1:{USUAL_PORT} THIS_MACHINE",
+        )  # fmt: skip
+    # The port is settled here: a page that was restarted is at the same place.
+    with contextlib.closing(bound_socket(address.host, address.port, USUAL_PORT)) as bound:
+        settled = replace(address, port=int(bound.getsockname()[1]))
     plan = PagePlan(
-        str(runtime), cameras, endpoint, keys, address, calibration, str(disk), new_token(),
+        str(runtime), cameras, endpoint, keys, settled, calibration, str(disk), new_token(),
         new_token() if address.control else "",
     )  # fmt: skip
     return Process(NAME, page, (plan,), restarts=_RESTARTS, essential=False)

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from deploy.stream.keys import ClientKeys
 
+USUAL_PORT = 8612
+
 
 @dataclass(frozen=True, slots=True)
 class PageAddress:
