@@ -10,6 +10,7 @@ or by a cluster.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import time
 from collections.abc import Sequence
@@ -159,12 +160,15 @@ def _run(batch: Batch, orders: Orders, spread: Spread, count: int) -> None:
                 bar.advance()
 
         while True:
-            if spread.cluster is not None:
-                run_cluster(batch.to_do(), orders, finished, spread.cluster, spread.jobs)
-            elif several:
-                run_workers(batch.to_do(), orders, finished, min(spread.jobs, count))
-            else:
-                work(batch.to_do(), orders, finished)
+            rest = batch.to_do()
+            if (first := next(rest, None)) is not None:
+                jobs = itertools.chain([first], rest)
+                if spread.cluster is not None:
+                    run_cluster(jobs, orders, finished, spread.cluster, spread.jobs)
+                elif several:
+                    run_workers(jobs, orders, finished, min(spread.jobs, count))
+                else:
+                    work(jobs, orders, finished)
             if not batch.unsure():
                 return
             time.sleep(_LOOK_AGAIN_S)

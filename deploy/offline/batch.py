@@ -29,7 +29,7 @@ from deploy.bundles.execution import Execution
 from deploy.bundles.runtimes.table import AUTO
 from deploy.offline.claims import Claims
 from deploy.offline.jobs import Job
-from deploy.offline.work import Orders, Outcome, made_from, read_outcome, save_json
+from deploy.offline.work import META_SUFFIX, Orders, Outcome, made_from, read_outcome, save_json
 
 FAILED_SUFFIX = ".failed.json"
 FORMAT = "rigpose analysis"
@@ -116,12 +116,12 @@ class Batch:
         self.full = False
         self.refused: RigposeError | None = None
         self._folder = batch_folder(orders.output, bundle)
-        self._bundle = bundle
         self._jobs = {job.stem: job for job in jobs}
         self._mine = [job.stem for job in mine]
         self._claims = claims
         self._failed_here: set[str] = set()
         self._depends: dict[str, dict[str, Any]] = {}
+        self._others = self._of_other_commands()
         self._lock = threading.Lock()
         self._tell_again_ns = 0
 
@@ -155,6 +155,8 @@ class Batch:
     def finished(self, outcome: Outcome) -> None:
         """Note what became of a job of ours, and let go of it. Called from any thread."""
         note = self._folder / f"{outcome.stem}{FAILED_SUFFIX}"
+        if not outcome.made_from:  # its worker died of it: the others need not, too
+            outcome = replace(outcome, made_from=self._depends.get(outcome.stem, {}))
         with self._lock:
             self.outcomes[outcome.stem] = outcome
             if outcome.state == "failed":
@@ -191,8 +193,9 @@ class Batch:
         """What the status file holds."""
         claimed = self._claims.names()
         outcomes = [self.look(stem, stem in claimed) for stem in self._jobs]
-        videos = [_row(self._jobs[outcome.stem], outcome) for outcome in outcomes]
-        states = [outcome.state for outcome in outcomes]
+        videos = [_row(str(self._jobs[outcome.stem].source), outcome) for outcome in outcomes]
+        videos += [_row(outcome.stem, outcome) for outcome in self._others]
+        states = [row["state"] for row in videos]
         return {
             "format": FORMAT, "version": VERSION, "bundle": str(self.orders.bundle),
             "scorer": self.orders.scorer, "rows": self.orders.rows,
@@ -200,6 +203,13 @@ class Batch:
             "counts": {state: states.count(state) for state in dict.fromkeys(sorted(states))},
             "videos": videos,
         }  # fmt: skip
+
+    def _of_other_commands(self) -> list[Outcome]:
+        """What was made, or failed, of videos that this command does not name."""
+        metas = self.orders.output.glob(f"*{self.orders.scorer}{META_SUFFIX}")
+        told = [read_outcome(path) for path in (*metas, *self._folder.glob(f"*{FAILED_SUFFIX}"))]
+        others = {outcome.stem: outcome for outcome in reversed(told) if outcome is not None}
+        return [outcome for stem, outcome in sorted(others.items()) if stem not in self._jobs]
 
     def look(self, stem: str, claimed: bool = True) -> Outcome:
         """What is known of a job now: of ours, of another process's, of an earlier run's.
@@ -230,10 +240,15 @@ class Batch:
         return Outcome(stem, "waiting")
 
 
-def _row(job: Job, outcome: Outcome) -> dict[str, Any]:
+def _row(video: str, outcome: Outcome) -> dict[str, Any]:
     """One line of the status file."""
-    about = {"video": str(job.source), "camera": job.camera, **outcome.figures}
-    return {"state": outcome.state, "why": outcome.why, **about}
+    return {
+        "name": outcome.stem,
+        "state": outcome.state,
+        "why": outcome.why,
+        "video": video,
+        **outcome.figures,
+    }
 
 
 def _read_execution(path: Path) -> Execution | None:

@@ -77,6 +77,18 @@ def test_the_status_file_says_what_became_of_every_video(
     assert list(batch_folder(tmp_path / "poses", bundle).glob("*.claim")) == []
 
 
+def test_the_status_file_keeps_what_earlier_commands_made(
+    videos: list[Path], bundle: Bundle, tmp_path: Path
+) -> None:
+    videos[1].write_text("no video")
+    with pytest.raises(RigposeError):
+        analyze(bundle, videos[1:2], tmp_path / "poses")
+    analyze(bundle, videos[:1], tmp_path / "poses")
+    analyze(bundle, videos[2:3], tmp_path / "poses")
+    rows = {row["name"]: row["state"] for row in status(tmp_path / "poses", bundle)["videos"]}
+    assert rows == {"v0": "done", "v1": "failed", "v2": "done"}
+
+
 def test_every_output_tells_what_the_batch_ran_on(videos: list[Path], bundle: Bundle, tmp_path: Path) -> None:
     result = analyze(bundle, videos[:2], tmp_path / "poses", precision="fp32")
     metas = [json.loads(path.read_text()) for path in (tmp_path / "poses").glob("*.meta.json")]
