@@ -195,7 +195,7 @@ class BaslerCamera:
             exposure_us=exposure_us,
             id_modulus=_GIGE_IDS if wraps else None,
             id_first=1 if wraps else 0,
-            id_start=1 if kind == _GIGE else 0,
+            id_start=0 if kind == _EMULATED else None,  # of the others it is not known for certain
             has_device_clock=clocked,
             stamp_to_middle_ns=round(exposure_us * 500) if clocked else 0,
             stamp_uncertainty_ns=_STAMP_UNCERTAINTY_NS + round(1e9 / self._tick_hz)

@@ -7,6 +7,7 @@ import time
 
 import numpy as np
 import pytest
+import yaml
 
 from acquisition.camera import CameraTimeout
 from acquisition.drivers.basler import BaslerCamera
@@ -16,6 +17,7 @@ from acquisition.rig import SyncSettings
 from acquisition.synchronisation.clock import ArrivalClock
 from acquisition.synchronisation.synchronise import Synchroniser
 from acquisition.synchronisation.unwrap import FrameCount
+from rigpose.commands.configs import HARDWARE_FILES
 
 pytest.importorskip("pypylon", reason="no pypylon: pip install 'rigpose[basler]'")
 
@@ -65,6 +67,14 @@ def test_features_are_set_in_order_and_read_back(camera):
     camera.stop()
     camera.start()
     assert camera.read(2000).frame_id == info.id_start
+
+
+@pytest.mark.parametrize("file", ["mono8.yaml", "mono8-free.yaml"])
+def test_our_feature_files_suit_it(camera, file):
+    wished = yaml.safe_load((HARDWARE_FILES / "cameras" / file).read_text())
+    info = camera.open({**wished, "exposure_us": 2000.0, "rate_hz": 60.0})
+    assert info.features["TriggerMode"] == wished["TriggerMode"] and info.features["GainAuto"] == "Off"
+    assert (info.rate_hz, info.exposure_us, info.pixel_format) == (60.0, 2000.0, "Mono8")
 
 
 @pytest.mark.parametrize(
