@@ -29,7 +29,7 @@ from acquisition.camera import (
 from acquisition.errors import RigposeError
 from acquisition.frame import Image
 
-_OPEN_S = 5.0
+_OPEN_S = 10.0
 _SILENCE_S = 1.5
 _BUFFERS = 16
 _DELAY_NS = 250_000_000

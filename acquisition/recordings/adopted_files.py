@@ -95,8 +95,10 @@ def stamps_beside(cameras: Mapping[str, Path], unit: Unit | None, column: str | 
         read = read_stamps(file, unit=unit, column=column)
         for name in cameras:
             numbers = re.findall(r"\d+", name)
-            suits = [key for key in read if key == name or [key] == numbers]
-            if len(suits) != 1:
+            suits = [
+                key for key in read if key == name or [key] == numbers or (not key and len(cameras) == 1)
+            ]
+            if len(suits) != 1 or any(read[suits[0]] is each for each in found.values()):
                 raise RigposeError(
                     file, expected=f"one camera that is '{name}'",
                     found=", ".join(f"'{key}'" for key in read),

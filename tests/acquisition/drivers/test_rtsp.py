@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import threading
 import time
 from itertools import pairwise
+from pathlib import Path
 
+import numpy as np
 import pytest
 
 from acquisition.camera import CameraGone, CameraTimeout, DeviceFrame, driver_of
 from acquisition.drivers.rtsp import RtspCamera
 from acquisition.errors import RigposeError
+from acquisition.frame_stamp import NEW_COUNT
+from acquisition.record import record
+from acquisition.recordings.frame_table import FRAME_DTYPE
+from acquisition.recordings.recording import Recording
+from acquisition.rig import RigSettings
 from tests.equipment.rtsp.camera import NetworkCamera, network_camera
 
 pytestmark = [pytest.mark.equipment, pytest.mark.long]
@@ -111,3 +121,45 @@ def test_what_it_cannot_do_is_refused_before_it_connects() -> None:
         camera.open({})
     assert "ada:***@127.0.0.1:9" in str(refused.value) and "secret" not in str(refused.value)
     camera.close()
+
+
+@pytest.mark.alone
+def test_a_rig_records_on_when_the_server_is_back(tmp_path: Path) -> None:
+    """Through capture and recorder: the gap is in the data, and the count begins anew."""
+    table_file = tmp_path / "day1" / "day1_door.frames"
+
+    def recorded(rows: int) -> None:
+        """Until there are so many rows more."""
+        until = time.monotonic() + 120
+        size = table_file.stat().st_size if table_file.exists() else 512
+        while not table_file.exists() or table_file.stat().st_size < size + rows * FRAME_DTYPE.itemsize:
+            assert time.monotonic() < until
+            time.sleep(0.05)
+
+    def pull_the_plug() -> None:
+        try:
+            recorded(25)
+            server.off()
+            time.sleep(1.0)
+            server.on()
+            recorded(25)
+        finally:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    with network_camera() as server:
+        rig = RigSettings.model_validate({"name": "door", "cameras": {"door": {"uri": server.uri}}})
+        person = threading.Thread(target=pull_the_plug)
+        person.start()
+        summary = record(rig, tmp_path / "day1", None)
+        person.join()
+    assert summary.ended == "interrupted"
+    with Recording.open(tmp_path / "day1") as recording:
+        table = recording.frame_table("door")
+        kinds = [event["kind"] for event in recording.events()]
+        assert recording.gaps == []
+        assert len(list(recording.images("door"))) == len(table)
+    assert np.sum(table["lost_before"] == NEW_COUNT) == 2
+    anew = int(np.flatnonzero(table["lost_before"] == NEW_COUNT)[1])
+    assert table["t_exposure_ns"][anew] - table["t_exposure_ns"][anew - 1] > 900_000_000
+    assert anew >= 25 and len(table) - anew > 10
+    assert kinds.index("camera gone") < kinds.index("camera back")

@@ -167,6 +167,20 @@ def test_holes_in_the_containers_times_are_not_passed_over(tmp_path: Path) -> No
     assert by_number["complete_sets"] == 11
 
 
+def test_one_file_of_stamps_for_all(tmp_path: Path) -> None:
+    videos = [clip(tmp_path / f"{name}.mp4", range(0, 160, 40)) for name in ("top_1", "side_1")]
+    rows = [f"{camera},{40 * n + 3}" for camera in ("top_1", "side_1") for n in range(4)]
+    (tmp_path / "timestamps.csv").write_text("camera,time_ms\n" + "\n".join(rows))
+    done = adopt(videos, tmp_path / "day1", r"(\w+)\.mp4")
+    assert (done["times"]["source"], done["complete_sets"]) == ("csv", 4)
+    # A number alone is both cameras'.
+    (tmp_path / "timestamps.csv").write_text("cam_id,time_ms\n" + "\n".join(f"1,{40 * n}" for n in range(4)))
+    with pytest.raises(RigposeError, match="expected one camera that is 'side_1'"):
+        adopt(videos, tmp_path / "day2", r"(\w+)\.mp4")
+    (tmp_path / "timestamps.csv").write_text("time_ms\n" + "\n".join(str(50 * n) for n in range(4)))
+    assert adopt(videos[:1], tmp_path / "day3", "top")["times"]["rate_hz"] == pytest.approx(20)
+
+
 def test_a_single_video(tmp_path: Path) -> None:
     done = adopt([clip(tmp_path / "a.mp4", [0])], tmp_path / "day1", "a", AdoptOptions(rate_hz=10))
     assert (done["frame_sets"], done["complete_sets"]) == (1, 1)
