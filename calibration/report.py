@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from acquisition.frame import Image
+from acquisition.page_style import STYLE
 from calibration.boards import BoardSettings
 from calibration.camera_model import CalibratedRig
 from calibration.drawing import figure, heat_map, table
@@ -15,16 +16,6 @@ from calibration.report_figures import camera_figures, plan, relative_figures, v
 from calibration.residuals import TILTS_DEG, corner_rms, tilts, view_errors
 from calibration.solve import Solution
 
-STYLE = """
-body{font:15px/1.45 system-ui,sans-serif;max-width:84rem;margin:2rem auto;padding:0 1rem;color:#222}
-h1{font-size:1.5rem}h2{font-size:1.1rem;margin-top:1.8rem}
-table{border-collapse:collapse;font-variant-numeric:tabular-nums}
-td,th{padding:.2rem .7rem;text-align:right;border-bottom:1px solid #ddd}
-td:first-child,th:first-child,td.words{text-align:left}
-.PASS{color:#1a7f37}.WARN{color:#9a6700}.FAIL{color:#cf222e}
-figure{display:inline-block;margin:.4rem;vertical-align:top}figcaption{font-size:.85rem;color:#555}
-svg{background:#f6f8fa;border:1px solid #ddd}
-"""
 MEANING = {
     "PASS": "Good to measure with.",
     "WARN": "Usable; what is listed below would make it better.",

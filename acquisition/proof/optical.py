@@ -6,8 +6,10 @@ it shows pulse n, or the camera is out of step.
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -94,20 +96,27 @@ def check_session(folder: Path, regions: dict[str, Region] | None = None) -> dic
             for column, camera in enumerate(recording.cameras)
         }
         folder = recording.folder
-    verdict, findings = verdict_of(judge(cameras))
     report = {
-        "verdict": verdict,
-        "findings": [asdict(finding) for finding in findings],
         "cameras": {camera: asdict(proof) for camera, proof in cameras.items()},
         "windows": [[sets[a].index, sets[b - 1].index] for a, b in windows],
     }
-    try:
-        temporary = folder / f".{OPTICAL}.part"
+    judged = with_findings(report, judge(cameras))
+    store_proof(folder, judged)
+    return judged
+
+
+def with_findings(report: dict[str, Any], findings: Sequence[Finding]) -> dict[str, Any]:
+    """The report with these findings and their verdict."""
+    verdict, ordered = verdict_of(findings)
+    return {**report, "verdict": verdict, "findings": [asdict(finding) for finding in ordered]}
+
+
+def store_proof(folder: Path, report: dict[str, Any]) -> None:
+    """Write a session's optical_proof.json; a session on a read-only medium goes without."""
+    temporary = folder / f".{OPTICAL}.part"
+    with contextlib.suppress(OSError):
         temporary.write_text(json.dumps(report, indent=1), encoding="utf-8")
         temporary.replace(folder / OPTICAL)
-    except OSError:
-        pass  # a session on a read-only medium is checked all the same
-    return report
 
 
 def judge(cameras: dict[str, CameraProof]) -> list[Finding]:

@@ -21,7 +21,7 @@ def render(report: dict[str, Any], picture: str) -> str:
     return "\n".join(
         [
             f"<!doctype html><html lang=en><meta charset=utf-8><title>Synchronisation: {verdict}</title>",
-            f"<style>{STYLE}body{{max-width:76rem}}svg{{max-width:100%;height:auto}}</style>",
+            f"<style>{STYLE}svg{{max-width:100%;height:auto}}</style>",
             f"<h1>Synchronisation of {name}: <span class={verdict}>{verdict}</span></h1>",
             f"<p>{MEANING[verdict]} {escape(_counts(report))}</p>",
             _findings(report["findings"]),
@@ -62,8 +62,8 @@ def _counts(report: dict[str, Any]) -> str:
 
 def _findings(findings: list[dict[str, str]]) -> str:
     rows = [
-        f"<tr><td class={f['level']}>{f['level']}<td style='text-align:left'>{escape(f['whose'])}: "
-        f"{escape(f['found'])}<td style='text-align:left'>{escape(f['remedy'])}"
+        f"<tr><td class={f['level']}>{f['level']}<td class=words>{escape(f['whose'])}: "
+        f"{escape(f['found'])}<td class=words>{escape(f['remedy'])}"
         for f in findings
     ]
     return f"<table>{''.join(rows)}</table>" if rows else ""

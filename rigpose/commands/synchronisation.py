@@ -23,6 +23,7 @@ def check_sync(
     /,
     *,
     region: Regions = (),
+    calibration: Annotated[Path | None, Parameter(help="Calibration TOML: finds exchanged cameras.")] = None,
     keep: Annotated[Path | None, Parameter(help="Keep the recording that is made, in this folder.")] = None,
 ) -> Measured:
     """Prove with the trigger's LED that no camera is off by a pulse: on a rig, or in a session.
@@ -32,8 +33,8 @@ def check_sync(
     a rig some seconds are recorded for it; of a session its start, its end, and every place where a camera
     came back are read. The exit code is 1 where a camera is out of step or does not see the LED.
 
-    Two cameras whose names were exchanged show the same LED, so it cannot tell them apart: write their serial
-    numbers into the rig file (`serial`), which is checked at every start.
+    Two cameras whose names were exchanged show the same LED; with a calibration its places in the pictures
+    tell them apart. Better still, write their serial numbers into the rig file (`serial`).
 
     Parameters
     ----------
@@ -41,6 +42,8 @@ def check_sync(
         The rig file, rig.yaml, or a recorded session's folder.
     region:
         Where the LED is in a camera's picture, px. Otherwise it is found.
+    calibration:
+        The rig's calibration, made before; by default the one that the rig file names, if it is there.
     keep:
         Where the recording stays, with its report; a new folder. Only for a rig.
 
@@ -72,17 +75,40 @@ def check_sync(
             raise RigposeError(
                 "--keep", expected="a rig file beside it", found="a session", remedy="Leave --keep out"
             )
-        found = check_session(target, regions)
+        found = _with_views(check_session(target, regions), calibration, target)
         write_report(target)
     else:
         from acquisition.check_sync import check_rig
         from rigpose.rig_file import load_rig
 
-        found = check_rig(load_rig(target).acquisition, regions, keep)
+        file = load_rig(target)
+        named = file.calibration if file.calibration is not None and file.calibration.exists() else None
+        found = _with_views(check_rig(file.acquisition, regions, keep), calibration or named, keep)
     show_proof(found)
     if found["verdict"] == "FAIL":
         raise CommandFailed(out_of_step(found), found)
     return found
+
+
+def _with_views(found: Measured, calibration: Path | None, session: Path | None) -> Measured:
+    """The proof, and whether the LED's places fit the calibration under the cameras' names."""
+    from acquisition.findings import Finding
+    from acquisition.proof.optical import store_proof, with_findings
+    from calibration.exchanged_views import judge_views
+    from calibration.formats.anipose import load_calibration
+
+    if calibration is None:
+        return found
+    places = {}
+    for name, camera in found["cameras"].items():
+        if camera["words"]:
+            x, y, width, height = camera["region"]
+            places[name] = (x + (width - 1) / 2, y + (height - 1) / 2)
+    further = judge_views(load_calibration(calibration), places)
+    judged = with_findings(found, [*(Finding(**one) for one in found["findings"]), *further])
+    if session is not None:
+        store_proof(session, judged)
+    return judged
 
 
 def sync_report(

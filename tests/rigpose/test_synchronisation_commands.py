@@ -7,9 +7,12 @@ import re
 import shutil
 from pathlib import Path
 
+import cv2
 import pytest
 
-from acquisition.simulation.scene import write_scene
+from acquisition.simulation.scene import Scene, write_scene
+from calibration.camera_model import CalibratedRig, CameraModel
+from calibration.formats.anipose import save_toml
 from tests.acquisition.proof.filmed import film_session
 from tests.rigpose.calling import run
 
@@ -35,6 +38,30 @@ def test_session_with_a_camera_off_by_one_exits_with_1_and_says_which(session, c
     assert json.loads((tmp_path / "found.json").read_text())["cameras"]["cam_1"]["off_by"] == [1]
     code, out, err = call(capsys, "sync-report", session)
     assert code == 1 and "synchronisation of day1: FAIL" in out and "FAIL for day1" in err
+
+
+def true_calibration(scene: Scene, path: Path) -> Path:
+    cameras = [
+        CameraModel(
+            view.name, view.size_px, view.lens.matrix, view.lens.distortion,
+            cv2.Rodrigues(view.rotation)[0].ravel(), view.translation_mm,
+        )
+        for view in scene.views
+    ]  # fmt: skip
+    save_toml(CalibratedRig(tuple(cameras)), path)
+    return path
+
+
+def test_exchanged_cameras_are_found_with_a_calibration(capsys, tmp_path):
+    exchanged = {"cam_0": "cam_2", "cam_2": "cam_0"}
+    scene = film_session(tmp_path / "a" / "day1", led={}, names=exchanged)
+    calibration = true_calibration(scene, tmp_path / "calibration.toml")
+    code, out, _ = call(capsys, "check-sync", tmp_path / "a" / "day1")
+    assert code == 0 and "optical proof: PASS" in out  # the LED alone is the same in all cameras
+    code, _, err = call(capsys, "check-sync", tmp_path / "a" / "day1", "--calibration", calibration)
+    assert code == 1 and "cameras 'cam_0' and 'cam_2': exchanged" in err
+    film_session(tmp_path / "b" / "day2", led={})
+    assert call(capsys, "check-sync", tmp_path / "b" / "day2", "--calibration", calibration)[0] == 0
 
 
 def test_report_of_a_session_nobody_checked(session, capsys, tmp_path):
