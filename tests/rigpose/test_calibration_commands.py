@@ -114,3 +114,31 @@ def test_a_board_is_made_to_print(tmp_path, capsys):
     assert main(["board", str(settings), "-o", str(tmp_path / "large.pdf"), "--paper", "A4"]) == 2
     assert "Take larger paper" in capsys.readouterr().err
     assert not (tmp_path / "large.pdf").exists()
+
+
+def test_triangulate_says_what_its_covariances_are_worth(tmp_path, capsys):
+    rig = ring(3, arc=2.0)
+    save_toml(rig, tmp_path / "c.toml")
+    rng = np.random.default_rng(0)
+    points = rng.uniform(-60, 60, (60, 1, 3))
+    files = []
+    for name, px in zip(rig.names, rig.project(points), strict=True):
+        files.append(str(tmp_path / f"run_{name}.csv"))
+        values = np.concatenate([px + rng.normal(0, 1, px.shape), np.ones((60, 1, 1))], axis=-1)
+        save_csv(Poses.of_video(("nose",), values), "S", files[-1])
+    code = main(
+        ["triangulate", str(tmp_path / "c.toml"), *files, "-o", str(tmp_path / "out.csv"), "--fit-noise"]
+    )
+    said = " ".join(capsys.readouterr().out.split())
+    assert code == 0
+    assert "not the calibration's uncertainty" in said
+    assert "within the 95 % ellipse" in said
+
+
+def test_convert_calibration_to_opencv_and_back(tmp_path, capsys):
+    save_toml(ring(2), tmp_path / "c.toml")
+    assert main(["convert-calibration", str(tmp_path / "c.toml"), "-o", str(tmp_path / "c.yaml")]) == 0
+    assert "cam_0 (pinhole), cam_1 (pinhole)" in " ".join(capsys.readouterr().out.split())
+    assert main(["convert-calibration", str(tmp_path / "c.yaml"), "-o", str(tmp_path / "d.toml")]) == 0
+    assert load_toml(tmp_path / "d.toml").names == ("cam_0", "cam_1")
+    assert main(["convert-calibration", str(tmp_path), "-o", str(tmp_path / "e.toml")]) == 2

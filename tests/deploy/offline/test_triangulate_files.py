@@ -8,6 +8,7 @@ from deploy.offline.triangulate_files import camera_of, triangulate_files
 from deploy.poses_io.anipose_csv import load_anipose_csv
 from deploy.poses_io.columns import save_columns
 from deploy.poses_io.deeplabcut import save_csv
+from deploy.poses_io.deeplabcut_table import read_table
 from deploy.poses_io.poses import NO_TIME_NS, Poses
 from tests.calibration.synthetic import ring
 
@@ -116,3 +117,37 @@ def test_bad_input_writes_nothing(scene):
     with pytest.raises(RigposeError, match=r"ends in \.csv"):
         triangulate_files(calibration, files, folder / "out.h5", SETTINGS)
     assert not out.exists()
+
+
+def test_covariances_are_checked_and_their_noise_fitted(scene):
+    """Keypoints of 2 px of noise, of which the settings know 1: said, and mended on wish."""
+    folder, _, poses = scene
+    rng = np.random.default_rng(4)
+    for item in poses.values():
+        item.values[..., :2] += rng.normal(0, 2 / np.sqrt(0.9), item.values[..., :2].shape)
+    files = written(folder, poses)
+    loose = TriangulationSettings(noise_px=1.0, gate_sigmas=20)
+    plain = triangulate_files(folder / "c.toml", files, folder / "a.csv", loose)
+    fitted = triangulate_files(folder / "c.toml", files, folder / "b.csv", loose, fit_noise=True)
+    assert plain["covariance"]["calibration_uncertainty_included"] is False
+    before, after = ([c["coverage"] for c in f["covariance"]["checked"]] for f in (plain, fitted))
+    assert max(before) < 0.85 < min(after)
+    assert all(1.4 < px < 2.8 for px in fitted["noise_px"].values())
+    spread = [load_anipose_csv(folder / name).points[..., 3].mean() for name in ("a.csv", "b.csv")]
+    assert spread[1] > 2 * spread[0]
+    with pytest.raises(RigposeError, match="three cameras or more"):
+        triangulate_files(folder / "c.toml", files[:2], folder / "d.csv", loose, fit_noise=True)
+    assert not (folder / "d.csv").exists()
+
+
+@pytest.mark.parametrize("ending", [".csv", ".h5"])
+def test_deeplabcuts_3d_file_is_written_when_named(scene, ending):
+    folder, points, poses = scene
+    if ending == ".h5":
+        pytest.importorskip("tables")
+    output = folder / f"s1_DLC_3D{ending}"
+    triangulate_files(folder / "c.toml", written(folder, poses), output, SETTINGS)
+    table = read_table(output)
+    assert table.scorers == ("DLC_3D",)
+    assert table.keypoints() == NAMES
+    np.testing.assert_allclose(table.points(("x", "y", "z")), points, atol=2e-3)
