@@ -12,6 +12,7 @@ from acquisition.errors import RigposeError
 from deploy.bundles.bundle import Bundle
 from deploy.bundles.execution import Execution
 from deploy.bundles.runtimes import table
+from deploy.bundles.runtimes.gpu import gpu_missing
 from deploy.bundles.runtimes.loading import load_runtime
 from deploy.bundles.runtimes.onnx import CPU, CUDA, TENSORRT, nodes_by_provider, require_provider
 from deploy.bundles.runtimes.table import artifact_for, choose
@@ -82,3 +83,18 @@ def test_they_run_the_artifacts_made_for_their_kind_and_only_by_name(
     refused = {pair: "is refused" for pair in table.PREFERENCE if not pair[0].startswith("onnx-")}
     with pytest.raises(RigposeError):
         choose(bundle, refused=refused)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize(("runtime", "provider"), [("onnx-cuda", CUDA), ("onnx-tensorrt", TENSORRT)])
+@pytest.mark.parametrize("precision", ["fp32", "fp16"])
+def test_on_a_gpu_it_runs_there_and_is_proved(
+    bundle: Bundle, runtime: str, provider: str, precision: str
+) -> None:
+    if why := gpu_missing():
+        pytest.skip(why)
+    if provider not in onnxruntime.get_available_providers():
+        pytest.skip(f"this onnxruntime has no {provider}: onnxruntime-gpu")
+    said = load_runtime(bundle, runtime, precision, batch=2).describe()
+    assert said["device"] == "GPU" and said["nodes"][provider] > 0
+    assert said["accepted_here"]["refused"] == ""
