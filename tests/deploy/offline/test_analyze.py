@@ -299,3 +299,15 @@ def test_missing_pictures_are_told_of_constant_rates_only() -> None:
     varying = np.cumsum(np.random.default_rng(0).uniform(0.01, 0.3, 100)).tolist()
     assert said_of_holes("v", varying) == ""
     assert said_of_holes("v", [None, *constant]) == said_of_holes("v", []) == ""
+
+
+def test_a_recording_in_segments_gives_what_one_piece_gives(bundle: Bundle, tmp_path: Path) -> None:
+    for name, cut_at in (("whole", ()), ("cut", (20, 41))):
+        (tmp_path / name).mkdir()
+        write_session(tmp_path / name / "day1", codec="ffv1", cut_at=cut_at)
+        analyze(bundle, [tmp_path / name / "day1"], tmp_path / name / "poses")
+    for path in (tmp_path / "whole" / "poses").glob("*.poses.npz"):
+        whole, cut = load_poses(path), load_poses(tmp_path / "cut" / "poses" / path.name)
+        assert len(cut.about["videos"]) == 3
+        for column in ("values", "frame", "index", "t_exposure_ns"):
+            np.testing.assert_array_equal(getattr(cut, column), getattr(whole, column))
