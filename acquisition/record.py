@@ -14,7 +14,7 @@ from acquisition.recordings.disk import disk_outlook, disk_shortage
 from acquisition.recordings.recorder import RecorderPlan, recorder
 from acquisition.recordings.recording import Recording
 from acquisition.recordings.segments import RECORDER_BACK
-from acquisition.recordings.session import Session, check_output
+from acquisition.recordings.session import CLEAN_ENDS, Session, check_output
 from acquisition.rig import RigSettings
 from acquisition.rig_run import RigRun
 from acquisition.supervise import Process, runtime_folder
@@ -159,7 +159,9 @@ def end_session(session: Session, run: RigRun, how: str) -> dict[str, Any] | Non
         }
         counted[name]["recorded"] = written.get(name, {}).get("frames", 0)
     _keep_trains(run, session)
-    session.end(how, cameras=counted, pulses=run.pulse_count)
+    session.end(
+        run.fault if run.fault and how in CLEAN_ENDS else how, cameras=counted, pulses=run.pulse_count
+    )
     try:
         return write_report(session.folder)
     except RigposeError:  # a full disk, or nothing recorded: that is said by whoever ends the session

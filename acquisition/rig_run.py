@@ -45,6 +45,8 @@ class RigRun:
         Pulse 0 (free-running: when all was ready) on the rig clock; 0 before.
     pulse_count:
         Pulses given, by the trigger's own count; None before `stop` and on a free-running rig.
+    fault:
+        What befell the trigger and ended the run; '' while nothing has.
     trains:
         Every count of pulses: `period_ns`, `first_exposure_ns`, `first_index` (of its first frame set in the
         recording) and, when it is over, `pulses`. More than one where the trigger was started anew.
@@ -69,6 +71,7 @@ class RigRun:
         self.pulses: dict[str, int | None] = {"period_ns": None, "first_exposure_ns": None}
         self.started_ns = 0
         self.pulse_count: int | None = None
+        self.fault = ""
         self.trains: list[dict[str, int]] = []
         self._counts_anew = counts_anew
         self._readers = list(readers)
@@ -146,9 +149,9 @@ class RigRun:
             if self.supervisor.stopping:
                 return "interrupted"
             if self._trigger is not None and self._trigger.fault:
-                fault = self._count_anew(self._trigger)
-                if fault:
-                    return fault
+                self.fault = self._count_anew(self._trigger)
+                if self.fault:
+                    return self.fault
             if seconds is not None and time.monotonic_ns() >= self.started_ns + int(seconds * 1e9):
                 return "time is over"
             if each is not None and not each():

@@ -128,12 +128,14 @@ def live(
     rigpose live rig.yaml --model mouse.bundle --predict --processor zone_entry.py:ZoneEntry
     """
     import rigpose
+    from acquisition.recordings.session import CLEAN_ENDS
     from acquisition.settings import parse_settings
     from deploy.live.live import LiveOptions
     from deploy.live.live import live as run_live
     from deploy.page.plan import PageAddress
     from deploy.stream.settings import StreamSettings
     from rigpose.commands.live_report import show
+    from rigpose.commands.outcome import CommandFailed
     from rigpose.rig_file import load_rig
 
     file = load_rig(rig)
@@ -162,6 +164,8 @@ def live(
     )
     measured = run_live(file.acquisition, stream, options)
     show(measured)
+    if measured["ended"] not in CLEAN_ENDS:
+        raise CommandFailed(f"the run ended early: {measured['ended']}", measured)
     return measured
 
 

@@ -22,6 +22,7 @@ from acquisition.rig import RigSettings
 from acquisition.settings import read_yaml
 from acquisition.simulation.scene import write_scene
 from acquisition.simulation.timeline import Cause
+from acquisition.simulation.trigger import SimulatedTrigger
 from acquisition.simulation.truth import Truth
 from calibration.camera_model import CalibratedRig, CameraModel
 from calibration.formats.anipose import save_toml
@@ -281,6 +282,26 @@ def test_a_signal_ends_everything_within_two_seconds(
     assert measured["recording"]["frames"]["cam_0"] > 0
     assert measured["died"] == {}  # nobody had to be killed
     assert took_s < 10  # two seconds on a machine of its own; here others may be at work
+
+
+def test_a_trigger_that_fails_ends_the_run_and_its_session_says_so(
+    rig: RigSettings, stream: StreamSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Subscribers know one count of pulses, so that it is not begun anew here."""
+    start = SimulatedTrigger.start
+
+    def fail_soon(self: SimulatedTrigger) -> tuple[int, int]:
+        threading.Timer(1.0, setattr, (self, "fault", "the trigger was reset")).start()
+        return start(self)
+
+    monkeypatch.setattr(SimulatedTrigger, "start", fail_soon)
+    measured = live(rig, stream, LiveOptions(BUNDLE, runtime="onnx", seconds=60, record=tmp_path / "day1"))
+    assert measured["ended"] == "the trigger was reset" and measured["pulses"] > 10
+    with Recording.open(tmp_path / "day1") as recording:
+        assert recording.session["ended"]["how"] == "the trigger was reset"
+        assert [event["why"] for event in recording.events() if event["kind"] == "trigger fault"] == [
+            "the trigger was reset"
+        ]
 
 
 def test_a_changed_byte_in_the_bundle(rig: RigSettings, stream: StreamSettings, tmp_path: Path) -> None:
