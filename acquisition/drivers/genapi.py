@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from acquisition.camera import Feature, Value
+from acquisition.drivers.wishes import number
 from acquisition.errors import RigposeError
 
 _NEAR = 0.01  # cameras quantise: a number is taken if it came this near, relatively
@@ -238,10 +239,10 @@ class GenApiFeatures:
                 f"camera '{self._camera}'", expected="a camera whose exposure time can be set",
                 found="none of the features " + ", ".join(_EXPOSURE), remedy="Leave exposure_us out",
             )  # fmt: skip
-        self._set_node(name, wished)
+        self._set_node(name, number(self._camera, "exposure_us", wished))
 
     def _set_rate(self, wished: Value) -> None:
-        rate_hz = float(wished)
+        rate_hz = number(self._camera, "rate_hz", wished)
         if self.triggered:
             self._pulses_hz = rate_hz
             # A limiter set to the rate of the pulses would ignore every one that comes a little early.

@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 
 from acquisition.camera import CameraGone, CameraInfo, CameraTimeout, DeviceFrame, Feature, FoundCamera, Value
+from acquisition.drivers.wishes import number
 from acquisition.errors import RigposeError
 from acquisition.frame import Image
 
@@ -155,18 +156,16 @@ class GStreamerCamera:
 
     def _configure(self, wished: dict[str, Value]) -> CameraInfo:
         source = self._source()
-        rate_wished = wished.pop("rate_hz", None)
+        rate_wished = number(self._name, "rate_hz", wished.pop("rate_hz")) if "rate_hz" in wished else None
         exposure_us = self._set_exposure(source, wished.pop("exposure_us", None))
         features = {name: self._set(source, name, value) for name, value in wished.items()}
         first, second, pixel_format = self._two_frames()
         caps = second.get_caps().get_structure(0)
         numerator, denominator = caps.get_fraction("framerate")[1:] if caps.has_field("framerate") else (0, 1)
         rate_hz = numerator / denominator
-        if rate_wished is not None and abs(rate_hz - float(rate_wished)) > _RATE_TOLERANCE * float(
-            rate_wished
-        ):
+        if rate_wished is not None and abs(rate_hz - rate_wished) > _RATE_TOLERANCE * float(rate_wished):
             raise RigposeError(
-                f"camera '{self._name}'", expected=f"a pipeline of {float(rate_wished):g} frames a second",
+                f"camera '{self._name}'", expected=f"a pipeline of {rate_wished:g} frames a second",
                 found=f"one of {rate_hz:g}", remedy="Put framerate=... into the pipeline of its 'uri'",
             )  # fmt: skip
         steps = second.get_buffer().offset - first.get_buffer().offset
@@ -251,9 +250,10 @@ class GStreamerCamera:
                 expected="a source whose exposure time can be set: " + ", ".join(_EXPOSURE),
                 found=source.get_factory().get_name(), remedy="Leave exposure_us out, or use another driver",
             )  # fmt: skip
-        exposure_ns = round(float(wished) * 1000)
+        exposure_us = number(self._name, "exposure_us", wished)
+        exposure_ns = round(exposure_us * 1000)
         self._set(source, name, f"{exposure_ns} {exposure_ns}")
-        return float(wished)
+        return exposure_us
 
     def _set(self, source: Any, name: str, wished: Value) -> Value:
         """Set a property and read it back; raises `RigposeError`."""

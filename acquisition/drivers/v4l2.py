@@ -22,6 +22,7 @@ import numpy as np
 from acquisition.camera import CameraGone, CameraInfo, CameraTimeout, DeviceFrame, Feature, FoundCamera, Value
 from acquisition.drivers.v4l2_controls import Controls
 from acquisition.drivers.v4l2_formats import FOURCCS, is_grey, picture
+from acquisition.drivers.wishes import number
 from acquisition.errors import RigposeError
 from acquisition.frame import Image
 
@@ -30,6 +31,7 @@ _COUNT_MODULUS = 2**32
 # Drivers known to count from 0 at every start; the specification leaves it open.
 _COUNT_FROM_ZERO = ("uvcvideo", "vivid")
 _RATE_TOLERANCE = 0.005
+_SILENT_PERIODS, _SILENT_S = 10, 0.5
 _UVC_STAMPS = Path("/sys/module/uvcvideo/parameters/hwtimestamps")
 _UVC_CLOCK_NS = 1_000_000  # USB counts its frames in milliseconds
 _FORMAT = ("pixelformat", "width", "height", "channels")
@@ -172,25 +174,29 @@ class V4L2Camera:
     def _configure(self, wished: dict[str, Value], path: Path) -> CameraInfo:
         features: dict[str, Value] = {}
         self._set_format({name: wished.pop(name) for name in _FORMAT if name in wished}, features)
-        rate_hz = self._set_rate(wished.pop("rate_hz", None))
+        if "rate_hz" in wished:
+            features["rate_hz"] = self._set_rate(number(self._name, "rate_hz", wished.pop("rate_hz")))
+        rate_hz = self._rate_hz()
         controls = Controls(self._device, self._name, self._v4l2)
         if "exposure_us" in wished:
-            controls.set_exposure_us(float(wished.pop("exposure_us")))
+            exposure_us = number(self._name, "exposure_us", wished.pop("exposure_us"))
+            features["exposure_us"] = controls.set_exposure_us(exposure_us)
         for name, value in wished.items():
             features[name] = controls.set(name, value)
-        exposure_us = controls.exposure_us()
+        exposed_us = controls.exposure_us()
         self._take_buffers()
         info = self._device.info
         format_ = self._format
-        to_middle_ns, uncertainty_ns, meaning = self._stamps(info.driver, exposure_us, rate_hz)
+        to_middle_ns, uncertainty_ns, meaning = self._stamps(info.driver, exposed_us, rate_hz)
         return CameraInfo(
             uri=self._uri, model=info.card, serial=_serial(path) or info.bus_info,
             width_px=format_.width, height_px=format_.height, channels=1 if self._grey else 3,
-            rate_hz=rate_hz, exposure_us=exposure_us or 0.0, id_modulus=_COUNT_MODULUS, id_first=0,
+            rate_hz=rate_hz, exposure_us=exposed_us or 0.0, id_modulus=_COUNT_MODULUS, id_first=0,
             has_device_clock=self._stamped, stamps_on_rig_clock=self._stamped,
             stamp_to_middle_ns=to_middle_ns, stamp_uncertainty_ns=uncertainty_ns, stamp_meaning=meaning,
             id_start=0 if info.driver in _COUNT_FROM_ZERO else None,
             pixel_format=_fourcc(format_.pixelformat), features=features,
+            silence_s=_SILENT_PERIODS / rate_hz + _SILENT_S if rate_hz > 0 else None,
         )  # fmt: skip
 
     def _set_format(self, wished: dict[str, Value], features: dict[str, Value]) -> None:
@@ -199,7 +205,10 @@ class V4L2Camera:
         fourcc = str(wished.get("pixelformat", _fourcc(now.pixelformat)))
         if "pixelformat" not in wished and fourcc not in readable and readable:
             fourcc = readable[0]
-        size = [int(wished.get(side, getattr(now, side))) for side in ("width", "height")]
+        size = [
+            round(number(self._name, side, wished.get(side, getattr(now, side))))
+            for side in ("width", "height")
+        ]
         if fourcc in readable:
             self._v4l2.set_format(self._device, self._kind, *size, pixel_format=fourcc.ljust(4))
         actual = self._v4l2.get_raw_format(self._device, self._kind).fmt.pix
@@ -241,21 +250,19 @@ class V4L2Camera:
         told = [size.info for size in self._device.info.format_frame_sizes(code)]
         return sorted((size.width, size.height) for size in told if hasattr(size, "width"))
 
-    def _set_rate(self, wished: Value | None) -> float:
-        if wished is None:
-            return self._rate_hz()
+    def _set_rate(self, wished: float) -> float:
         try:
-            self._v4l2.set_fps(self._device, self._kind, float(wished))
+            self._v4l2.set_fps(self._device, self._kind, wished)
         except OSError as error:
             raise RigposeError(
                 f"camera '{self._name}'", expected="a camera whose rate can be set",
                 found=str(error.strerror), remedy="Leave rate_hz out",
             ) from None  # fmt: skip
         actual = self._rate_hz()
-        if abs(actual - float(wished)) > _RATE_TOLERANCE * float(wished):
+        if abs(actual - wished) > _RATE_TOLERANCE * wished:
             raise RigposeError(
                 f"camera '{self._name}'", expected=f"a rate it has at this format; nearest is {actual:g} Hz",
-                found=f"{float(wished):g} Hz", remedy="Mend rate_hz, or try another pixelformat or size",
+                found=f"{wished:g} Hz", remedy="Mend rate_hz, or try another pixelformat or size",
             )  # fmt: skip
         return actual
 

@@ -85,6 +85,8 @@ def test_our_feature_files_suit_it(camera, file):
         ({"PixelFormat": "Mono7"}, "one of Mono8, Mono10"),
         ({"SensorWidth": 3}, "can be set"),
         ({"ReverseX": "yes"}, "neither true nor false"),
+        ({"rate_hz": "fast"}, "a number for 'rate_hz'"),
+        ({"exposure_us": True}, "a number for 'exposure_us'"),
         ({"rate_hz": 9000.0}, "0.01 to 5000 Hz"),
         ({"exposure_us": -1.0}, "1 to 1e+07 us"),
         ({"PixelFormat": "RGB16Packed"}, "a pixel format such as Mono8"),

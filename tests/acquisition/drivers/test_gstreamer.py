@@ -134,6 +134,7 @@ def test_no_frame_in_time(camera):
         ("gstreamer://videotestsrc is-live=true !", {}, "gst-launch"),
         ("gstreamer://videotestsrc num-buffers=1", {}, "ended"),
         ("gstreamer://filesrc location=/nowhere ! decodebin", {}, "filesrc0: Resource not found"),
+        (GREY, {"rate_hz": "fast"}, "a number for 'rate_hz'"),
         (GREY, {"rate_hz": 60.0}, "one of 50"),
         (GREY, {"exposure_us": 900.0}, "nvarguscamerasrc"),
         (GREY, {"pattren": "ball"}, "gst-inspect-1.0 videotestsrc"),

@@ -153,7 +153,12 @@ def test_found_by_place_and_set_and_read_back(found):
     told = found["identity"]
     assert [uri for uri, _, _ in told["found"]] == [f"v4l2://platform:vivid-00{n}" for n in range(2)]
     assert told["serial"] == told["found"][0][2] and told["same"]
-    assert told["rate_hz"] == 30.0 and told["set"]["width"] == 320 and told["set"]["channels"] == 1
+    assert told["rate_hz"] == told["set"]["rate_hz"] == 30.0 and told["silence_s"] == pytest.approx(
+        10 / 30 + 0.5
+    )
+    assert (
+        told["set"]["pixelformat"] == "GREY" and told["set"]["width"] == 320 and told["set"]["channels"] == 1
+    )
     assert told["set"]["brightness"] == 99 and told["set"]["test_pattern"] == "100% Colorbar"
     assert told["features"]["brightness"][:3] == [99, 0, 255]
     assert "Noise" in told["features"]["test_pattern"][3] and "YUYV" in told["features"]["pixelformat"][3]
@@ -164,7 +169,8 @@ def test_found_by_place_and_set_and_read_back(found):
 def test_what_it_cannot_be_is_one_line(found):
     says = {
         "no_such": "brightness", "too_much": "0 to 255", "no_word": "16x16 Checkers", "format": "GREY",
-        "size": "640x480", "rate": "nearest is", "exposure": "Leave exposure_us out", "nobody": "vivid-001",
+        "size": "640x480", "rate": "nearest is",
+        "word": "a number for 'width'", "exposure": "Leave exposure_us out", "nobody": "vivid-001",
     }  # fmt: skip
     for mistake, said in found["mistakes"].items():
         assert mistake in says and said.startswith("camera 'top'") and says[mistake] in said, said

@@ -57,7 +57,8 @@ def identity() -> None:
     same = by_path.open(SMALL).serial == info.serial
     by_path.close()
     tell(
-        "identity", found=found, serial=info.serial, set=info.features, rate_hz=info.rate_hz, busy=busy,
+        "identity", found=found, serial=info.serial, set=info.features, silence_s=info.silence_s,
+        rate_hz=info.rate_hz, busy=busy,
         same=same, features={name: features[name] for name in ("pixelformat", "brightness", "test_pattern")},
     )  # fmt: skip
 
@@ -68,6 +69,7 @@ def mistakes() -> None:
         no_such=refused(brightnes=3), too_much=refused(brightness=5000),
         no_word=refused(test_pattern="Mona Lisa"),
         format=refused(pixelformat="HEVC"), size=refused(width=321), rate=refused(rate_hz=31.7),
+        word=refused(width="wide"),
         exposure=refused(exposure_us=1000.0), nobody=refused(uri="v4l2://usb-0000:00:14.0-9"),
     )  # fmt: skip
 
