@@ -213,7 +213,8 @@ class PulseTrack:
         self._last_ticks = ticks
         for stamp, payload in frames[1:]:
             if _is_steady(stamp):
-                placed.append(replace(self._follow(stamp, payload), uncertain=uncertain))
+                followed = self._follow(stamp, payload)
+                placed.append(replace(followed, uncertain=followed.uncertain or uncertain))
             else:
                 placed += self._await(stamp, payload)
         return placed

@@ -17,7 +17,7 @@ from tests.acquisition.timelines import timeline
 
 
 def film_session(
-    folder: Path, *, sets: int = 150, rate_hz: float = 60, loss: float = 0.05, codec: str = "x264",
+    folder: Path, *, sets: int = 110, rate_hz: float = 60, loss: float = 0.02, codec: str = "x264",
     seed: int = 4, restart: bool = False, names: dict[str, str] | None = None, **scene_settings,
 ) -> Scene:  # fmt: skip
     """Three cameras that lose frames; `names` files one camera's frames under another's name."""

@@ -26,7 +26,7 @@ def test_rig_in_step_passes_and_the_led_is_found_where_it_is(tmp_path):
     assert found["verdict"] == "PASS" and found["findings"] == []
     for view in scene.views:
         camera = found["cameras"][view.name]
-        assert camera["off_by"] == (0,) and camera["words"] >= 4 and camera["unread"] == 0
+        assert camera["off_by"] == (0,) and camera["words"] >= 2 and camera["unread"] == 0
         x, y, width, height = camera["region"]
         centre = np.array([x + (width - 1) / 2, y + (height - 1) / 2])
         assert np.abs(centre - view.project(np.array(scene.settings.led.position_mm))).max() <= 1.5
@@ -35,7 +35,7 @@ def test_rig_in_step_passes_and_the_led_is_found_where_it_is(tmp_path):
     assert "Optical proof: <span class=PASS>" in (tmp_path / "day1" / "synchronisation.html").read_text()
 
 
-@pytest.mark.parametrize("off", [1, -1, 40])
+@pytest.mark.parametrize("off", [1, *(pytest.param(off, marks=pytest.mark.long) for off in (-1, 40))])
 def test_camera_off_by_some_from_the_start_is_named_though_all_counters_agree(tmp_path, off):
     film_session(tmp_path / "day1", led={}, pictures_off_by={"cam_1": off})
     counters = write_report(tmp_path / "day1")
@@ -50,6 +50,7 @@ def test_camera_off_by_some_from_the_start_is_named_though_all_counters_agree(tm
     assert json.loads((tmp_path / "day1" / "optical_proof.json").read_text())["verdict"] == "FAIL"
 
 
+@pytest.mark.long
 def test_saturating_led_is_read_and_said(tmp_path):
     film_session(tmp_path / "day1", led={"brightness": 2000, "radius_mm": 10})
     found = check_session(tmp_path / "day1")
@@ -81,11 +82,13 @@ def test_region_given_by_hand_is_used_and_checked(tmp_path):
         check_session(tmp_path / "day1", {"top": (0, 0, 6, 6)})
 
 
+@pytest.mark.long
 def test_all_cameras_off_by_the_same_is_said_of_the_sets(tmp_path):
     film_session(tmp_path / "day1", led={}, pictures_off_by={f"cam_{n}": 2 for n in range(3)})
     assert "all cameras are off by the same" in faults(check_session(tmp_path / "day1"))["frame sets"]
 
 
+@pytest.mark.long
 def test_every_place_after_a_camera_came_back_is_read(tmp_path):
     film_session(tmp_path / "day1", led={}, sets=400, restart=True)
     found = check_session(tmp_path / "day1")
