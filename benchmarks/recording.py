@@ -1,13 +1,14 @@
 """`rigpose record` on the simulated rig: frames dropped, processor time, memory and open files over time.
 
     python -m benchmarks.recording [--minutes 1] [--cameras 4] [--size 640x480] [--rate 60] [--codec x264]
-                                   [--seconds-codecs 0] [--json FILE]
+                                   [--codecs] [--json FILE]
 
 The simulated cameras draw noisy pictures at the rate of their trigger and lose none themselves; capture,
 ring and recorder are what a real rig runs. Memory is the sum of the PSS of all processes, once a second; its
 growth is the median of the last fifth less that of the second fifth (the first is for warming up).
-`--seconds-codecs 10` records so long with each codec as well, and says what a pixel took on the disk. Exit
-code 1 if a frame was dropped, memory grew by 5 MB or more, or open files became more.
+`--codecs` encodes a still picture under fresh noise of 3 grey levels with each codec instead, one thread, and
+says what a pixel takes on the disk. Exit code 1 if a frame was dropped, memory grew by 5 MB or more, or open
+files became more.
 """
 
 from __future__ import annotations
@@ -27,11 +28,12 @@ import numpy as np
 
 from acquisition.record import record
 from acquisition.simulation.scene import write_scene
-from acquisition.videos.encoder import encoders_found
+from acquisition.videos.encoder import Encoder, encoders_found
 from rigpose.rig_file import load_rig
 
 GROWTH_MB = 5.0
 _EVERY_S = 1.0
+_ENCODED = 60
 
 
 def descendants(pid: int) -> list[int]:
@@ -123,6 +125,32 @@ def measure(
     return said
 
 
+def measure_codec(folder: Path, codec: str, size: tuple[int, int]) -> dict[str, Any]:
+    """Bytes a pixel and frames a second of one encoder."""
+    width, height = size
+    rng = np.random.default_rng(0)
+    rows, columns = np.mgrid[:height, :width]
+    still = 110 + 40 * np.sin(columns / 37) * np.cos(rows / 29)
+    noise = rng.normal(0, 3, (height + 20, width + 80))
+    pictures = []
+    for _ in range(_ENCODED):
+        down, right = rng.integers(0, 20), rng.integers(0, 80)
+        picture = still + noise[down : down + height, right : right + width]
+        pictures.append(np.clip(picture, 0, 255).astype(np.uint8))
+    path = folder / f"{codec}.mkv"
+    encoder = Encoder(path, codec, width, height, 1, 60)
+    begun_s = time.process_time()
+    for number, picture in enumerate(pictures):
+        encoder.write(picture, number * 17)
+    spent_s = time.process_time() - begun_s
+    encoder.close()
+    taken = path.stat().st_size / _ENCODED
+    return {
+        "codec": codec, "size": f"{width}x{height}", "bytes_per_px": round(taken / (width * height), 4),
+        "frames_per_cpu_s": round(_ENCODED / spent_s),
+    }  # fmt: skip
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--minutes", type=float, default=1.0)
@@ -130,20 +158,25 @@ def main() -> None:
     parser.add_argument("--size", default="640x480")
     parser.add_argument("--rate", type=float, default=60.0)
     parser.add_argument("--codec", default="x264")
-    parser.add_argument("--seconds-codecs", type=float, default=0.0)
+    parser.add_argument("--codecs", action="store_true")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     width, height = (int(side) for side in options.size.split("x"))
-    plans = [(options.codec, options.minutes * 60)]
-    if options.seconds_codecs:
-        plans += [(name, options.seconds_codecs) for name, why in encoders_found().items() if not why]
-    rows = []
-    for codec, seconds in plans:
-        with tempfile.TemporaryDirectory() as folder:
-            rows.append(measure(Path(folder), seconds, options.cameras, (width, height), options.rate, codec))
-        print(json.dumps(rows[-1]), flush=True)
+    with tempfile.TemporaryDirectory() as folder:
+        if options.codecs:
+            names = [name for name, why in encoders_found().items() if not why]
+            rows = [measure_codec(Path(folder), name, (width, height)) for name in names]
+        else:
+            seconds = options.minutes * 60
+            rows = [
+                measure(Path(folder), seconds, options.cameras, (width, height), options.rate, options.codec)
+            ]
+    for row in rows:
+        print(json.dumps(row))
     if options.json:
         options.json.write_text(json.dumps({"cores": os.cpu_count(), "rows": rows}, indent=1) + "\n")
+    if options.codecs:
+        return
     first = rows[0]
     sys.exit(
         int(

@@ -43,8 +43,8 @@ class Codec:
     hardware:
         Whether the machine decides if it is there.
     bytes_per_px:
-        What a grey pixel takes on the disk, of noisy pictures (sigma 3 grey levels, nothing moving), by
-        `benchmarks/recording.py`; None where nobody has measured it.
+        What a grey pixel takes on the disk, of a still picture under noise of 3 grey levels
+        (`benchmarks/recording.py --codecs`); None where nobody has measured it.
     """
 
     mono: tuple[str, str]
