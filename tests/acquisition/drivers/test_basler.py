@@ -165,27 +165,25 @@ class Reader(threading.Thread):
             )
 
 
-@pytest.mark.alone
-@pytest.mark.long
-def test_300_software_triggers_some_ignored_and_the_sets_are_aligned():
-    """Cameras that are busy ignore a pulse without counting it: by index alone all later frames would be off.
+def triggered(pulses: int, period_ns: int) -> list[tuple[FrameStamp, int]]:
+    """The frames of four cameras in order of their arrival, each with its true pulse.
 
     Which pulses a camera took is known from its own AcquisitionStatus just before each. At a rate that leaves
-    room for the emulation's 10 to 30 ms (it has no clock) it is seldom busy, so two pulses in a hundred are
-    kept from a camera as well: that looks the same.
+    room for the emulation's 10 to 30 ms it is seldom busy, so two pulses in a hundred are kept from a camera
+    as well: that looks the same.
     """
-    pulses, period_ns, exposure_us = 300, 40_000_000, 1000.0
+    exposure_us = 1000.0
     rng = np.random.default_rng(5)
     readers = []
     for n in range(4):
         camera = BaslerCamera(f"cam_{n}", f"basler://0815-000{n}")
-        camera.open({**TRIGGERED, "exposure_us": exposure_us, "rate_hz": 25.0})
+        camera.open({**TRIGGERED, "exposure_us": exposure_us, "rate_hz": 1e9 / period_ns})
         camera.start()
         readers.append(Reader(f"cam_{n}", camera, exposure_us))
+    taken: dict[str, list[int]] = {reader.name: [] for reader in readers}
     try:
         for reader in readers:
             reader.start()
-        taken = {reader.name: [] for reader in readers}
         first_ns = time.monotonic_ns() + 50_000_000
         for pulse in range(pulses):
             time.sleep(max(0, first_ns + pulse * period_ns - time.monotonic_ns()) * 1e-9)
@@ -200,41 +198,39 @@ def test_300_software_triggers_some_ignored_and_the_sets_are_aligned():
             reader.ended = True
             reader.join(2)
             reader.camera.close()
-    assert [len(reader.frames) for reader in readers] == [len(taken[reader.name]) for reader in readers]
-    assert all(len(taken[name]) < pulses for name in taken)
+    assert [len(reader.frames) for reader in readers] == [len(pulses) for pulses in taken.values()]
+    assert all(len(numbers) < pulses for numbers in taken.values())
+    frames = [frame for r in readers for frame in zip(r.frames, taken[r.name], strict=True)]
+    return sorted(frames, key=lambda frame: frame[0].t_arrival_ns)
 
+
+def most_off_ns(frames: list[tuple[FrameStamp, int]], period_ns: int) -> float:
+    """How far the arrivals of a camera stray from their usual distance to the pulse."""
+    late_ns: dict[str, list[int]] = {}
+    for stamp, pulse in frames:
+        late_ns.setdefault(stamp.camera, []).append(stamp.t_arrival_ns - pulse * period_ns)
+    return max(np.abs(late - np.median(late)).max() for late in map(np.array, late_ns.values()))
+
+
+@pytest.mark.alone
+@pytest.mark.long
+def test_300_software_triggers_some_ignored_and_the_sets_are_aligned():
+    """A busy camera ignores a pulse without counting it: by index alone all its later frames would be off."""
+    period_ns = 40_000_000
+    for _ in range(3):
+        frames = triggered(300, period_ns)
+        if most_off_ns(frames, period_ns) < 0.4 * period_ns:
+            break
+    else:
+        pytest.skip("the machine is too busy to tell pulses by arrival, and the emulation has no clock")
     # How late frames come is not known: pulse 0 is the first that any camera saw.
-    maker = Synchroniser(list(taken), SyncSettings(tolerance_ms=19, max_delay_ms=100), period_ns)
-    arrivals = sorted(
-        ((stamp, pulse) for r in readers for stamp, pulse in zip(r.frames, taken[r.name], strict=True)),
-        key=lambda frame: frame[0].t_arrival_ns,
-    )
+    cameras = sorted({stamp.camera for stamp, _ in frames})
+    maker = Synchroniser(cameras, SyncSettings(tolerance_ms=19, max_delay_ms=100), period_ns)
     sets = []
-    for stamp, pulse in arrivals:
+    for stamp, pulse in frames:
         sets += maker.closed(stamp.t_arrival_ns)
         maker.add(stamp, pulse)
     sets += maker.flush()
-    placed = [
-        (made.index, pulse, stamp)
-        for made in sets
-        for stamp, pulse in zip(made.stamps, made.payloads, strict=True)
-        if pulse is not None
-    ]
-    frames = sum(map(len, taken.values()))
-    assert len(placed) + len(maker.rejected) == frames
-
-    # The emulation has no clock, and the machine may be busy: a frame that it delivered nearer to another
-    # pulse can only be taken for that one's, or refused, and may take its neighbour along. With none such
-    # nothing is wrong.
-    late_ns = {
-        r.name: np.array([s.t_arrival_ns for s in r.frames]) - np.array(taken[r.name]) * period_ns
-        for r in readers
-    }
-    usual_ns = {name: np.median(late) for name, late in late_ns.items()}
-
-    def in_time(stamp, pulse):
-        return abs(stamp.t_arrival_ns - pulse * period_ns - usual_ns[stamp.camera]) < 0.3 * period_ns
-
-    right = sum(index == pulse for index, pulse, _ in placed)
-    late = sum(not in_time(stamp, pulse) for stamp, pulse in arrivals)
-    assert late < 0.5 * frames and right >= frames - 2 * late
+    placed = [(made.index, pulse) for made in sets for pulse in made.payloads if pulse is not None]
+    assert len(placed) == len(frames) and not maker.rejected
+    assert all(index == pulse for index, pulse in placed)
