@@ -155,12 +155,17 @@ def _keypoints(
         Progress(job.stem, total=expected) as bar,
         contextlib.closing(ahead(fed(images, job, predictor), DECODED_AHEAD, decoder_core)) as frames,
     ):
+        to_input: ImageTransform | None = None
+        back, scale = ImageTransform.identity(), 1.0
         for frame in frames:
+            if frame.to_input is not to_input:  # one for all frames of a size
+                to_input, scale = frame.to_input, frame.to_input.scale
+                undone = to_input.inverse() if frame.resampled else ImageTransform.identity()
+                back = undone.then(ImageTransform.crop(*-corner))
             keypoints = predictor.predict([frame.image])[0]
-            back = frame.to_input.inverse() if frame.resampled else ImageTransform.identity()
-            keypoints[:, :2] = back.apply(keypoints[:, :2]) + corner
+            keypoints[:, :2] = back.apply(keypoints[:, :2])
             found.append(keypoints)
-            size.add(keypoints, frame.to_input.scale)
+            size.add(keypoints, scale)
             bar.advance()
     return np.array(found, np.float32).reshape(-1, len(predictor.keypoints), 3)
 
