@@ -194,12 +194,12 @@ def test_real_time_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(Show, "_shows", {})
     camera = camera_at(f"file://{clip(tmp_path / 'a.mp4', range(0, 200, 40))}")
     camera.open({"lead_s": 0.05})
+    before_ns = time.monotonic_ns()
     camera.start()
-    begun_ns = time.monotonic_ns()
     frames = [camera.read(5000) for _ in range(5)]
-    assert time.monotonic_ns() - begun_ns >= 205 * MS
-    for frame in frames:
-        assert frame.t_arrival_ns - frames[0].t_arrival_ns > (frame.t_device_ns or 0) - 60 * MS
+    for frame in frames:  # late on a busy machine, never early
+        assert frame.t_arrival_ns >= before_ns + 50 * MS + (frame.t_device_ns or 0)
+    assert frames[-1].t_arrival_ns <= time.monotonic_ns()
     camera.stop()
     camera.close()
 
@@ -238,7 +238,7 @@ def test_a_replayed_rig_records_the_same_frame_sets(tmp_path: Path) -> None:
         "  cam_0: {uri: 'replay://day1#cam_0', settings: film.yaml}\n"
         "  cam_1: {uri: 'replay://day1#cam_1', settings: film.yaml}\n"
     )
-    record(load_rig(tmp_path / "replay.yaml").acquisition, tmp_path / "day2", 7)
+    record(load_rig(tmp_path / "replay.yaml").acquisition, tmp_path / "day2", 9)
     tables, shown = [], []
     for day in ("day1", "day2"):
         with Recording.open(tmp_path / day) as recording:

@@ -68,7 +68,7 @@ def test_figures_of_a_rig_without_a_page(rig: Path) -> None:
         assert camera["pictures"] > 5
         assert (camera["width_px"], camera["height_px"], camera["rate_hz_wished"]) == (320, 240, 30.0)
         assert camera["exposure_share"] == pytest.approx(camera["exposure_us"] * 30e-6, abs=1e-3)
-        assert 24 < camera["rate_hz"] < 32  # a tenth is lost
+        assert 15 < camera["rate_hz"] < 40  # over the newest 64 arrivals, which may come in bursts
         assert camera["link_mb_s"] == pytest.approx(camera["rate_hz"] * 320 * 240 / 1e6, rel=0.01)
         assert camera["lost"] > 2 and camera["ring_full"] == 0  # looking costs no frame
         assert camera["laplacian_variance_best"] >= camera["laplacian_variance_median"] > 10
