@@ -72,9 +72,10 @@ def bench(bundle: Bundle, options: BenchOptions) -> dict[str, Any]:
     -------
     dict
         `machine`; `bundle`, `bundle_sha256`, `input_wh`; `options` as they were, `source` of the pictures,
-        `filter`, `codec`; `rows`: for each contender and number of cameras what `Predictor.describe` says,
-        `held_out_px`, `stages` and `end_to_end` as `durations.summary` gives them, `cpu_percent` (100: one
-        core), `pss_mb`, `jetson` (None elsewhere); `refused`: runtime, precision and why it does not run.
+        `filter`, `codec`; `rows`: for each contender and number of cameras its `Execution`, what
+        `Predictor.describe` says, `held_out_px`, `stages` and `end_to_end` as `durations.summary` gives them,
+        `cpu_percent` (100: one core), `pss_mb`, `jetson` (None elsewhere); `refused`: runtime, precision and
+        why it does not run.
 
     Raises
     ------

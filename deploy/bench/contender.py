@@ -14,6 +14,7 @@ import cv2
 from acquisition.child import ChildLink
 from deploy.bench.stages import END_TO_END, FrameSetStages
 from deploy.bench.usage import look
+from deploy.bundles.execution import Execution
 from deploy.bundles.predictor import Predictor
 
 _NAP_S = 0.02  # between looks at whose turn it is; the others' figures must not feel them
@@ -69,7 +70,8 @@ def contend(link: ChildLink, contender: Contender) -> None:
             stages.service()
             stages.run()
         link.report(
-            now=True, state="ready", endpoint=stages.endpoint, runs=predictor.describe(),
+            now=True, state="ready", endpoint=stages.endpoint,
+            runs={**predictor.describe(), **Execution.of(predictor).as_json()},
             loaded_s=round(loaded_s, 2), image_wh=stages.size_px, channels=stages.channels,
         )  # fmt: skip
         done = -1

@@ -40,6 +40,7 @@ def test_every_artifact_that_runs_here_has_a_row_with_every_stage(
         artifact = bundle.artifact("litert", row["precision"])
         assert artifact is not None and artifact.held_out is not None
         assert row["artifact_sha256"] == artifact.sha256 and row["bundle_sha256"] == bundle.sha256
+        assert row["within_tolerance"] and row["reason"] == f"litert {row['precision']}: as asked"
         assert row["held_out_px"] == round(artifact.held_out.mean_px, 3)
         assert row["input_wh"] == [128, 96] and row["threads"] == 1 and row["cameras"] == 2
         assert tuple(row["stages"]) == STAGES
