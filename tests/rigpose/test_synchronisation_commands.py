@@ -101,6 +101,7 @@ def test_rig_without_a_trigger_is_refused_before_anything_runs(capsys, tmp_path)
 
 
 @pytest.mark.long
+@pytest.mark.alone
 def test_recording_is_proved_before_and_after(capsys, tmp_path):
     scene = {"kind": "animal", "seed": 1, "frame_sets": 8, "size": (96, 64), "rate_hz": 60, "led": {}}
     rig = write_scene(tmp_path / "scene", cameras=2, exposures_us=[2000.0], **scene)
@@ -116,7 +117,7 @@ def test_recording_is_proved_before_and_after(capsys, tmp_path):
     report = json.loads((tmp_path / "day1" / "synchronisation.json").read_text())
     assert report["optical"]["verdict"] == "PASS" and f"synchronisation: {report['verdict']}" in out
     assert report["verdict"] != "FAIL" and report["uncertain_sets"] == 0
-    assert report["pulses"] == report["frame_sets"] == figures["frame_sets"]
+    assert report["pulses"] >= report["frame_sets"] == figures["frame_sets"]
 
     write_scene(tmp_path / "scene", cameras=2, exposures_us=[2000.0], pictures_off_by={"cam_1": -1}, **scene)
     code, out, err = call(capsys, "record", rig, "-o", tmp_path / "day2", "--seconds", "3", "--check-sync")
