@@ -15,20 +15,20 @@ from calibration.anchor import Anchored, anchor, common_cameras
 from calibration.boards import BoardSettings
 from calibration.bundle import LENS
 from calibration.camera_model import CalibratedRig
+from calibration.choose_sets import choose_sets
 from calibration.cross_checks import CrossChecks, cross_check
 from calibration.find_views import Found, find_views
 from calibration.formats.anipose import calibration_hash, details_path, load_calibration, save_toml
+from calibration.ground import on_ground, read_ground
 from calibration.inputs import open_input
 from calibration.known_length import MeasuredLength, measure_length, read_length, scale_by
-from calibration.lens import LensModel, parameter_names
+from calibration.lens import LensModel, free_parameters, parameter_names
 from calibration.observations import Observations
 from calibration.quality import CameraQuality, HeldOut, camera_qualities, held_out
 from calibration.report import write_report
 from calibration.solve import Solution, solve
 from calibration.verdict import Finding, Level, judge, judge_timing, judge_world, verdict_of
 from calibration.world import on_board
-
-MOST_FITTED = 100  # frame sets: the solution is then limited by the lens model, not by their number
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +39,8 @@ class World:
     ----------
     frame_set:
         The board as it lay in this frame set is the world: origin at its first corner, z up out of the board.
+    ground:
+        Points on the ground (`calibration.ground`), whose plane is z = 0.
     anchor:
         An older calibration of the rig, whose frame is kept; the scale is the new board's.
     length:
@@ -48,15 +50,23 @@ class World:
     """
 
     frame_set: int | None = None
+    ground: Path | None = None
     anchor: Path | None = None
     length: Path | None = None
     check_length: Path | None = None
 
     def __post_init__(self) -> None:
-        if self.anchor is not None and (self.frame_set is not None or self.length is not None):
+        if self.frame_set is not None and self.ground is not None:
+            raise RigposeError(
+                "--ground", expected="one frame for the world", found="the board of a frame set besides",
+                remedy="Leave out one of them",
+            )  # fmt: skip
+        if self.anchor is not None and (
+            self.ground is not None or self.frame_set is not None or self.length is not None
+        ):
             raise RigposeError(
                 "--anchor", expected="the old calibration's frame alone, and the board's scale",
-                found="a frame set or a length besides", remedy="Leave out one of them",
+                found="a frame set, a ground or a length besides", remedy="Leave out one of them",
             )  # fmt: skip
 
 
@@ -68,6 +78,8 @@ class Calibrated:
     ----------
     rig:
         In the world that was asked for.
+    ground_rms_mm:
+        How far the marked points lie from their plane.
     anchored, scale, checked:
         The cameras since the old calibration; the factor by which a known length changed the board's scale;
         what a known length measures. None where nothing was asked.
@@ -82,6 +94,7 @@ class Calibrated:
     cameras: tuple[CameraQuality, ...]
     held_out: HeldOut | None
     checks: CrossChecks
+    ground_rms_mm: float | None
     anchored: Anchored | None
     scale: float | None
     checked: MeasuredLength | None
@@ -117,6 +130,7 @@ class Calibrated:
             "held_out": None if self.held_out is None else asdict(self.held_out),
             "since_anchor": None if self.anchored is None else [asdict(c) for c in self.anchored.cameras],
             "anchor_rms_mm": None if self.anchored is None else self.anchored.rms_mm,
+            "ground_rms_mm": self.ground_rms_mm,
             "scale_factor": self.scale,
             "known_length": None if self.checked is None else asdict(self.checked),
         }
@@ -125,7 +139,7 @@ class Calibrated:
         """By camera and name of a lens parameter: its value and standard deviation."""
         adjusted, found = self.solution.adjusted, {}
         for c, (name, chosen) in enumerate(zip(self.rig.names, self.solution.lenses, strict=True)):
-            free = self.solution.free_lens[c]
+            free = free_parameters(chosen.model)
             sd = np.sqrt(np.maximum(np.diag(adjusted.camera_covariance[c])[:LENS][free], 0))
             values = adjusted.bundle.lenses[c, :LENS][free].tolist()
             pairs = zip(values, sd.tolist(), strict=True)
@@ -134,8 +148,8 @@ class Calibrated:
 
 
 def calibrate(
-    path: Path, board_file: Path, *, lens: LensModel | None = None, world: World = World(),
-    max_spread_ms: float | None = None,
+    path: Path, board_file: Path, *, lens: LensModel | None = None, lenses: Path | None = None,
+    world: World = World(), max_spread_ms: float | None = None,
 ) -> Calibrated:  # fmt: skip
     """Calibrate from board images; writes nothing.
 
@@ -147,6 +161,8 @@ def calibrate(
         board.yaml.
     lens:
         The model of all lenses; None: each camera's by its held-out error (`calibration.lens_choice`).
+    lenses:
+        An older calibration whose lenses stay as they are; only the cameras' places are found.
     world:
         Where its frame and its scale come from.
     max_spread_ms:
@@ -163,32 +179,51 @@ def calibrate(
     for length in (world.length, world.check_length):
         if length is not None:
             read_length(length, source.cameras)  # before minutes of detection, not after
+    if world.ground is not None:
+        read_ground(world.ground, source.cameras)
+    known = None if lenses is None else load_calibration(lenses).subset(source.cameras)
     old = None if world.anchor is None else load_calibration(world.anchor)
     if old is not None:
         common_cameras(source.cameras, old, world.anchor)
     found = find_views(source, board, max_spread_ms=max_spread_ms)
     chosen = choose_sets(found.observations, keep=world.frame_set)
-    solution = solve(chosen, board, lens=lens)
+    rows = None if known is None else _known_lenses(known, chosen, lenses)
+    solution = solve(chosen, board, lens=lens, known=rows)
     qualities = camera_qualities(solution)
     spared = held_out(solution, board)
+    checks = cross_check(solution, board)
     rig = solution.rig if world.frame_set is None else _in_world_of(solution, world.frame_set, path)
     rig, scale = (rig, None) if world.length is None else scale_by(rig, world.length)
     solution = solution if scale is None else solution.scaled(scale)
+    grounded = None if world.ground is None else on_ground(rig, world.ground)
+    rig = rig if grounded is None else grounded.rig
     anchored = None if old is None else anchor(rig, old, world.anchor)
     rig = rig if anchored is None else anchored.rig
     checked = None if world.check_length is None else measure_length(rig, world.check_length)
-    checks = cross_check(solution, board)
     findings = judge(qualities, spared, source.free_running, board.square_mm)
     findings += judge_timing(checks.timing, source.free_running)
     verdict, ordered = verdict_of([*findings, *judge_world(anchored, checked, scale)])
     return Calibrated(
-        rig, board, found, solution, qualities, spared, checks, anchored, scale, checked, verdict, ordered
+        rig,
+        board,
+        found,
+        solution,
+        qualities,
+        spared,
+        checks,
+        None if grounded is None else grounded.rms_mm,
+        anchored,
+        scale,
+        checked,
+        verdict,
+        ordered,
     )
 
 
 def calibrate_to(
     path: Path, board_file: Path, output: Path, *, accept: bool = False, report: Path | None = None,
-    lens: LensModel | None = None, world: World = World(), max_spread_ms: float | None = None,
+    lens: LensModel | None = None, lenses: Path | None = None, world: World = World(),
+    max_spread_ms: float | None = None,
 ) -> dict[str, Any]:  # fmt: skip
     """Calibrate and write the TOML, its JSON and the report page (`<output>.html`).
 
@@ -205,7 +240,7 @@ def calibrate_to(
             output, expected="a name that ends in .toml", found=f"'{output.name}'",
             remedy="Say for instance -o calibration.toml",
         )  # fmt: skip
-    result = calibrate(path, board_file, lens=lens, world=world, max_spread_ms=max_spread_ms)
+    result = calibrate(path, board_file, lens=lens, lenses=lenses, world=world, max_spread_ms=max_spread_ms)
     figures = {**result.figures(), "since_previous": _since(output, result)}
     page = report or output.with_suffix(".html")
     write_report(result.rig, result.solution, result.board, figures, page, result.found.pictures)
@@ -233,44 +268,6 @@ def _since(previous: Path, result: Calibrated) -> list[dict[str, Any]] | None:
     return [asdict(change) for change in changes]
 
 
-def choose_sets(observations: Observations, most: int = MOST_FITTED, keep: int | None = None) -> Observations:
-    """At most `most` frame sets, spread over board positions: the farthest from those chosen, in turn.
-
-    A board held still for minutes thus counts as a few views. Deterministic.
-    """
-    sets = observations.frame_sets
-    if len(sets) <= most:
-        return observations
-    place = np.full((len(sets), len(observations.cameras), 4), np.nan)
-    corners = np.zeros(len(sets))
-    row = {number: k for k, number in enumerate(sets)}
-    for view in observations.views:
-        width, height = observations.sizes_px[view.camera]
-        middle, extent = view.px.mean(axis=0), np.ptp(view.px, axis=0)
-        place[row[view.frame_set], view.camera] = [
-            middle[0] / width, middle[1] / height, extent[0] / width, extent[1] / height
-        ]  # fmt: skip
-        corners[row[view.frame_set]] += len(view.ids)
-    first = int(np.argmax(corners)) if keep is None or keep not in row else row[keep]
-    chosen = [first]
-    nearest = _apart(place, first)
-    while len(chosen) < most:
-        following = int(np.argmax(nearest))
-        chosen.append(following)
-        nearest = np.minimum(nearest, _apart(place, following))
-    return observations.in_sets({sets[k] for k in chosen})
-
-
-def _apart(place: np.ndarray[Any, Any], k: int) -> np.ndarray[Any, Any]:
-    """How differently each set shows the board from set k: the mean over cameras that see both or either."""
-    both = np.isfinite(place[:, :, 0]) & np.isfinite(place[k, :, 0])
-    either = np.isfinite(place[:, :, 0]) | np.isfinite(place[k, :, 0])
-    distance = np.where(both, np.linalg.norm(place - place[k], axis=-1), 0.5)
-    apart = (distance * either).sum(1) / np.maximum(either.sum(1), 1)
-    apart[k] = -1
-    return np.asarray(apart)
-
-
 def _in_world_of(solution: Solution, frame_set: int, path: Path) -> CalibratedRig:
     row = np.flatnonzero(solution.instants == frame_set)
     if not len(row):
@@ -282,6 +279,20 @@ def _in_world_of(solution: Solution, frame_set: int, path: Path) -> CalibratedRi
         )  # fmt: skip
     bundle = solution.adjusted.bundle
     return on_board(solution.rig, bundle.board_rotations[row[0]], bundle.board_translations[row[0]])
+
+
+def _known_lenses(known: CalibratedRig, observations: Observations, whose: object) -> np.ndarray[Any, Any]:
+    """Lens rows of the observations' cameras from an older calibration; raises `RigposeError`."""
+    rows = []
+    for name, size in zip(observations.cameras, observations.sizes_px, strict=True):
+        camera = known.camera(name)
+        if camera.size_px != size:
+            raise RigposeError(
+                whose, expected=f"lenses of '{name}' for images of {size[0]} x {size[1]}",
+                found=f"{camera.size_px[0]} x {camera.size_px[1]}", remedy="Calibrate its lens again",
+            )  # fmt: skip
+        rows.append(camera.lens)
+    return np.stack(rows)
 
 
 def _details(result: Calibrated, figures: dict[str, Any]) -> dict[str, Any]:

@@ -15,9 +15,9 @@ import numpy.typing as npt
 from calibration.bundle import Problem
 from calibration.bundle_adjustment import ROUGHLY, Adjusted, adjust
 from calibration.folds import fold_masks
-from calibration.lens import LensModel, free_parameters
+from calibration.lens import LensModel, free_parameters, model_of
 from calibration.observations import Observations
-from calibration.single_camera import camera_of_lens, fit_camera
+from calibration.single_camera import camera_of_lens, fit_camera, place_camera
 
 Array = npt.NDArray[np.float64]
 
@@ -46,11 +46,24 @@ class LensTrial:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ChosenLens:
-    """The model of one camera, its fit, and what else was tried."""
+    """The model of one camera, its fit, what else was tried, and whether it was known before."""
 
     model: LensModel
     fit: Adjusted
     trials: tuple[LensTrial, ...]
+    known: bool = False
+
+    @property
+    def free(self) -> npt.NDArray[np.bool_]:
+        """(12,): which of `lens.PARAMETERS` are estimated."""
+        return free_parameters(self.model) & (not self.known)
+
+
+def keep_lens(observations: Observations, camera: int, points_mm: Array, lens: Array) -> ChosenLens:
+    """A camera's views seen through a lens (13,) that stays as it is."""
+    fit = place_camera(observations.of_camera(camera), points_mm, lens)
+    model = model_of(lens)
+    return ChosenLens(model, fit, (LensTrial(model, _rms_inliers(fit), None),), known=True)
 
 
 def choose_lens(

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from calibration.bundle import Bundle, Problem, project_board
+from calibration.bundle import LENS, Bundle, Problem, project_board
 from calibration.bundle_adjustment import ROUGHLY, Adjusted, adjust
 from calibration.camera_model import CameraModel
 from calibration.lens import (
@@ -65,6 +65,16 @@ def fit_camera(
         bundle = start.bundle
     free = free_parameters(model)
     return adjust(problem, bundle, free_lens=free, fixed_cameras=(0,), rounds=2, enough=ROUGHLY)
+
+
+def place_camera(views: tuple[View, ...], points_mm: Array, lens: Array) -> Adjusted:
+    """Board poses (one per view, in the camera's frame) through a known lens (13,)."""
+    views = tuple(replace(view, camera=0) for view in views)
+    problem = Problem.of_views(views, np.arange(len(views)), points_mm)
+    return adjust(
+        problem, _posed(views, lens, points_mm), free_lens=np.zeros(LENS), fixed_cameras=(0,), rounds=2,
+        enough=ROUGHLY,
+    )  # fmt: skip
 
 
 def _scanned(views: list[View], size_px: tuple[int, int], points_mm: Array, fisheye: bool) -> Array:

@@ -53,7 +53,7 @@ def hold_limbs(points: Array, covariance: Array, limbs: Sequence[tuple[int, int]
     limbs:
         Pairs of keypoints; one that was seen whole in fewer than twenty frames constrains nothing.
     """
-    there = np.isfinite(points).all(-1) & np.isfinite(covariance).all((-2, -1))
+    there = np.asarray(np.isfinite(points).all(-1) & np.isfinite(covariance).all((-2, -1)))
     learned = tuple(limb for pair in limbs if (limb := _learned(points, covariance, there, pair)) is not None)
     if not learned:
         return Held(points, covariance, ())

@@ -11,7 +11,7 @@ from calibration.boards import BoardSettings
 from calibration.bundle import DELAY, LENS, Bundle, Problem
 from calibration.bundle_adjustment import ROUGHLY, START_JITTER_S, Adjusted, adjust
 from calibration.camera_model import CalibratedRig
-from calibration.lens import LensModel, free_parameters
+from calibration.lens import LensModel
 from calibration.lens_choice import ChosenLens
 from calibration.observations import Observations
 from calibration.rotation import rotation_vector
@@ -50,7 +50,7 @@ class Solution:
     @property
     def free_lens(self) -> npt.NDArray[np.bool_]:
         """(C, 12): which of `lens.PARAMETERS` were estimated."""
-        return np.stack([free_parameters(lens.model) for lens in self.lenses])
+        return np.stack([lens.free for lens in self.lenses])
 
     def scaled(self, factor: float) -> Solution:
         """The same in a world whose lengths are `factor` times as long."""
@@ -65,16 +65,21 @@ class Solution:
         return replace(self, rig=scaled(self.rig, factor), adjusted=adjusted)
 
 
-def solve(observations: Observations, board: BoardSettings, *, lens: LensModel | None = None) -> Solution:
+def solve(
+    observations: Observations, board: BoardSettings, *, lens: LensModel | None = None,
+    known: npt.NDArray[np.float64] | None = None,
+) -> Solution:  # fmt: skip
     """Calibrate from all the views; `lens` None: the model of each camera by its held-out error.
+
+    `known` (C, 13): lens rows that stay as they are.
 
     Raises
     ------
     RigposeError
         As `view_graph.initialise`.
     """
-    start = initialise(observations, board.points_mm, board.symmetries, lens=lens)
-    free = np.stack([free_parameters(each.model) for each in start.lenses])
+    start = initialise(observations, board.points_mm, board.symmetries, lens=lens, known=known)
+    free = np.stack([each.free for each in start.lenses])
     problem = _problem(start.observations, start.instants, board)
     adjusted = adjust(problem, start.bundle, free_lens=free, fixed_cameras=(0,))
     rig = rig_of(observations, adjusted.bundle)

@@ -16,7 +16,7 @@ from acquisition.errors import RigposeError
 from calibration.boards import Permutation
 from calibration.bundle import Bundle
 from calibration.lens import LensModel
-from calibration.lens_choice import BY_SIMPLICITY, ChosenLens, choose_lens
+from calibration.lens_choice import BY_SIMPLICITY, ChosenLens, choose_lens, keep_lens
 from calibration.observations import Observations, View
 from calibration.rotation import compose, invert
 from calibration.single_camera import Motion, board_error
@@ -53,10 +53,11 @@ class Start:
 
 
 def initialise(observations: Observations, points_mm: Array, symmetries: tuple[Permutation, ...], *,
-               lens: LensModel | None = None) -> Start:  # fmt: skip
+               lens: LensModel | None = None, known: Array | None = None) -> Start:  # fmt: skip
     """Lenses, camera poses (the first camera's is the world) and board poses to start from.
 
-    `lens`: the model of all cameras; None: each camera's own, by its held-out error.
+    `lens`: the model of all cameras; None: each camera's own, by its held-out error. `known` (C, 13): lens
+    rows that stay as they are.
 
     Raises
     ------
@@ -67,7 +68,12 @@ def initialise(observations: Observations, points_mm: Array, symmetries: tuple[P
     shared = _shared(observations)
     tree = _tree(observations.cameras, shared)
     models = BY_SIMPLICITY if lens is None else (lens,)
-    chosen = tuple(choose_lens(observations, c, points_mm, models) for c in range(len(observations.cameras)))
+    chosen = tuple(
+        choose_lens(observations, c, points_mm, models)
+        if known is None
+        else keep_lens(observations, c, points_mm, known[c])
+        for c in range(len(observations.cameras))
+    )
     alone = [each.fit for each in chosen]
     lenses = np.stack([single.bundle.lenses[0] for single in alone])
     poses = {  # board to camera, of every view

@@ -56,10 +56,12 @@ def calibrate(
     output: Output,
     report: Path | None = None,
     world_frame_set: int | None = None,
+    ground: Path | None = None,
     anchor: Path | None = None,
     length: Path | None = None,
     check_length: Path | None = None,
     max_spread_ms: float | None = None,
+    lenses: Path | None = None,
     lens: Literal["auto", "pinhole", "k3", "rational", "fisheye"] = "auto",
     accept: bool = False,
 ) -> Measured:
@@ -80,6 +82,9 @@ def calibrate(
     world_frame_set:
         The board as it lay in this frame set becomes the world: origin at its first corner, z up out
         of it. Otherwise the world is the first camera's frame.
+    ground:
+        A file of points on the ground, as the cameras see them: their plane becomes z = 0, the first the
+        origin, the second on the x axis.
     anchor:
         An older calibration of this rig: its frame is kept, by the cameras that stayed where they were, and
         the page says which one was bumped and by how much.
@@ -91,6 +96,8 @@ def calibrate(
     max_spread_ms:
         Free-running cameras: pictures further from their set's middle do not share its board pose
         (default: a quarter of the frame interval).
+    lenses:
+        An older calibration of these cameras whose lenses stay as they are; only places are found anew.
     lens:
         Model of the lenses: pinhole (k1 k2 p1 p2), k3 and rational with more coefficients, fisheye; auto
         takes for each camera the simplest that is not clearly worse on views that were held out.
@@ -107,10 +114,10 @@ def calibrate(
     from acquisition.progress import is_quiet
     from calibration.calibrate import World, calibrate_to
 
-    world = World(world_frame_set, anchor, length, check_length)
+    world = World(world_frame_set, ground, anchor, length, check_length)
     figures = calibrate_to(
         recording, board, output, accept=accept, report=report, lens=None if lens == "auto" else lens,
-        world=world, max_spread_ms=max_spread_ms,
+        lenses=lenses, world=world, max_spread_ms=max_spread_ms,
     )  # fmt: skip
     console = Console(quiet=is_quiet(), highlight=False)
     console.print(

@@ -9,8 +9,9 @@ import pytest
 from acquisition.errors import RigposeError
 from calibration import calibrate as module
 from calibration.boards import BoardSettings
-from calibration.calibrate import World, calibrate, calibrate_to, choose_sets
+from calibration.calibrate import World, calibrate, calibrate_to
 from calibration.camera_model import CalibratedRig
+from calibration.choose_sets import choose_sets
 from calibration.detection import Pattern
 from calibration.find_views import Found, find_views
 from calibration.formats.anipose import load_calibration, load_details, save_toml
@@ -154,6 +155,38 @@ def test_a_known_length_scales_everything(synthetic, tmp_path):
     )
     moved_sd, plain_sd = (np.sqrt(a.camera_covariance[1].diagonal()[15:18]) for a in (ours, theirs))
     np.testing.assert_allclose(moved_sd, plain_sd * result.scale, rtol=1e-9)
+
+
+def test_the_ground_can_be_the_world(synthetic, tmp_path):
+    true, _, with_noise = synthetic
+    with_noise(0.0)
+    marked = np.array([[10.0, 5, -40], [80, 5, -40], [10, 90, -40], [60, -60, -40]])
+    px = true.project(marked)
+    points = [{n: px[c, k].tolist() for c, n in enumerate(true.names)} for k in range(4)]
+    (tmp_path / "ground.yaml").write_text(json.dumps({"points": points}))
+    how = {"lens": "pinhole", "world": World(ground=tmp_path / "ground.yaml")}
+    result = calibrate(tmp_path / "in", tmp_path / "board.yaml", **how)
+    assert result.ground_rms_mm < 0.05
+    for camera, expected in zip(result.rig.cameras, true.cameras, strict=True):
+        np.testing.assert_allclose(camera.centre_mm, expected.centre_mm - marked[0], atol=0.3)
+
+
+def test_lenses_that_are_known_stay(synthetic, tmp_path):
+    true, _, with_noise = synthetic
+    with_noise(0.1)
+    save_toml(true, tmp_path / "before.toml")
+    result = calibrate(tmp_path / "in", tmp_path / "board.yaml", lenses=tmp_path / "before.toml")
+    np.testing.assert_allclose(result.rig.lenses, true.lenses, rtol=1e-12)
+    found, expected = (
+        [np.linalg.norm(c.centre_mm - rig.cameras[0].centre_mm) for c in rig.cameras]
+        for rig in (result.rig, true)
+    )
+    np.testing.assert_allclose(found, expected, atol=0.5)
+    assert result.parameters()["cam_1"]["fx"] == (true.lenses[1, 0], 0.0)
+    other = CalibratedRig(tuple(replace(camera, size_px=(320, 240)) for camera in true.cameras))
+    save_toml(other, tmp_path / "other.toml")
+    with pytest.raises(RigposeError, match="images of 640 x 480, found 320 x 240"):
+        calibrate(tmp_path / "in", tmp_path / "board.yaml", lenses=tmp_path / "other.toml")
 
 
 def test_files_are_read_before_the_search(synthetic, tmp_path, monkeypatch):
