@@ -129,14 +129,19 @@ def test_cameras_wired_to_the_board_make_whole_frame_sets(plugged_in, tmp_path):
     assert abs(figures["frame_sets"] - session["ended"]["pulses"]) <= 0.1 * figures["frame_sets"]
 
 
-def test_a_board_that_is_reset_ends_a_recording_and_says_so(plugged_in, tmp_path):
+def test_a_board_that_is_reset_counts_anew_and_the_recording_says_so(plugged_in, tmp_path, capsys):
     rig = rig_with_trigger(tmp_path / "scene", plugged_in.port)
 
     resetting = reset_after(plugged_in, 20)
-    run("record", rig, "-o", tmp_path / "day1", "--seconds", "60")
+    run("record", rig, "-o", tmp_path / "day1", "--seconds", "8")
     resetting.join()
+    assert "meanwhile: the trigger was reset" in capsys.readouterr().out
     session = json.loads((tmp_path / "day1" / "session.json").read_text())
-    assert "the trigger was reset" in session["ended"]["how"]
+    first, second = session["trains"]
+    assert first["first_index"] == 0
+    assert second["first_index"] > first["pulses"] >= 20
+    events = read_events(tmp_path / "day1")
+    assert [event["kind"] for event in events].count("trigger counts anew") == 1
 
 
 def test_ports_that_are_no_trigger(tmp_path, capsys):
