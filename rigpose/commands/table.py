@@ -33,9 +33,7 @@ GROUPS: dict[str, dict[str, Command]] = {
         "demo": Command(
             "rigpose.commands.demo:demo", "Show the whole loop on the simulated rig, with a report."
         ),
-        "doctor": Command(
-            "rigpose.commands.doctor:doctor", "Check this machine, and say what to change."
-        ),
+        "doctor": Command("rigpose.commands.doctor:doctor", "Check this machine, and say what to change."),
         "inspect": Command(
             "rigpose.commands.deployment:inspect", "Say what a file or folder is, and the chain it came from."
         ),

@@ -119,9 +119,7 @@ def test_what_cannot_be_is_said():
         to_uint8(bytes(11), "Mono8", 4, 3)
     with pytest.raises(ValueError, match="Coord3D_ABC32f"):
         to_uint8(bytes(99), "Coord3D_ABC32f", 1, 1)
-    with pytest.raises(
-        RigposeError, match=r"camera 'top': expected a pixel format .*, found Coord3D"
-    ):
+    with pytest.raises(RigposeError, match=r"camera 'top': expected a pixel format .*, found Coord3D"):
         channels_of("Coord3D_ABC32f", "top")
     assert [channels_of(f, "top") for f in ("Mono12p", "BayerGB8", "YUV422_8")] == [1, 3, 3]
     with pytest.raises(ValueError, match="3 bytes"):
