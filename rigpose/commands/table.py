@@ -147,7 +147,7 @@ GROUPS: dict[str, dict[str, Command]] = {
             "rigpose.commands.stream:replay", "Publish the poses of a recording as if they were live."
         ),
         "fuse": Command(
-            "rigpose.commands.stream:fuse",
+            "rigpose.commands.fusion:fuse",
             "Join the 2D poses of several hosts into one 3D rig, and publish it as one stream.",
         ),
         "lsl": Command(
