@@ -20,6 +20,7 @@ from typing import Any
 
 from acquisition.errors import RigposeError
 from acquisition.progress import Progress
+from acquisition.videos.video import open_video
 from deploy.bundles.bundle import Bundle
 from deploy.bundles.runtimes.table import AUTO
 from deploy.offline.batch import Batch, batch_folder, settle
@@ -131,6 +132,8 @@ def analyze(
         paths = [path.absolute() for path in paths]
         output, bundle_path = output.absolute(), bundle_path.absolute()
     jobs = plan(paths)
+    if len(jobs) == 1 and jobs[0].camera is None:
+        open_video(jobs[0].source)  # a mistake in the only name leaves nothing behind
     mine = jobs if spread.shard is None else jobs[spread.shard[0] - 1 :: spread.shard[1]]
     threads = spread.threads if threads is None else threads
     execution = settle(output, loaded, runtime, precision, threads, shared=spread.shard is not None)
