@@ -21,7 +21,8 @@ class Accounts:
     counted:
         Frames the device counted from the first recorded to the last, each run of its count by itself.
     recorded, lost, ring_full:
-        Rows; holes that rows and events state; frames that the session's events name.
+        Rows; holes that rows and events state; frames that capture itself counted as dropped: to a reader
+        that stands still it does not announce each.
     runs:
         How often the device began to count.
     pictures:
@@ -61,7 +62,7 @@ def accounts(session: Path) -> dict[str, Accounts]:
                 counted=sum(run[-1][1] - run[0][1] + 1 for run in runs),
                 recorded=len(table),
                 lost=sum(row[2] for run in runs for row in run[1:]),
-                ring_full=len(dropped),
+                ring_full=recording.session["ended"]["cameras"][camera]["ring_full"],
                 runs=len(runs),
                 pictures=sum(1 for _ in recording.images(camera)),
                 periods=sum(round((run[-1][3] - run[0][3]) / period_ns) + 1 for run in runs),
