@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -85,6 +85,8 @@ class Calibrated:
         what a known length measures. None where nothing was asked.
     verdict, findings:
         What to think of it.
+    devices:
+        Which devices the cameras were (`calibration.camera_identity`), as far as the input says.
     """
 
     rig: CalibratedRig
@@ -100,6 +102,7 @@ class Calibrated:
     checked: MeasuredLength | None
     verdict: Level
     findings: tuple[Finding, ...]
+    devices: Mapping[str, dict[str, Any]]
 
     def figures(self) -> dict[str, Any]:
         """JSON-able summary: verdict, errors in px and mm, per camera and held out."""
@@ -176,9 +179,13 @@ def calibrate(
     """
     board = read_settings(BoardSettings, board_file)
     source = open_input(path)
-    for length in (world.length, world.check_length):
-        if length is not None:
-            read_length(length, source.cameras)  # before minutes of detection, not after
+    # before minutes of detection, not after
+    lengths = [read_length(each, source.cameras) for each in (world.length, world.check_length) if each]
+    if len(lengths) == 2 and lengths[0] == lengths[1]:
+        raise RigposeError(
+            "--check-length", expected="another length than --length's, which the scale was not set by",
+            found="the same one", remedy="Measure a second distance, or leave out one of them",
+        )  # fmt: skip
     if world.ground is not None:
         read_ground(world.ground, source.cameras)
     known = None if lenses is None else load_calibration(lenses).subset(source.cameras)
@@ -217,6 +224,7 @@ def calibrate(
         checked,
         verdict,
         ordered,
+        source.devices,
     )
 
 
@@ -304,6 +312,7 @@ def _details(result: Calibrated, figures: dict[str, Any]) -> dict[str, Any]:
         parameters = figures["parameters"][camera.name]
         cameras[camera.name] = {
             "size_px": list(camera.size_px),
+            **result.devices.get(camera.name, {}),
             "lens_model": result.solution.lenses[c].model,
             "lens": {name: value for name, (value, _) in parameters.items()},
             "delay_ms": float(adjusted.bundle.delays[c] * 1e3),

@@ -7,15 +7,17 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from acquisition.errors import RigposeError
 from acquisition.frame import Image
+from calibration.camera_identity import device_of
 
 VIDEOS = {".mp4", ".avi", ".mkv", ".mov", ".m4v", ".webm", ".mpg", ".mpeg", ".wmv"}
 STILLS = {".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".ras"}
@@ -41,7 +43,9 @@ class BoardInput:
     free_running:
         Whether nobody triggered the cameras, so that the stamps may lie by a constant and a jitter.
     sources:
-        Per camera a video, or its stills in order.
+        Per camera a video, its stills in order, or the recording's folder.
+    devices:
+        Of a recording, by camera: `calibration.camera_identity.device_of`.
     """
 
     path: Path
@@ -51,13 +55,16 @@ class BoardInput:
     times_s: npt.NDArray[np.float64] | None
     free_running: bool
     sources: tuple[Path | tuple[Path, ...], ...]
+    devices: Mapping[str, dict[str, Any]] = field(default_factory=dict)
 
     def images(self, camera: int, wanted: Sequence[int]) -> Iterator[tuple[int, Image]]:
-        """(row, grey image) for the ascending rows `wanted`. A video that breaks off ends early."""
+        """(row, grey image) for the ascending rows `wanted`, those that decode."""
         source = self.sources[camera]
         if isinstance(source, tuple):
             for row in wanted:
                 yield row, _still(source[row])
+        elif source.is_dir():
+            yield from _recorded(source, self.cameras[camera], wanted)
         else:
             yield from _frames(source, wanted)
 
@@ -115,9 +122,10 @@ def _of_recording(path: Path) -> BoardInput:
             [[np.nan if s is None else (s.t_exposure_ns - first) * 1e-9 for s in x.stamps] for x in sets]
         )
         free_running = recording.rig.trigger is None
-        sources = tuple(recording.video_path(name) for name in recording.cameras)
+        sources = tuple(path for _ in recording.cameras)
         index = np.array([item.index for item in sets], dtype=np.int64)
-        return BoardInput(path, recording.cameras, index, rows, times, free_running, sources)
+        devices = {name: device_of(info) for name, info in recording.session["cameras"].items()}
+        return BoardInput(path, recording.cameras, index, rows, times, free_running, sources, devices)
 
 
 def _of_videos(path: Path, videos: list[Path]) -> BoardInput:
@@ -262,6 +270,21 @@ def _rate_hz(path: Path) -> float | None:
     with av.open(str(path)) as container:
         rate = container.streams.video[0].average_rate
     return float(rate) if rate else None
+
+
+def _recorded(folder: Path, camera: str, wanted: Sequence[int]) -> Iterator[tuple[int, Image]]:
+    """Of a camera of a recording, whose damaged pictures take no other's place."""
+    from acquisition.recordings.recording import Recording
+
+    if not wanted:
+        return
+    rows = set(wanted)
+    with Recording.open(folder) as recording:
+        for row, frame in enumerate(recording.frames(camera)):
+            if row in rows and frame is not None:
+                yield row, frame.to_ndarray(format="gray")
+            if row == wanted[-1]:
+                return
 
 
 def _frames(path: Path, wanted: Sequence[int]) -> Iterator[tuple[int, Image]]:

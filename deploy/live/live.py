@@ -19,6 +19,7 @@ from acquisition.recordings.session import Session, check_output
 from acquisition.rig import RigSettings
 from acquisition.rig_run import RigRun
 from acquisition.supervise import Process, runtime_folder
+from calibration.camera_identity import require_same_devices
 from calibration.formats.anipose import calibration_hash, details_path, load_calibration
 from deploy.bundles.bundle import Bundle
 from deploy.bundles.runtimes.table import AUTO, choose
@@ -139,7 +140,7 @@ def live(rig: RigSettings, stream: StreamSettings, options: LiveOptions) -> dict
         with _recorded(rig, options, run) as session:
             with line, run:
                 ended = "interrupted"
-                if run.start():
+                if run.start(ready=lambda: _same_cameras(run, options.calibration)):
                     print(where, flush=True)
                     say_where(run)
                     if session is not None:
@@ -245,6 +246,13 @@ def _recorded(rig: RigSettings, options: LiveOptions, run: RigRun) -> Iterator[S
             end_session(session, run, recording_ended(run) or how)
         else:
             session.remove()
+
+
+def _same_cameras(run: RigRun, calibration: Path | None) -> None:
+    """Before the first pulse: the cameras must be those that were calibrated."""
+    if calibration is not None:
+        infos = {name: counters["info"] for name, counters in run.cameras().items()}
+        require_same_devices(calibration, infos)
 
 
 def _keep_calibration(session: Session, calibration: Path) -> None:

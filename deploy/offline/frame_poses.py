@@ -20,6 +20,7 @@ from acquisition.progress import Progress
 from acquisition.recordings.recording import Recording
 from acquisition.recordings.segments import VIDEO_SUFFIX
 from acquisition.videos.video import open_video
+from calibration.camera_identity import device_of
 from calibration.image_transform import ImageTransform
 from deploy.bundles.animal_size import AnimalSizeWatch
 from deploy.bundles.predictor import Predictor
@@ -41,14 +42,15 @@ class Fed:
     Attributes
     ----------
     image:
-        The network's input already, or the frame itself where the runtime resamples.
+        The network's input already, or the frame itself where the runtime resamples; None where no picture
+        decodes.
     to_input:
         From the frame to the network's input.
     resampled:
         Which of the two it is.
     """
 
-    image: Image
+    image: Image | None
     to_input: ImageTransform
     resampled: bool
 
@@ -91,6 +93,7 @@ def track(
     found: npt.NDArray[np.float32]
     if job.camera is None:
         video = open_video(job.source)
+        about["size_px"] = [video.info.width_px, video.info.height_px]
         found = _keypoints(iter(video), video.info.frames, job, predictor, size, decoder_core)
         if not len(found):
             raise RigposeError(
@@ -104,6 +107,10 @@ def track(
             nominal = str(job.source / f"{job.stem}{VIDEO_SUFFIX}")  # of a camera that never delivered
             about |= {"video": videos[0] if videos else nominal, "videos": videos}
             about["session"] = recording.session["name"]
+            info = recording.session["cameras"].get(job.camera, {})
+            about["device"] = device_of(info)
+            if "width_px" in info:
+                about["size_px"] = [info["width_px"], info["height_px"]]
             expected = len(recording.frame_table(job.camera))
             images = recording.images(job.camera)
             found = _keypoints(images, expected, job, predictor, size, decoder_core)
@@ -114,14 +121,18 @@ def track(
     holes = "" if job.camera is not None else said_of_holes(job.stem, video.times_s)
     followed = f"{job.stem}: live followed the animal, here the whole image was looked at"
     warning = "; ".join(said for said in (size.said, holes, followed if job.followed else "") if said)
-    return Tracked(poses, len(found), round(len(found) / seconds, 1), gap, warning or None)
+    frames = int(_seen_rows(found).sum())
+    return Tracked(poses, frames, round(frames / seconds, 1), gap, warning or None)
 
 
-def fed(images: Iterator[Image], job: Job, predictor: Predictor) -> Iterator[Fed]:
+def fed(images: Iterator[Image | None], job: Job, predictor: Predictor) -> Iterator[Fed]:
     """Every image as the network takes it; each is overwritten when `DECODED_AHEAD` + 2 more were taken."""
     width, height = predictor.bundle.input_wh
     slots = [np.empty((height, width, 3), np.uint8) for _ in range(DECODED_AHEAD + 3)]
     for number, image in enumerate(images):
+        if image is None:
+            yield Fed(None, ImageTransform.identity(), False)
+            continue
         view = _seen(image, job)
         to_input = predictor.whole_frame(view)
         if predictor.resamples:
@@ -145,10 +156,10 @@ def _seen(image: Image, job: Job) -> Image:
 
 
 def _keypoints(
-    images: Iterator[Image], expected: int | None, job: Job, predictor: Predictor, size: AnimalSizeWatch,
+    images: Iterator[Image | None], expected: int | None, job: Job, predictor: Predictor, size: AnimalSizeWatch,
     decoder_core: int | None,
 ) -> npt.NDArray[np.float32]:  # fmt: skip
-    """float32 (frames, K, 3) of all `images`, which a thread of its own decodes and resamples."""
+    """float32 (frames, K, 3) of all `images`, which a thread of its own decodes and resamples; NaN of None."""
     found: list[npt.NDArray[np.float32]] = []
     corner = np.zeros(2) if job.window is None else np.array(job.window[:2], np.float64)
     with (
@@ -158,6 +169,10 @@ def _keypoints(
         to_input: ImageTransform | None = None
         back, scale = ImageTransform.identity(), 1.0
         for frame in frames:
+            bar.advance()
+            if frame.image is None:
+                found.append(np.full((len(predictor.keypoints), 3), np.nan, np.float32))
+                continue
             if frame.to_input is not to_input:  # one for all frames of a size
                 to_input, scale = frame.to_input, frame.to_input.scale
                 undone = to_input.inverse() if frame.resampled else ImageTransform.identity()
@@ -166,8 +181,12 @@ def _keypoints(
             keypoints[:, :2] = back.apply(keypoints[:, :2])
             found.append(keypoints)
             size.add(keypoints, scale)
-            bar.advance()
     return np.array(found, np.float32).reshape(-1, len(predictor.keypoints), 3)
+
+
+def _seen_rows(found: npt.NDArray[np.float32]) -> npt.NDArray[np.bool_]:
+    """bool (N,): whether the network was given a picture of this row."""
+    return ~np.isnan(found).all(axis=(1, 2))
 
 
 def said_of_holes(whose: str, times_s: Sequence[float | None]) -> str:
@@ -205,7 +224,8 @@ def _by_frame_set(
     number = recording.cameras.index(camera)
     rows = [each.payloads[number] for each in sets]
     frame = np.array([NO_FRAME if row is None else row for row in rows], np.int64)
-    there = (frame >= 0) & (frame < len(found))
+    there = frame >= 0
+    there[there] = _seen_rows(found)[frame[there]]
     frame[~there] = NO_FRAME
     values = np.full((len(sets), *found.shape[1:]), np.nan, np.float32)
     values[there] = found[frame[there]]
@@ -220,15 +240,16 @@ def _by_frame(
     recording: Recording, camera: str, found: npt.NDArray[np.float32], keypoints: tuple[str, ...],
     about: dict[str, Any],
 ) -> Poses:  # fmt: skip
-    """One row per decoded frame; its frame set's index, -1 where it belongs to none."""
+    """One row per row of the frame table; its frame set's index, -1 where it belongs to none."""
     number = recording.cameras.index(camera)
     index = np.full(len(found), NO_FRAME, np.int64)
     for each in recording.frame_sets():
         row = each.payloads[number]
-        if row is not None and row < len(found):
+        if row is not None:
             index[row] = each.index
-    times = recording.frame_table(camera)["t_exposure_ns"][: len(found)].astype(np.int64)
-    return Poses(keypoints, found, np.arange(len(found), dtype=np.int64), index, times, about)
+    times = recording.frame_table(camera)["t_exposure_ns"].astype(np.int64)
+    frame = np.where(_seen_rows(found), np.arange(len(found), dtype=np.int64), NO_FRAME)
+    return Poses(keypoints, found, frame, index, times, about)
 
 
 def ahead(items: Iterator[T], depth: int, core: int | None = None) -> Generator[T, None, None]:

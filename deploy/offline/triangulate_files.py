@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from acquisition.errors import RigposeError
 from acquisition.progress import Progress
-from calibration.camera_model import CalibratedRig
+from calibration.camera_model import CalibratedRig, CameraModel
 from calibration.covariance_check import check_covariance, fitted_noise
 from calibration.formats.anipose import calibration_hash, load_calibration
 from calibration.triangulation import TriangulationSettings, triangulate_many
@@ -86,7 +86,9 @@ def triangulate_files(
     rig = load_calibration(calibration)
     joined = join(rig, poses)
     part = rig.subset(joined.cameras)
-    checks = check_covariance(part, joined.values, joined.keypoints, settings)
+    # What is fitted on every second frame set is judged on the others.
+    judged, fitted = (joined.values[1::2], joined.values[::2]) if fit_noise else (joined.values,) * 2
+    checks = check_covariance(part, fitted, joined.keypoints, settings)
     if fit_noise:
         if not checks:
             raise RigposeError(
@@ -94,7 +96,7 @@ def triangulate_files(
                 found=f"{len(joined.cameras)}", remedy="Leave it out, or say --noise-px",
             )  # fmt: skip
         settings = fitted_noise(checks, settings)
-        checks = check_covariance(part, joined.values, joined.keypoints, settings)
+        checks = check_covariance(part, judged, joined.keypoints, settings)
     chunks = []
     with Progress("triangulate", len(joined.index)) as bar:
         for start in range(0, len(joined.index), CHUNK):
@@ -156,6 +158,7 @@ def join(rig: CalibratedRig, paths: Sequence[Path]) -> JoinedPoses:
                 found=f"camera '{camera}' in {files[camera].name} as well",
                 remedy="Give one of the two",
             )  # fmt: skip
+        _require_size(path, poses, rig.camera(camera))
         files[camera], found[camera] = path, poses
     if len(files) < 2:
         raise RigposeError(
@@ -182,6 +185,16 @@ def join(rig: CalibratedRig, paths: Sequence[Path]) -> JoinedPoses:
         order = [poses.keypoints.index(name) for name in keypoints]
         values[np.searchsorted(index, poses.index), c] = poses.values[:, order]
     return JoinedPoses(cameras, keypoints, index, values, {camera: files[camera] for camera in cameras})
+
+
+def _require_size(path: Path, poses: Poses, camera: CameraModel) -> None:
+    """Refuse poses of images of another size than the calibrated ones, where the file says which."""
+    size = poses.about.get("size_px")
+    if size is not None and tuple(size) != camera.size_px:
+        raise RigposeError(
+            path, expected=f"poses in images of {camera.size_px} px, as '{camera.name}' was calibrated",
+            found=f"{tuple(size)} px", remedy="Analyse the videos as they were recorded, or calibrate again",
+        )  # fmt: skip
 
 
 def camera_of(path: Path, poses: Poses, names: Sequence[str]) -> str:
