@@ -197,7 +197,10 @@ def _velocity(found: dict[int, Corners], row: int, time_of: dict[int, float]) ->
         first, last = found[near[0]], found[near[-1]]
         common, a, b = np.intersect1d(first.ids, last.ids, return_indices=True)
         _, of_here, of_common = np.intersect1d(here.ids, common, return_indices=True)
-        velocity[of_here] = (last.px[b] - first.px[a])[of_common] / elapsed
+        moved, turned = last.px[b] - first.px[a], last.px[b][::-1] - first.px[a]
+        if np.linalg.norm(turned, axis=1).mean() < 0.5 * np.linalg.norm(moved, axis=1).mean():
+            moved = turned  # a board that looks alike turned by 180 degrees was numbered the other way
+        velocity[of_here] = moved[of_common] / elapsed
     known = np.isfinite(velocity).all(1)
     # the board is one piece: a corner that was not seen twice moved about as the others did
     velocity[~known] = velocity[known].mean(axis=0) if known.any() else 0.0

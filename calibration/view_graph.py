@@ -216,4 +216,5 @@ def _renumber(view: View, symmetry: Permutation) -> View:
     """The view with its corners numbered by a symmetry of the board."""
     ids = symmetry[view.ids]
     order = np.argsort(ids)
-    return replace(view, ids=ids[order], px=view.px[order])
+    velocity = None if view.velocity is None else view.velocity[order]
+    return replace(view, ids=ids[order], px=view.px[order], velocity=velocity)

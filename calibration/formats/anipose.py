@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -111,9 +112,11 @@ def save_toml(rig: CalibratedRig, path: Path, details: dict[str, Any] | None = N
         "cameras": {camera.name: {"size_px": list(camera.size_px)} for camera in rig.cameras},
         **(details or {}),
     }
-    # the JSON first: a TOML without its JSON is still a calibration, the reverse is not
-    _write(details_path(path), json.dumps(beside, indent=1, sort_keys=True) + "\n")
-    _write(path, text)
+    # Both whole before either appears; then the JSON first: a TOML without its JSON is still a calibration.
+    texts = {details_path(path): json.dumps(beside, indent=1, sort_keys=True) + "\n", path: text}
+    parts = {file: _part(file, content) for file, content in texts.items()}
+    for file, part in parts.items():
+        part.replace(file)
 
 
 def details_path(path: Path) -> Path:
@@ -181,8 +184,12 @@ def _numbers(values: np.ndarray[Any, Any]) -> str:
     return "[ " + ", ".join(repr(float(value)) for value in values) + ",]"
 
 
-def _write(path: Path, text: str) -> None:
+def _part(path: Path, text: str) -> Path:
+    """The content on the disk, under a temporary name beside `path`."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.part")
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(path)
+    with temporary.open("w", encoding="utf-8") as stream:
+        stream.write(text)
+        stream.flush()
+        os.fsync(stream.fileno())
+    return temporary

@@ -87,7 +87,10 @@ class OnnxRuntime:
         """uint8 (batch, H, W, 3) RGB -> float32 (batch, K, 3): x, y in network px, confidence."""
         if images.shape != self._shape or images.dtype != np.uint8:
             raise ValueError(f"expected uint8 {self._shape}, got {images.dtype} {images.shape}")
-        keypoints: npt.NDArray[np.float32] = self._session.run([self._output], {self._input: images})[0]
+        try:
+            keypoints: npt.NDArray[np.float32] = self._session.run([self._output], {self._input: images})[0]
+        except Exception as error:  # a GPU that is full or lacks a library shows in the run
+            raise RuntimeError(str(error)) from error
         return keypoints
 
     def describe(self) -> dict[str, Any]:
