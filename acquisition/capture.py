@@ -118,7 +118,8 @@ class CameraThread(threading.Thread):
                 except CameraGone:
                     pass
                 except RigposeError:
-                    if not self._seen:
+                    # Once the rig runs a camera may come back: to this process, or to the one before it.
+                    if not self._seen and "pulses" not in self._link.told:
                         raise
                 finally:
                     camera.close()

@@ -159,6 +159,11 @@ def end_session(session: Session, run: RigRun, how: str) -> dict[str, Any] | Non
         }
         counted[name]["recorded"] = written.get(name, {}).get("frames", 0)
     _keep_trains(run, session)
+    cut_off = run.supervisor.dead.get("recorder", "")
+    if cut_off and how in CLEAN_ENDS:
+        how = f"the recorder {cut_off}"  # what it had counted last is not what is on the disk
+        for figures in counted.values():
+            del figures["recorded"]
     session.end(
         run.fault if run.fault and how in CLEAN_ENDS else how, cameras=counted, pulses=run.pulse_count
     )

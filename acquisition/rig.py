@@ -4,10 +4,23 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Literal
+from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator, model_validator
 
 from acquisition.settings import Settings
+
+
+def without_password(uri: str) -> str:
+    """A camera's address as it may be shown and kept: a password in it is masked."""
+    try:
+        parts = urlsplit(uri)
+    except ValueError:
+        return uri
+    if parts.password is None:
+        return uri
+    host = parts.netloc.rpartition("@")[2]
+    return parts._replace(netloc=f"{parts.username}:***@{host}").geturl()
 
 
 class CameraSettings(Settings):
@@ -69,7 +82,8 @@ class RigSettings(Settings):
         seen: dict[str, str] = {}
         for name, camera in self.cameras.items():
             if camera.uri in seen:
-                raise ValueError(f"cameras '{seen[camera.uri]}' and '{name}' have one address, {camera.uri}")
+                shown = without_password(camera.uri)
+                raise ValueError(f"cameras '{seen[camera.uri]}' and '{name}' have one address, {shown}")
             seen[camera.uri] = name
         if self.trigger and self.sync.tolerance_ms >= 500.0 / self.trigger.rate_hz:
             raise ValueError(

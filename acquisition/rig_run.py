@@ -199,7 +199,11 @@ class RigRun:
         self.pulses = {**train}
         earlier = self.trains[0] if self.trains else train
         elapsed_ns = train["first_exposure_ns"] - earlier["first_exposure_ns"]
-        self.trains.append({**train, "first_index": round(elapsed_ns / earlier["period_ns"])})
+        first_index = round(elapsed_ns / earlier["period_ns"])
+        if self.trains:  # the first second's period may have drifted since: no index is given twice
+            last = self.trains[-1]
+            first_index = max(first_index, last["first_index"] + last.get("pulses", 0))
+        self.trains.append({**train, "first_index": first_index})
         self.supervisor.tell(
             pulses=self.pulses, first_pulse_ns=first_pulse_ns,
             counts_anew_ns=[counts_from_ns(later) for later in self.trains[1:]],

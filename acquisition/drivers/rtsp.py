@@ -12,7 +12,6 @@ import threading
 import time
 from collections import deque
 from typing import Any
-from urllib.parse import urlsplit
 
 import av
 import av.error
@@ -28,6 +27,7 @@ from acquisition.camera import (
 )  # fmt: skip
 from acquisition.errors import RigposeError
 from acquisition.frame import Image
+from acquisition.rig import without_password
 
 _OPEN_S = 10.0
 _SILENCE_S = 1.5
@@ -89,7 +89,7 @@ class RtspCamera:
         grey = (context.pix_fmt or "").startswith("gray")
         period_ns = round(1e9 / self._rate_hz) if self._rate_hz else 0
         self._info = CameraInfo(
-            uri=_without_password(self._uri),
+            uri=without_password(self._uri),
             model=f"RTSP stream ({context.name})",
             serial="",
             width_px=context.width,
@@ -227,14 +227,6 @@ class RtspCamera:
 
     def _not_there(self, found: str) -> RigposeError:
         return RigposeError(
-            f"camera '{self._name}' at {_without_password(self._uri)}", expected="a video stream over RTSP",
+            f"camera '{self._name}' at {without_password(self._uri)}", expected="a video stream over RTSP",
             found=found, remedy="Check the address, and that the camera is on",
         )  # fmt: skip
-
-
-def _without_password(uri: str) -> str:
-    parts = urlsplit(uri)
-    if parts.password is None:
-        return uri
-    host = parts.netloc.rpartition("@")[2]
-    return parts._replace(netloc=f"{parts.username}:***@{host}").geturl()

@@ -26,6 +26,7 @@ _REMEDIES = {
     Absence.NOT_STARTED: "It began late: see that it is armed before the pulses begin",
     Absence.ENDED: "It stopped: look at its cable and power supply",
 }
+_FREE_RUNNING = "It runs freely and drifts past the others: wire a trigger, or allow more sync.tolerance_ms"
 
 
 def judge(measured: Synchrony) -> list[Finding]:
@@ -100,12 +101,14 @@ def _of_camera(whose: str, camera: CameraSynchrony, measured: Synchrony) -> list
     for cause in Absence:
         absent = camera.absent.get(cause.value, 0)
         share = absent / measured.frame_sets
+        drifting = cause is Absence.UNMATCHED and not measured.triggered
+        remedy = _REMEDIES.get(cause, "Look at what the session's events say about it")
         if share > WARN_ABSENT and absent > 1:  # one is a frame still on its way when all was stopped
             findings.append(
                 Finding(
-                    "FAIL" if share > FAIL_ABSENT else "WARN", whose,
+                    "FAIL" if share > FAIL_ABSENT and not drifting else "WARN", whose,
                     f"absent from {absent} of {measured.frame_sets} sets ({share:.1%}): {cause.value}",
-                    _REMEDIES.get(cause, "Look at what the session's events say about it"),
+                    _FREE_RUNNING if drifting else remedy,
                 )
             )  # fmt: skip
 

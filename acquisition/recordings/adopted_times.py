@@ -9,8 +9,9 @@ ones are named, and those that run backwards are refused.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -135,6 +136,8 @@ def adopted_times(
             remedy="Check --time-column, or give --times number",
         )  # fmt: skip
     period_ns = round(float(np.median(forward)))
+    if not assume_aligned:
+        _refuse_zeros_of_their_own(given, [file.path for file in stamps.values() if file is not None])
     _refuse_other_clocks(given)
     cameras = {
         name: _counted(t_ns, stamps[name].counts if source == "csv" else None) for name, t_ns in given.items()
@@ -252,6 +255,16 @@ def _given(scan: VideoScan, stamps: StampFile | None, source: str) -> Ints:
             remedy="If the camera's counter wraps, unwrap it; or give --times number",
         )  # fmt: skip
     return t_ns
+
+
+def _refuse_zeros_of_their_own(given: Mapping[str, Ints], files: Sequence[Path]) -> None:
+    """A file for each camera, each counting from its own first frame: that says nothing of the others."""
+    if len(set(files)) > 1 and all(int(t_ns[0]) == 0 for t_ns in given.values()):
+        raise RigposeError(
+            "rigpose adopt", expected="time stamps of one clock",
+            found=f"{len(set(files))} files that all begin at 0",
+            remedy="If all first frames are one instant, give --assume-aligned",
+        )  # fmt: skip
 
 
 def _refuse_other_clocks(given: Mapping[str, Ints]) -> None:

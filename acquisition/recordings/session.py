@@ -20,7 +20,7 @@ import av
 import numpy as np
 
 from acquisition.errors import RigposeError
-from acquisition.rig import RigSettings
+from acquisition.rig import RigSettings, without_password
 from acquisition.synchronisation.clock import clock_anchor
 
 FILE = "session.json"
@@ -61,6 +61,8 @@ class Session:
         try:
             output.mkdir(parents=True, exist_ok=True)
             settings = rig.model_dump(mode="json")
+            for camera in settings["cameras"].values():
+                camera["uri"] = without_password(camera["uri"])  # a session is made to be shared
             session = cls(output, {
                 "format": FORMAT, "version": VERSION, "name": output.name,
                 "subject": subject, "notes": notes,

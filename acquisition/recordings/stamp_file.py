@@ -133,8 +133,15 @@ def _rows(path: Path) -> list[list[str]]:
     lines = text.rstrip().splitlines()
     if not lines:
         raise RigposeError(path, expected="time stamps", found="an empty file", remedy="Take the file away")
+    if not lines[0].strip():
+        raise _bad_line(path, 1, "the names of the columns", "an empty line")
     delimiter = next((mark for mark in "\t;," if mark in lines[0]), ",")
-    return list(csv.reader(lines, delimiter=delimiter))
+    try:
+        return list(csv.reader(lines, delimiter=delimiter))
+    except csv.Error as error:
+        raise RigposeError(
+            path, expected="a CSV of time stamps", found=str(error), remedy="Mend the file"
+        ) from None
 
 
 def _is_value(text: str) -> bool:

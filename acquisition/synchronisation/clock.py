@@ -12,6 +12,7 @@ from pathlib import Path
 _BIN_NS = 500_000_000
 _BINS = 60
 _DRIFT_MAX = 500e-6
+_HOST_STAMP_OLDEST_NS = 5_000_000_000  # a stamp of the host older than that on arrival is wrong
 _ARRIVAL_UNCERTAINTY_NS = 5_000_000
 _ALIGN_NS = 3_000_000_000
 # So long after pulse 0 the trigger's own clock, 50 ppm off, is still within 0.15 ms of ours.
@@ -184,7 +185,12 @@ class HostClock:
         """Nothing to learn: what is not known lies within the camera, and need not be constant."""
 
     def to_rig(self, t_device_ns: int, t_arrival_ns: int) -> tuple[int, int]:
-        """(middle of the exposure on the rig clock, half width of its uncertainty), ns."""
+        """(middle of the exposure on the rig clock, half width of its uncertainty), ns.
+
+        A stamp later than its arrival, or seconds before it, is none: the arrival stands for it.
+        """
+        if not -_ARRIVAL_UNCERTAINTY_NS <= t_arrival_ns - t_device_ns <= _HOST_STAMP_OLDEST_NS:
+            return t_arrival_ns, max(self._uncertainty_ns, _ARRIVAL_UNCERTAINTY_NS)
         return t_device_ns + self._to_middle_ns, self._uncertainty_ns
 
 

@@ -54,7 +54,11 @@ def scheduler(dask: None, tmp_path: Path) -> Iterator[tuple[str, list[subprocess
         for process in reversed(started):
             process.terminate()
         for process in started:
-            process.wait(30)
+            try:
+                process.wait(10)
+            except subprocess.TimeoutExpired:  # a worker whose scheduler is gone may go on trying
+                process.kill()
+                process.wait(10)
 
 
 @pytest.mark.long
