@@ -9,10 +9,11 @@ from acquisition.errors import RigposeError
 from calibration.boards import BoardSettings
 from calibration.bundle import CAMERA, Bundle, Problem, jacobians
 from calibration.bundle_adjustment import _moved
-from calibration.observations import Observations
+from calibration.observations import Observations, View
 from calibration.rotation import rotation_matrix
 from calibration.solve import solve as solve_with
 from calibration.triangulation import TriangulationSettings, triangulate_exactly
+from calibration.view_graph import _renumber
 from calibration.world import align
 from tests.calibration.synthetic import SQUARE_MM, board_points, board_poses, observe, ring, with_lens
 
@@ -235,3 +236,11 @@ def test_the_jacobian_is_the_derivative(model):
         difference = np.abs(np.where(problem.valid[..., None], slope - by_board[..., column], 0)).max()
         assert difference < 1e-4 * np.abs(by_board[..., column]).max()
     assert rotation_matrix([0, 0, 0]).shape == (3, 3)
+
+
+def test_corners_that_are_numbered_the_other_way_keep_their_velocity():
+    ids, px = np.array([0, 1, 3]), np.array([[0.0, 0], [1, 1], [3, 3]])
+    view = View(0, 0, 0, ids, px, np.ones(3), px * 10)
+    turned = _renumber(view, np.array([3, 2, 1, 0]))
+    np.testing.assert_array_equal(turned.ids, [0, 2, 3])
+    np.testing.assert_array_equal(turned.velocity, turned.px * 10)

@@ -144,7 +144,7 @@ def test_repeated_stamps_are_named_and_kept(tmp_path: Path) -> None:
 def test_the_camera_s_count_says_more_than_the_stamps(tmp_path: Path) -> None:
     videos = videos_of(tmp_path, 6, 6)
     for video, ids in zip(videos, ([0, 1, 2, 3, 4, 5], [0, 1, 4, 5, 6, 7]), strict=True):
-        lines = [f"{number},{40 * number}" for number in ids]
+        lines = [f"{number},{1000 + 40 * number}" for number in ids]
         video.with_suffix(".csv").write_text("frame_id,timestamp_ms\n" + "\n".join(lines))
     done = adopt(videos, tmp_path / "day1", "cam.")
     assert [done["cameras"][name]["missing"] for name in ("cam0", "cam1")] == [0, 2]
@@ -261,3 +261,14 @@ def test_real_webcams_with_caliscope_s_time_stamps(tmp_path: Path, data_dir: Pat
         ours = [dict(zip(recording.cameras, one.payloads, strict=True)) for one in recording.frame_sets()]
     assert len(ours) == 57
     assert all(each in stored.values() for each in ours)
+
+
+def test_stamps_that_each_begin_at_0_say_nothing_of_the_others(tmp_path: Path) -> None:
+    videos = videos_of(tmp_path, 6, 6)
+    for video in videos:
+        stamps_beside(video, [40 * n for n in range(6)])
+    with pytest.raises(RigposeError, match="all begin at 0"):
+        adopt(videos, tmp_path / "day1", "cam.")
+    assert not (tmp_path / "day1").exists()
+    done = adopt(videos, tmp_path / "day1", "cam.", AdoptOptions(assume_aligned=True))
+    assert done["frame_sets"] == 6

@@ -10,6 +10,8 @@ from acquisition.errors import RigposeError
 from acquisition.frame_stamp import NO_DEVICE_STAMP, FrameStamp
 from acquisition.recordings.events import EventsWriter, read_events
 from acquisition.recordings.frame_table import FRAME_DTYPE, FrameTableWriter, read_frame_table, stamp_of
+from acquisition.recordings.session import Session
+from acquisition.rig import RigSettings
 
 STAMPS = [
     FrameStamp("cam", i, NO_DEVICE_STAMP if i else 5, 10**15 + i, 3, 10**15 + 2 * i, i % 2) for i in range(7)
@@ -66,3 +68,12 @@ def test_events_survive_a_cut_in_the_last_line(tmp_path):
     first, second = read_events(tmp_path)
     assert first == {"t_ns": 5, "kind": "note", "text": "a\nb"}
     assert second["kind"] == "clock" and second["t_ns"] > 0
+
+
+def test_a_session_keeps_no_password(tmp_path):
+    uri = "rtsp://ada:secret@10.0.0.7/stream"
+    rig = RigSettings.model_validate({"name": "arena", "cameras": {"top": {"uri": uri}}})
+    Session.create(tmp_path / "day1", rig)
+    kept = (tmp_path / "day1" / "session.json").read_text()
+    assert "secret" not in kept
+    assert "rtsp://ada:***@10.0.0.7/stream" in kept

@@ -130,3 +130,13 @@ def test_anchor_ties_both_clocks():
     assert first.boot_id == second.boot_id and first.t_ns < second.t_ns
     between = (second.realtime_ns - first.realtime_ns) - (second.t_ns - first.t_ns)
     assert abs(between) <= first.uncertainty_ns + second.uncertainty_ns + 1_000_000
+
+
+@pytest.mark.parametrize("stamp_ns", [0, 60_000_000_000, 10_005_100_000])
+def test_host_stamps_that_cannot_be_are_replaced_by_the_arrival(stamp_ns):
+    """Of no time, of the future by seconds or by 100 us more than any kernel's: the arrival says as much."""
+    clock = HostClock(-1_000, 30)
+    arrival_ns = 10_000_000_000
+    t_ns, uncertainty_ns = clock.to_rig(stamp_ns, arrival_ns)
+    assert t_ns == arrival_ns
+    assert uncertainty_ns >= 1_000_000
