@@ -74,6 +74,8 @@ class ReplayCamera(FilmCamera):
         table = recording.frame_table(self._camera)
         counts_from = 0
         for row, image in zip(table, recording.images(self._camera), strict=True):
+            if image is None:  # damaged: played as one that the camera lost
+                continue
             seq, stamp_ns, arrival_ns = (int(row[key]) for key in ("seq", "t_exposure_ns", "t_arrival_ns"))
             if int(row["lost_before"]) == NEW_COUNT:
                 counts_from = seq

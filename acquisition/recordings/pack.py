@@ -81,14 +81,19 @@ def _write(
 ) -> dict[str, Any]:
     """One camera's video: its frames in their places, black where it has none."""
     place = recording.cameras.index(camera)
+    first = next((image for image in recording.images(camera) if image is not None), None)
+    if first is None:
+        raise RigposeError(
+            recording.folder, expected=f"pictures of {camera}", found="none that decodes",
+            remedy="Restore its videos from a copy",
+        )  # fmt: skip
     images = recording.images(camera)
-    first = next(images)
     height, width = first.shape[0] + first.shape[0] % 2, first.shape[1] + first.shape[1] % 2
     black = np.zeros((height, width, *first.shape[2:]), np.uint8)
     tags = {CHANNELS_TAG: "1"} if first.ndim == 2 else {}
     empty: list[dict[str, Any]] = []
     used = 0
-    image, row = first, 0
+    image, row = next(images), 0
     with (
         Progress(f"pack {camera}", total=len(sets)) as bar,
         VideoOutput(path, width, height, rate=rate, time_base=1 / rate, metadata=tags) as output,
@@ -96,15 +101,12 @@ def _write(
         for picture, frame_set in enumerate(sets):
             wanted = None if frame_set is None else frame_set.payloads[place]
             while wanted is not None and row < wanted:
-                following = next(images, None)
-                if following is None:  # the video was cut off here
-                    wanted = None
-                else:
-                    image, row = following, row + 1
+                image, row = next(images), row + 1
             canvas = black
-            if wanted is None:
+            if wanted is None or image is None:
                 cause = None if frame_set is None else frame_set.absences[place]
-                empty.append({"picture": picture, "cause": "no frame set" if cause is None else cause.value})
+                without = "no frame set" if wanted is None else "does not decode"
+                empty.append({"picture": picture, "cause": without if cause is None else cause.value})
             else:
                 used += 1
                 canvas = image

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
-from itertools import islice, pairwise
+from itertools import pairwise, repeat
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +16,15 @@ from acquisition.errors import RigposeError
 from acquisition.frame import Absence, Image
 from acquisition.frame_stamp import FrameStamp
 from acquisition.recordings.events import read_events
-from acquisition.recordings.frame_table import COLUMNS, FRAME_DTYPE, begun, read_frame_table, stamp_of
+from acquisition.recordings.frame_table import (
+    COLUMNS,
+    FRAME_DTYPE,
+    begun,
+    read_frame_table,
+    read_origin_ns,
+    stamp_of,
+)
+from acquisition.recordings.picture_rows import PictureRows
 from acquisition.recordings.segments import (
     RECORDER_BACK,
     VIDEO_SUFFIX,
@@ -30,6 +38,9 @@ from acquisition.rig import RigSettings, SyncSettings
 from acquisition.settings import parse_settings
 from acquisition.synchronisation.synchronise import StampSet, Synchroniser
 from acquisition.videos.indexed_video import IndexedVideo
+from acquisition.videos.video import Video, open_video
+
+T = TypeVar("T")
 
 _NO_ROWS: npt.NDArray[np.void] = np.empty(0, FRAME_DTYPE)
 _BEYOND_NS = 1 << 62
@@ -50,7 +61,8 @@ class Recording:
     rig:
         The rig's settings as recorded.
     gaps:
-        What is missing at the ends of a session that was cut off, one sentence a camera.
+        What is missing, one sentence each, the camera first: at the ends of a session that was cut off; and,
+        of cameras whose `images` were asked for, pictures that do not decode.
     """
 
     def __init__(self, folder: Path, session: dict[str, Any]) -> None:
@@ -107,11 +119,17 @@ class Recording:
         pieces = zip(self._segments(camera), self._read_tables(camera), strict=True)
         return {segment.video: len(table) for segment, table in pieces if len(table)}
 
-    def images(self, camera: str) -> Iterator[Image]:
-        """Every frame in order, uint8 (H, W) or (H, W, 3) RGB: as many as the table has rows."""
-        for segment, table in zip(self._segments(camera), self._read_tables(camera), strict=True):
-            if len(table):
-                yield from islice(self._video(segment), len(table))
+    def images(self, camera: str) -> Iterator[Image | None]:
+        """One for each row of the table, uint8 (H, W) or (H, W, 3) RGB; None where none decodes.
+
+        Where a segment's video is damaged and nothing tells which row a picture belongs to, None stands for
+        the rest of that segment; `gaps` says so. Raises `RigposeError` where no picture is left at all.
+        """
+        return self._each(camera, lambda video, frame: video.image_of(frame))
+
+    def frames(self, camera: str) -> Iterator[Any]:
+        """As `images`, in PyAV frames, for whoever converts only a few of them."""
+        return self._each(camera, lambda video, frame: frame)
 
     def image(self, camera: str, row: int) -> Image:
         """The frame of one row; raises `IndexError`."""
@@ -165,6 +183,41 @@ class Recording:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def _each(self, camera: str, converted: Callable[[Video, Any], T]) -> Iterator[T | None]:
+        tables = self._read_tables(camera)
+        filled = [piece for piece in zip(self._segments(camera), tables, strict=True) if len(piece[1])]
+        for segment, table in filled:
+            origin_ns = read_origin_ns(segment.table)
+            places = PictureRows(table, origin_ns, lambda of=segment: self._video(of).times_s)
+            row = given = 0
+            first: int | None = None
+            try:
+                video = open_video(segment.video)
+                for frame in video.frames():
+                    at = places.row(video.times_s[-1], row)
+                    if at is None:
+                        break
+                    if at > row and first is None:
+                        first = row
+                    yield from repeat(None, at - row)
+                    yield converted(video, frame)
+                    row, given = at + 1, given + 1
+                    if row == len(table):
+                        break
+            except RigposeError:
+                if len(filled) == 1:
+                    raise
+            if given < len(table):
+                self._tell_missing(segment, len(table), given, row if first is None else first)
+            yield from repeat(None, len(table) - row)
+
+    def _tell_missing(self, segment: Segment, rows: int, given: int, first: int) -> None:
+        where = f"segment {segment.number}: " if segment.number else ""
+        said = f"{rows - given} of {rows} pictures do not decode, the first of them number {first}"
+        gap = f"{segment.camera}: {where}{said}"
+        if gap not in self.gaps:
+            self.gaps.append(gap)
 
     def _stamps(self) -> Iterator[tuple[FrameStamp, int | None]]:
         """All frames in the order of their arrival, with those that a full ring dropped."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ class IndexedVideo:
         self._video: Video = open_video(path)
         self._path = path
         self._times: list[int] = []
+        self._tick_s = Fraction(1, 1000)
         self._container: Any = None
         self._decoder: Iterator[Any] = iter(())
         self._next = 0
@@ -38,6 +40,12 @@ class IndexedVideo:
         """Frames that are in the file as whole packets."""
         self._index()
         return len(self._times)
+
+    @property
+    def times_s(self) -> list[float]:
+        """When the frame of each whole packet is shown, as the file says, ascending."""
+        self._index()
+        return [float(time * self._tick_s) for time in self._times]
 
     def __iter__(self) -> Iterator[Image]:
         return iter(self._video)
@@ -74,6 +82,7 @@ class IndexedVideo:
         if self._times:
             return
         with av.open(str(self._path)) as container:
+            self._tick_s = container.streams.video[0].time_base or self._tick_s
             try:
                 for packet in container.demux(container.streams.video[0]):
                     if packet.pts is not None and packet.size:

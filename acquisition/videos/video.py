@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import av
 import av.error
@@ -14,6 +14,8 @@ import numpy as np
 from acquisition.errors import RigposeError
 from acquisition.frame import Image
 from acquisition.videos.encoder import CHANNELS_TAG
+
+T = TypeVar("T")
 
 IMAGE_SUFFIXES = {".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp"}
 
@@ -55,14 +57,25 @@ class Video:
         self._files = files
 
     def __iter__(self) -> Iterator[Image]:
+        if not self._files:
+            yield from self._through(self.image_of)
+            return
         self.gap, self.decoded, self.times_s = None, 0, []
-        images = self._still_images() if self._files else self._frames()
-        for image in images:
+        for image in self._still_images():
             self.decoded += 1
             yield image
 
-    def _frames(self) -> Iterator[Image]:
-        wanted = "gray" if self.info.channels == 1 else "rgb24"
+    def frames(self) -> Iterator[Any]:
+        """The same of a file as PyAV frames, unconverted (`image_of` converts one)."""
+        return self._through(lambda frame: frame)
+
+    def image_of(self, frame: Any) -> Image:
+        """The image of a PyAV frame of this file."""
+        image: Image = frame.to_ndarray(format="gray" if self.info.channels == 1 else "rgb24")
+        return image
+
+    def _through(self, converted: Callable[[Any], T]) -> Iterator[T]:
+        self.gap, self.decoded, self.times_s = None, 0, []
         try:
             with av.open(str(self.info.path)) as container:
                 stream = container.streams.video[0]
@@ -71,7 +84,9 @@ class Video:
                 for frame in container.decode(stream):
                     last_s = frame.time
                     self.times_s.append(last_s)
-                    yield _image_of(frame, wanted)
+                    given = converted(frame)
+                    self.decoded += 1
+                    yield given
                 self.gap = self._cut_off(container, last_s)
         except (av.error.FFmpegError, OSError) as error:
             if not self.decoded:
@@ -167,11 +182,6 @@ def _read_image(file: Path) -> Image:
     if image.ndim == 3:
         image = cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
     return np.asarray(image, np.uint8)
-
-
-def _image_of(frame: Any, wanted: str) -> Image:
-    image: Image = frame.to_ndarray(format=wanted)
-    return image
 
 
 def _not_a_video(path: Path, error: Exception) -> RigposeError:

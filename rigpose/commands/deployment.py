@@ -135,7 +135,7 @@ def analyze(
             print(video["warning"])
     for name in figures["elsewhere"]:
         print(f"{name}: another process is working on it")
-    wrong = [f"{video['gap']} (the frames before are written)" for video in figures["videos"] if video["gap"]]
+    wrong = [f"{video['gap']} (what is there is written)" for video in figures["videos"] if video["gap"]]
     wrong += [failure["why"] for failure in figures["failed"]]
     if wrong:
         raise CommandFailed("; ".join(wrong), figures)

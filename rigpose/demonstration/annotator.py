@@ -34,7 +34,7 @@ def labelled_frames(
     chosen = chosen[:: max(1, len(chosen) // sets)]
     index_of_row = {each.payloads[place]: each.index for each in chosen if each.payloads[place] is not None}
     for row, image in enumerate(recording.images(camera)):
-        if row in index_of_row:
+        if row in index_of_row and image is not None:
             index = index_of_row[row]
             points = truth.points_2d(camera, index)
             yield index, image, np.where(truth.visible(camera, index)[:, None], points, np.nan)

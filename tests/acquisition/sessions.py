@@ -7,6 +7,7 @@ from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
+import av
 import numpy as np
 
 from acquisition.recordings.events import EventsWriter
@@ -38,6 +39,24 @@ def number_of(image: np.ndarray) -> int:
         image[r * 24 + 8 : r * 24 + 16, c * 8 + 2 : c * 8 + 6].mean() > 125 for r in (0, 1) for c in range(8)
     ]
     return sum(1 << bit for bit, one in enumerate(bits) if one)
+
+
+def rewrite_packets(video: Path, numbers: Container[int], content: bytes | None) -> None:
+    """Put `content` into these packets of a video, or leave them out, as damage would; all else stays."""
+    whole = video.rename(video.with_suffix(".whole"))
+    with av.open(str(whole)) as source, av.open(str(video), "w") as copy:
+        copy.metadata.update(source.metadata)
+        stream = copy.add_stream_from_template(source.streams.video[0])
+        for number, packet in enumerate(source.demux(video=0)):
+            if not packet.size or (number in numbers and content is None):
+                continue
+            if number in numbers:
+                changed = av.Packet(content)
+                changed.pts, changed.dts, changed.time_base = packet.pts, packet.dts, packet.time_base
+                packet = changed
+            packet.stream = stream
+            copy.mux(packet)
+    whole.unlink()
 
 
 def write_session(

@@ -5,6 +5,7 @@ import pytest
 
 from acquisition.errors import RigposeError
 from calibration.inputs import open_input
+from tests.acquisition.sessions import number_of, rewrite_packets, write_session
 
 
 def grey(value, size=(48, 32)):
@@ -112,3 +113,11 @@ def test_a_time_stamp_file_of_other_cameras_is_refused(tmp_path):
     (tmp_path / "timestamps.csv").write_text("frame,time\n0,0\n")
     with pytest.raises(RigposeError, match="columns sync_index"):
         open_input(tmp_path)
+
+
+def test_damaged_pictures_of_a_recording_take_no_other_row(tmp_path):
+    write_session(tmp_path / "day1", codec="mjpeg", cut_at=(20, 41), loss=0, ignored=0)
+    rewrite_packets(tmp_path / "day1" / "day1_cam_0.0001.mkv", (5, 6), None)
+    source = open_input(tmp_path / "day1")
+    got = {row: number_of(image) for row, image in source.images(0, range(3, 60))}
+    assert got == {row: row for row in range(3, 60) if row not in (25, 26)}

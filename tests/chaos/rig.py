@@ -129,7 +129,10 @@ class ChaosRig:
         """By camera: rows of its frame table, and pictures that can be read."""
         with Recording.open(self.session) as recording:
             return {
-                name: (len(recording.frame_table(name)), sum(1 for _ in recording.images(name)))
+                name: (
+                    len(recording.frame_table(name)),
+                    sum(image is not None for image in recording.images(name)),
+                )
                 for name in recording.cameras
             }
 

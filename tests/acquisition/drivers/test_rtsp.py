@@ -157,7 +157,7 @@ def test_a_rig_records_on_when_the_server_is_back(tmp_path: Path) -> None:
         table = recording.frame_table("door")
         kinds = [event["kind"] for event in recording.events()]
         assert recording.gaps == []
-        assert len(list(recording.images("door"))) == len(table)
+        assert sum(image is not None for image in recording.images("door")) == len(table)
     assert np.sum(table["lost_before"] == NEW_COUNT) == 2
     anew = int(np.flatnonzero(table["lost_before"] == NEW_COUNT)[1])
     assert table["t_exposure_ns"][anew] - table["t_exposure_ns"][anew - 1] > 900_000_000

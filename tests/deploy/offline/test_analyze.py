@@ -20,11 +20,11 @@ from deploy.bundles.bundle import Bundle
 from deploy.bundles.predictor import Predictor
 from deploy.offline import work as work_module
 from deploy.offline.analyze import analyze
-from deploy.offline.frame_poses import ahead, said_of_holes
+from deploy.offline.frame_poses import Rows, ahead, said_of_holes
 from deploy.offline.jobs import plan
 from deploy.poses_io.deeplabcut import scorer_of
 from deploy.poses_io.poses import load_poses
-from tests.acquisition.sessions import write_session
+from tests.acquisition.sessions import rewrite_packets, write_session
 from tests.deploy.offline.dots import BUNDLE, FRAMES, pictures, truth, write_stills, write_video
 from tests.deploy.tracker_runs import picture
 
@@ -311,3 +311,27 @@ def test_a_recording_in_segments_gives_what_one_piece_gives(bundle: Bundle, tmp_
         assert len(cut.about["videos"]) == 3
         for column in ("values", "frame", "index", "t_exposure_ns"):
             np.testing.assert_array_equal(getattr(cut, column), getattr(whole, column))
+
+
+@pytest.mark.parametrize("by", ["sets", "frames"])
+def test_pictures_damaged_after_the_end_shift_no_row_and_are_told(
+    bundle: Bundle, tmp_path: Path, by: Rows
+) -> None:
+    write_session(tmp_path / "day1", codec="mjpeg", cut_at=(20, 41), loss=0, ignored=0)
+    whole = analyze(bundle, [tmp_path / "day1"], tmp_path / "whole", rows=by)["videos"][0]
+    rewrite_packets(tmp_path / "day1" / "day1_cam_0.0001.mkv", (5, 6), None)
+    last = tmp_path / "day1" / "day1_cam_0.0002.mkv"
+    last.write_bytes(last.read_bytes()[: last.stat().st_size // 2])
+    status = analyze(bundle, [tmp_path / "day1"], tmp_path / "poses", rows=by)["status"]
+    states = {video["name"]: video for video in json.loads(Path(status).read_text())["videos"]}
+    damaged = states["day1_cam_0"]
+    assert damaged["state"] == "partial" and states["day1_cam_1"]["state"] == "done"
+    assert "segment 1: 2 of 21 pictures do not decode, the first of them number 5" in damaged["why"]
+    assert "segment 2: " in damaged["why"]
+    one, other = (load_poses(video["files"][0]) for video in (whole, damaged))
+    lacking = np.isnan(other.values).all((1, 2))
+    assert lacking[[25, 26]].all() and not lacking[:25].any() and not lacking[27:42].any() and lacking[59]
+    np.testing.assert_array_equal(other.values[~lacking], one.values[~lacking])
+    np.testing.assert_array_equal(other.frame, np.where(lacking, -1, one.frame))
+    np.testing.assert_array_equal(other.index, one.index)
+    assert damaged["frames"] == 60 - lacking.sum()

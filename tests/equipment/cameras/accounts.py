@@ -64,7 +64,7 @@ def accounts(session: Path) -> dict[str, Accounts]:
                 lost=sum(row[2] for run in runs for row in run[1:]),
                 ring_full=recording.session["ended"]["cameras"][camera]["ring_full"],
                 runs=len(runs),
-                pictures=sum(1 for _ in recording.images(camera)),
+                pictures=sum(image is not None for image in recording.images(camera)),
                 periods=sum(round((run[-1][3] - run[0][3]) / period_ns) + 1 for run in runs),
             )
         return result
