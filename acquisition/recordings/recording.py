@@ -5,6 +5,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from itertools import pairwise, repeat
 from pathlib import Path
 from typing import Any, TypeVar
@@ -188,8 +189,8 @@ class Recording:
         tables = self._read_tables(camera)
         filled = [piece for piece in zip(self._segments(camera), tables, strict=True) if len(piece[1])]
         for segment, table in filled:
-            origin_ns = read_origin_ns(segment.table)
-            places = PictureRows(table, origin_ns, lambda of=segment: self._video(of).times_s)
+            packets = partial(self._packet_times_s, segment)
+            places = PictureRows(table, read_origin_ns(segment.table), packets)
             row = given = 0
             first: int | None = None
             try:
@@ -211,6 +212,9 @@ class Recording:
             if given < len(table):
                 self._tell_missing(segment, len(table), given, row if first is None else first)
             yield from repeat(None, len(table) - row)
+
+    def _packet_times_s(self, segment: Segment) -> list[float]:
+        return self._video(segment).times_s
 
     def _tell_missing(self, segment: Segment, rows: int, given: int, first: int) -> None:
         where = f"segment {segment.number}: " if segment.number else ""

@@ -29,7 +29,8 @@ from deploy.bundles.execution import Execution
 from deploy.bundles.runtimes.table import AUTO
 from deploy.offline.claims import Claims
 from deploy.offline.jobs import Job
-from deploy.offline.work import META_SUFFIX, Orders, Outcome, made_from, read_outcome, save_json
+from deploy.offline.work import Orders, Outcome, made_from, read_outcome, save_json
+from deploy.poses_io.columns import META_SUFFIX
 
 FAILED_SUFFIX = ".failed.json"
 FORMAT = "rigpose analysis"

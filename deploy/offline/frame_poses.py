@@ -186,7 +186,8 @@ def _keypoints(
 
 def _seen_rows(found: npt.NDArray[np.float32]) -> npt.NDArray[np.bool_]:
     """bool (N,): whether the network was given a picture of this row."""
-    return ~np.isnan(found).all(axis=(1, 2))
+    seen: npt.NDArray[np.bool_] = np.isfinite(found).any(axis=(1, 2))
+    return seen
 
 
 def said_of_holes(whose: str, times_s: Sequence[float | None]) -> str:

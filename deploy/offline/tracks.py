@@ -16,6 +16,7 @@ from deploy.poses_io.deeplabcut import save_csv, save_h5
 from deploy.poses_io.pose_table import SUFFIX as TABLE_SUFFIX
 from deploy.poses_io.pose_table import read_pose_table
 from deploy.poses_io.poses import READERS, Poses, load_poses, not_poses
+from deploy.poses_io.set_rows import of_sets
 
 Floats = npt.NDArray[np.float64]
 
@@ -74,6 +75,8 @@ class Tracks:
 def load_tracks(path: Path | str) -> Tracks:
     """2D poses of any format in `READERS`; 3D points of an Anipose CSV, or of a live session's `.poses`.
 
+    Rows of a recording's frames that belong to no frame set are left out.
+
     Raises
     ------
     RigposeError
@@ -84,7 +87,7 @@ def load_tracks(path: Path | str) -> Tracks:
         return _spatial(_of_table(path))
     if path.suffix == ".csv" and is_anipose_csv(path):
         return _spatial(load_anipose_csv(path))
-    poses = load_poses(path)
+    poses = of_sets(load_poses(path))
     both = poses.values.astype(np.float64)
     return Tracks(poses.keypoints, poses.index, both[..., :2], both[..., 2], None, poses)
 

@@ -22,6 +22,7 @@ from deploy.poses_io.deeplabcut_3d import is_deeplabcut_3d, save_deeplabcut_3d
 from deploy.poses_io.pose_table import SUFFIX as TABLE_SUFFIX
 from deploy.poses_io.pose_table import read_pose_table
 from deploy.poses_io.poses import Poses, load_poses
+from deploy.poses_io.set_rows import with_sets
 
 CHUNK = 2000  # frame sets at a time, for the bar
 
@@ -150,7 +151,7 @@ def join(rig: CalibratedRig, paths: Sequence[Path]) -> JoinedPoses:
         return JoinedPoses(table.cameras, table.keypoints, index, table.records["pose2d"], files)
     files, found = {}, {}
     for path in paths:
-        poses = load_poses(path)
+        poses = with_sets(path, load_poses(path))
         camera = camera_of(path, poses, rig.names)
         if camera in files:
             raise RigposeError(

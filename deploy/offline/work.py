@@ -21,12 +21,11 @@ from deploy.bundles.execution import Execution
 from deploy.bundles.predictor import Predictor
 from deploy.offline.frame_poses import Rows, Tracked, track
 from deploy.offline.jobs import Job, source_state
-from deploy.poses_io.columns import SUFFIX, save_columns
+from deploy.poses_io.columns import META_SUFFIX, SUFFIX, save_columns
 from deploy.poses_io.deeplabcut import save_csv, save_h5
 from deploy.poses_io.poses import Poses
 from deploy.whole_file import whole_file
 
-META_SUFFIX = ".meta.json"
 FORMAT = "rigpose analysis of a video"
 VERSION = 1
 
@@ -177,15 +176,16 @@ def _finish(
 def _write(job: Job, orders: Orders, tracked: Tracked, depends: dict[str, Any]) -> Outcome:
     """Write every format this installation can, and the meta file."""
     poses, stem, meta = tracked.poses, orders.stem(job), orders.meta(job)
+    h5 = stem.with_name(stem.name + ".h5")
     meta.unlink(missing_ok=True)  # of an earlier input: its files are about to be replaced
     files: list[tuple[Path, Callable[[Poses, Path], None]]] = [
         (stem.with_name(stem.name + SUFFIX), save_columns),
         (stem.with_name(stem.name + ".csv"), lambda poses, path: save_csv(poses, orders.scorer, path)),
     ]
     if _can_write_h5():
-        files.append(
-            (stem.with_name(stem.name + ".h5"), lambda poses, path: save_h5(poses, orders.scorer, path))
-        )
+        files.append((h5, lambda poses, path: save_h5(poses, orders.scorer, path)))
+    else:
+        h5.unlink(missing_ok=True)  # of an earlier input, too
     for path, save in files:
         save(poses, path)
     figures = {

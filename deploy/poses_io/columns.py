@@ -26,6 +26,8 @@ from deploy.poses_io.poses import Poses, not_poses
 from deploy.whole_file import whole_file
 
 SUFFIX = ".poses.npz"
+META_SUFFIX = ".meta.json"
+"""Of the file beside it that says what made the poses (`deploy.offline.work`)."""
 FORMAT = "rigpose poses"
 VERSION = 1
 

@@ -335,3 +335,17 @@ def test_pictures_damaged_after_the_end_shift_no_row_and_are_told(
     np.testing.assert_array_equal(other.frame, np.where(lacking, -1, one.frame))
     np.testing.assert_array_equal(other.index, one.index)
     assert damaged["frames"] == 60 - lacking.sum()
+
+
+def test_an_h5_that_cannot_be_written_again_does_not_stay(
+    source: Path, bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    video = tmp_path / "dots.mkv"
+    shutil.copy(source / "dots.mkv", video)
+    analyze(bundle, [video], tmp_path / "poses")
+    assert len(list((tmp_path / "poses").glob("*.h5"))) == 1
+    write_video(video, pictures(5))
+    monkeypatch.setattr(work_module, "_can_write_h5", lambda: False)
+    (again,) = analyze(bundle, [video], tmp_path / "poses")["videos"]
+    assert again["rows"] == 5
+    assert list((tmp_path / "poses").glob("*.h5")) == []

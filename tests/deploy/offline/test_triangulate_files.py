@@ -1,3 +1,5 @@
+import json
+
 import numpy as np
 import pytest
 
@@ -151,3 +153,40 @@ def test_deeplabcuts_3d_file_is_written_when_named(scene, ending):
     assert table.scorers == ("DLC_3D",)
     assert table.keypoints() == NAMES
     np.testing.assert_allclose(table.points(("x", "y", "z")), points, atol=2e-3)
+
+
+def frame_rows(folder, poses):
+    """The same poses as `--rows frames` writes them: two frames of no set before each camera's first."""
+    files = []
+    for shift, (name, item) in enumerate(poses.items()):
+        index = np.concatenate([[-1, -1], np.arange(30)[shift:]])
+        values = np.concatenate([np.full((2, 3, 3), 0.5), item.values[shift:]]).astype(np.float32)
+        about = {"camera": name, "rows": "frames", "session": "s1"}
+        rows = np.arange(len(index))
+        part = Poses(NAMES, values, rows, index, np.full(len(index), NO_TIME_NS), about)
+        stem = folder / f"s1_{name}DLC_x"
+        save_columns(part, stem.with_name(stem.name + ".poses.npz"))
+        save_csv(part, "S", stem.with_name(stem.name + ".csv"))
+        stem.with_name(stem.name + ".meta.json").write_text(json.dumps({"about": about}))
+        files.append(stem.with_name(stem.name + ".poses.npz"))
+    return files
+
+
+@pytest.mark.parametrize("ending", [".poses.npz", ".csv"])
+def test_rows_of_frames_join_by_their_sets_and_those_of_none_are_left_out(scene, ending):
+    folder, points, poses = scene
+    files = [file.with_name(file.name.replace(".poses.npz", ending)) for file in frame_rows(folder, poses)]
+    triangulate_files(folder / "c.toml", files, folder / "out.csv", SETTINGS)
+    read = load_anipose_csv(folder / "out.csv")
+    np.testing.assert_array_equal(read.index, np.arange(30))
+    np.testing.assert_allclose(read.points[1:, :, :3], points[1:], atol=2e-3)
+
+
+def test_rows_of_frames_without_the_column_file_are_refused_by_its_name(scene):
+    folder, _, poses = scene
+    columns = frame_rows(folder, poses)
+    for file in columns:
+        file.unlink()
+    files = [file.with_name(file.name.replace(".poses.npz", ".csv")) for file in columns]
+    with pytest.raises(RigposeError, match=r"Give s1_cam_0DLC_x\.poses\.npz"):
+        triangulate_files(folder / "c.toml", files, folder / "out.csv", SETTINGS)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -125,3 +127,13 @@ def test_a_live_session_s_own_table_is_filtered_into_a_csv(tmp_path):
     assert animal.error(after.points[..., :3]) < 0.6 * animal.error(points.points[..., :3])
     with pytest.raises(RigposeError, match="no calibration"):
         filter_files([tmp_path / "poses" / "flat.poses"], "kalman", SETTINGS)
+
+
+def test_frames_of_no_set_are_left_out(tmp_path):
+    animal = walk(rows=200)
+    poses = animal.poses()
+    index = poses.index.copy()
+    index[:3] = -1
+    save_columns(replace(poses, index=index), tmp_path / "aS.poses.npz")
+    (said,) = filter_files([tmp_path / "aS.poses.npz"], "median", SETTINGS)["files"]
+    np.testing.assert_array_equal(load_poses(said["output"]).index, poses.index[3:])
