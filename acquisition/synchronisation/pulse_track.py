@@ -34,8 +34,9 @@ _LONG_GAP = 500
 _IN_DOUBT = 0.3
 # Periods off the nearest pulse from which on the count decides between two neighbours.
 
-_SET_NS = 500_000_000
-# Beyond this a device's clock and the rig's do not tell different times: the device's was set.
+_SET = 0.7
+# Periods by which a device's clock and the rig's may tell a step differently. Beyond that, and beyond three
+# times what is not known of the stamp, the device's was set.
 
 _SCATTER = 0.62
 # Periods over which arrivals without device stamps may scatter before neighbours cannot be told apart.
@@ -237,8 +238,11 @@ class PulseTrack:
         pulses = (ticks - self._last_ticks) / self.clock.period_ns
         uncertain = False
         by_rig = self.clock.pulses_at(stamp.t_exposure_ns) - self.last_index
-        was_set = abs(pulses - by_rig) * self.clock.period_ns > _SET_NS and abs(pulses - by_rig) > 1
-        if pulses > _LONG_GAP or was_set:
+        apart = abs(pulses - by_rig)
+        was_set = apart > _SET and apart * self.clock.period_ns > 3 * stamp.uncertainty_ns
+        if was_set and abs(by_rig - counted) < 1:
+            pulses, uncertain = float(counted), True  # no pulse was ignored just then
+        elif pulses > _LONG_GAP or was_set:
             pulses = float(self.clock.index_at(stamp.t_exposure_ns) - self.last_index)
             uncertain = was_set or not self._is_clear(stamp)
         step = round(pulses)

@@ -47,7 +47,7 @@ def timeline(
     device_clock: bool = True,
     id_modulus: int = 65535,
     restart: bool = False,
-    step_s: int = 0,
+    step_s: float = 0,
 ) -> Timeline:
     """A timeline; two absences of different kinds never meet in one gap, as their order is unknowable.
 
@@ -95,7 +95,7 @@ def timeline(
             t_device = offset + round((middle - t0) * (1 + drift)) + int(rng.normal(0, 2000))
             arrived = max(arrived + 1, middle + floor + int(rng.uniform(0, jitter_ms * 1e6)))
             if c == 1 and i >= pulses // 2:
-                t_device += step_s * 10**9
+                t_device += int(step_s * 10**9)
             seq, lost_before = count.unwrap(frame_id)
             t_exposure, uncertainty = clock.to_rig(t_device, arrived)
             stamp = FrameStamp(

@@ -69,9 +69,12 @@ def follow(clock, stamps, arrivals):
 
 
 @settings(max_examples=4, deadline=None)
-@given(seed=st.integers(0, 2**31), ahead_ms=st.sampled_from([50, 5000]))
-def test_wrong_stamps_and_stalls_move_nothing(seed, ahead_ms):
-    """One stamp in a hundred is far off, one frame in five is 20 to 300 ms late, a second of stall."""
+@given(seed=st.integers(0, 2**31))
+def test_wrong_stamps_and_stalls_move_nothing(seed):
+    """One stamp in a hundred is 5 s off, one frame in five is 20 to 300 ms late, a second of stall.
+
+    A stamp that is off by less than frames are late cannot be told from a frame that was not late.
+    """
     middles, stamps, arrivals = camera(seed, 30, 30, 40)
     rng = np.random.default_rng(seed)
     arrivals = arrivals + np.where(
@@ -81,7 +84,7 @@ def test_wrong_stamps_and_stalls_move_nothing(seed, ahead_ms):
     arrivals = np.maximum.accumulate(arrivals)
     wrong = np.flatnonzero(rng.random(len(stamps)) < 0.01)
     wrong = wrong[(wrong > 60) & (np.diff(wrong, prepend=-9) > 3)]
-    stamps[wrong] += np.where(rng.random(len(wrong)) < 0.5, 1, -1) * ahead_ms * 1_000_000
+    stamps[wrong] += np.where(rng.random(len(wrong)) < 0.5, 1, -1) * 5_000_000_000
     clock = DeviceClock(0, 1000, EXPOSURE_NS // 2)
     times, _ = follow(clock, stamps, arrivals)
     right = np.setdiff1d(np.arange(300, len(stamps)), wrong)
