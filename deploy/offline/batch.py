@@ -13,6 +13,7 @@ whether it was done meanwhile, does it, notes the outcome, and lets go.
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import tempfile
@@ -37,6 +38,9 @@ FORMAT = "rigpose analysis"
 VERSION = 1
 _STATUS_NS = 2_000_000_000
 _LONGEST_NS = 600_000_000_000
+_WRITTEN_S = 0.2
+# What file systems without hard links say: FAT and many network shares.
+_NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS}
 
 
 def batch_folder(output: Path, bundle: Bundle) -> Path:
@@ -260,16 +264,14 @@ def _read_execution(path: Path) -> Execution | None:
 
 
 def _save_first(path: Path, execution: Execution) -> bool:
-    """Write the file, whole from its first moment, unless it is there; whether this process wrote it."""
-    with contextlib.suppress(OSError):
-        if _read_execution(path) is None:
-            path.unlink(missing_ok=True)
+    """Write the file, whole from its first moment, unless it is there; whether what stands is this one."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=path.parent) as folder:
+            _put_aside(path, Path(folder) / "aside", execution.bundle_sha256)
             whole = Path(folder) / path.name
             save_json(whole, execution.as_json())
-            os.link(whole, path)
+            _link(whole, path)
     except FileExistsError:
         return False
     except OSError as error:
@@ -277,4 +279,37 @@ def _save_first(path: Path, execution: Execution) -> bool:
             path.parent, expected="a folder to write into", found=error.strerror or str(error),
             remedy="Choose another -o",
         ) from None  # fmt: skip
-    return True
+    stands = _read_execution(path)
+    return stands is not None and stands.as_json() == execution.as_json()
+
+
+def _put_aside(path: Path, aside: Path, bundle_sha256: str) -> None:
+    """Move a file that settles nothing: one that does not read, or of another bundle.
+
+    What somebody puts there meanwhile stays. Raises `FileExistsError` where the file is in force.
+    """
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        return
+    settled = _read_execution(path)
+    if settled is None:  # where there are no links it appears empty, for a moment
+        time.sleep(_WRITTEN_S)
+        settled = _read_execution(path)
+    if settled is not None and settled.bundle_sha256 == bundle_sha256:
+        raise FileExistsError(path)
+    with contextlib.suppress(FileNotFoundError):  # somebody else moved it
+        path.rename(aside)
+        if aside.read_bytes() != content:
+            _link(aside, path)
+
+
+def _link(whole: Path, path: Path) -> None:
+    """Give `whole` the name `path`, too; raises `FileExistsError` where that is taken."""
+    try:
+        os.link(whole, path)
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        with path.open("xb") as stream:  # whole in one write, if not from its first moment
+            stream.write(whole.read_bytes())

@@ -156,10 +156,10 @@ def _seen(image: Image, job: Job) -> Image:
 
 
 def _keypoints(
-    images: Iterator[Image | None], expected: int | None, job: Job, predictor: Predictor, size: AnimalSizeWatch,
-    decoder_core: int | None,
+    images: Iterator[Image | None], expected: int | None, job: Job, predictor: Predictor,
+    size: AnimalSizeWatch, decoder_core: int | None,
 ) -> npt.NDArray[np.float32]:  # fmt: skip
-    """float32 (frames, K, 3) of all `images`, which a thread of its own decodes and resamples; NaN of None."""
+    """float32 (frames, K, 3) of `images` (NaN of None), which a thread of its own decodes and resamples."""
     found: list[npt.NDArray[np.float32]] = []
     corner = np.zeros(2) if job.window is None else np.array(job.window[:2], np.float64)
     with (
@@ -186,8 +186,7 @@ def _keypoints(
 
 def _seen_rows(found: npt.NDArray[np.float32]) -> npt.NDArray[np.bool_]:
     """bool (N,): whether the network was given a picture of this row."""
-    seen: npt.NDArray[np.bool_] = np.isfinite(found).any(axis=(1, 2))
-    return seen
+    return np.asarray(np.isfinite(found).any(axis=(1, 2)), np.bool_)
 
 
 def said_of_holes(whose: str, times_s: Sequence[float | None]) -> str:

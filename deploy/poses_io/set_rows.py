@@ -1,4 +1,4 @@
-"""The frame sets that rows of a pose file belong to, where the file itself does not say or some belong to none.
+"""The frame sets that rows of a pose file belong to, where the file does not say, or to none.
 
 A recording that was analysed with one row a frame has frames of no set (index -1). Its CSV and h5 have no
 column for the set: the column file beside them has.

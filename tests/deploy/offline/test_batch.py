@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -10,6 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +20,11 @@ import pytest
 
 from acquisition.errors import RigposeError
 from deploy.bundles.bundle import Bundle
+from deploy.bundles.execution import Execution
+from deploy.offline import batch as batch_module
 from deploy.offline import work as work_module
 from deploy.offline.analyze import Spread, analyze
-from deploy.offline.batch import batch_folder, status_file
+from deploy.offline.batch import batch_folder, settle, status_file
 from deploy.offline.workers import cores_of
 from deploy.poses_io.poses import load_poses
 from tests.deploy.offline.dots import BUNDLE, pictures, truth, write_video
@@ -293,3 +297,64 @@ def _children(pid: int) -> list[int]:
         if int(fields[1]) == pid and fields[0] != "Z" and b"spawn_main" in words:
             found.append(int(path.parent.name))
     return sorted(found)
+
+
+def settled_file(output: Path, bundle: Bundle) -> Path:
+    return batch_folder(output, bundle) / "execution.json"
+
+
+def test_what_another_settles_in_the_same_moment_stands(
+    bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    theirs = replace(Execution.resolve(bundle, "auto", "auto", threads=1), reason="theirs")
+    file = settled_file(tmp_path, bundle)
+    read, save = batch_module._read_execution, batch_module.save_json
+    looks: list[Execution | None] = []
+    appeared: list[bool] = []
+
+    def appear() -> None:
+        if not appeared:
+            appeared.append(True)
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(json.dumps(theirs.as_json()))
+
+    def read_then_it_appears(path: Path) -> Execution | None:
+        found = read(path)
+        looks.append(found)
+        if looks == [None, None]:  # the look that might decide to remove it
+            appear()
+        return found
+
+    def it_appears_then_save(path: Path, content: dict[str, Any]) -> None:
+        appear()
+        save(path, content)
+
+    monkeypatch.setattr(batch_module, "_read_execution", read_then_it_appears)
+    monkeypatch.setattr(batch_module, "save_json", it_appears_then_save)
+    assert settle(tmp_path, bundle, "auto", "auto", 1, shared=True).reason == "theirs"
+    assert json.loads(file.read_text()) == theirs.as_json()
+
+
+def test_where_there_are_no_links_the_first_settles_all_the_same(
+    bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*_: object) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", refused)
+    settled_file(tmp_path, bundle).parent.mkdir(parents=True)
+    settled_file(tmp_path, bundle).write_text("half of a f")
+    first = settle(tmp_path, bundle, "auto", "fp32", 1, shared=True)
+    assert json.loads(settled_file(tmp_path, bundle).read_text()) == first.as_json()
+    assert settle(tmp_path, bundle, "auto", "auto", 1, shared=True) == first
+    assert [path.name for path in settled_file(tmp_path, bundle).parent.iterdir()] == ["execution.json"]
+
+
+def test_a_file_that_another_bundle_of_this_name_settled_does_not_count(
+    bundle: Bundle, tmp_path: Path
+) -> None:
+    first = settle(tmp_path, bundle, "auto", "fp32", 1, shared=True)
+    file = settled_file(tmp_path, bundle)
+    file.write_text(json.dumps({**first.as_json(), "bundle_sha256": "0" * 64}))
+    assert settle(tmp_path, bundle, "auto", "fp32", 1, shared=True) == first
+    assert json.loads(file.read_text()) == first.as_json()
