@@ -128,6 +128,7 @@ def read_session(folder: Path) -> dict[str, Any]:
     try:
         facts = json.loads(path.read_text(encoding="utf-8"))
         right = facts["format"] == FORMAT and facts["version"] == VERSION
+        right = right and isinstance(facts["name"], str) and isinstance(facts["rig"], dict)
     except OSError as error:
         raise RigposeError(
             folder, expected=f"a recorded session, with {FILE}", found=error.strerror or "none",

@@ -133,6 +133,7 @@ def analyze(
         output, bundle_path = output.absolute(), bundle_path.absolute()
     jobs = plan(paths)
     if len(jobs) == 1 and jobs[0].camera is None:
+        jobs[0].require_sound()
         open_video(jobs[0].source)  # a mistake in the only name leaves nothing behind
     mine = jobs if spread.shard is None else jobs[spread.shard[0] - 1 :: spread.shard[1]]
     threads = spread.threads if threads is None else threads

@@ -87,6 +87,7 @@ def track(
     RigposeError
         If the source holds no picture, or one of a kind that has no meaning here.
     """
+    job.require_sound()
     start_ns = time.monotonic_ns()
     about = {**about, "video": str(job.source), "camera": job.camera, "rows": "frames", "window": job.window}
     size = AnimalSizeWatch(predictor.bundle.manifest.animal_size, job.stem, "crop (rigpose video crop)")

@@ -12,7 +12,9 @@ from acquisition.recordings.frame_table import SUFFIX as FRAME_TABLE
 from acquisition.recordings.recording import Recording
 from acquisition.recordings.segments import segments_of
 from acquisition.recordings.session import FILE as SESSION_FILE
+from acquisition.settings import parse_settings
 from acquisition.videos.video import IMAGE_SUFFIXES
+from deploy.poses_io.pose_table import SUFFIX as POSE_TABLE
 from deploy.poses_io.pose_table import read_pose_tables
 from deploy.tracking_settings import TrackingSettings, Window
 
@@ -37,6 +39,8 @@ class Job:
         The part of the image that the live tracker looked at, which is looked at again; None: all of it.
     followed:
         Whether the live tracker's window followed the animal, which is not repeated.
+    fault:
+        Of a session that cannot be read: why, in the parts of a `RigposeError`. The job fails of it.
     """
 
     source: Path
@@ -44,15 +48,24 @@ class Job:
     stem: str
     window: Window | None = None
     followed: bool = False
+    fault: tuple[str, str, str, str] | None = None
 
     @property
     def name(self) -> str:
         """For a person."""
         return str(self.source) if self.camera is None else f"{self.source}, camera {self.camera}"
 
+    def require_sound(self) -> None:
+        """Raise the `fault`, where there is one, as a `RigposeError`."""
+        if self.fault is not None:
+            whose, expected, found, remedy = self.fault
+            raise RigposeError(whose, expected=expected, found=found, remedy=remedy)
+
 
 def plan(inputs: Sequence[Path]) -> list[Job]:
     """One job per output, in the order given; a folder of videos or sessions gives all of them, by name.
+
+    A session in such a folder that cannot be read gives one job, which will fail.
 
     Raises
     ------
@@ -123,7 +136,11 @@ def _jobs_of(path: Path) -> list[Job]:
     jobs = [Job(video, None, video.stem) for video in _of_kind(inside, VIDEO_SUFFIXES)]
     for folder in inside:
         if (folder / SESSION_FILE).exists():
-            jobs += _cameras_of(folder)
+            try:
+                jobs += _cameras_of(folder)
+            except RigposeError as error:  # the others' work is not lost for it
+                fault = (str(error.whose), error.expected, error.found, error.remedy)
+                jobs.append(Job(folder, None, folder.resolve().name, fault=fault))
     if not jobs:
         raise RigposeError(
             path, expected="images, videos or recordings in the folder", found="none",
@@ -146,7 +163,9 @@ def _live_settings(session: Path) -> TrackingSettings:
     """How the session was tracked live; a session that was only recorded was tracked in no special way."""
     tables = read_pose_tables(session)
     said = tables[-1].about.get("tracking") if tables else None
-    return TrackingSettings() if said is None else TrackingSettings.model_validate(said)
+    if said is None:
+        return TrackingSettings()
+    return parse_settings(TrackingSettings, said, f"{session}: the settings of its live tracker")
 
 
 def _files_of(job: Job) -> Iterable[Path]:
@@ -155,6 +174,8 @@ def _files_of(job: Job) -> Iterable[Path]:
         segments = segments_of(job.source, job.camera, job.stem.removesuffix(f"_{job.camera}"))
         videos = [segment.video for segment in segments if segment.video.exists()]
         return [job.source / SESSION_FILE, *tables, *videos]
+    if job.fault is not None:
+        return [job.source / SESSION_FILE, *sorted(job.source.rglob(f"*{POSE_TABLE}"))]
     if job.source.is_dir():
         return _of_kind(sorted(job.source.iterdir()), IMAGE_SUFFIXES)
     return [job.source]

@@ -349,3 +349,13 @@ def test_an_h5_that_cannot_be_written_again_does_not_stay(
     (again,) = analyze(bundle, [video], tmp_path / "poses")["videos"]
     assert again["rows"] == 5
     assert list((tmp_path / "poses").glob("*.h5")) == []
+
+
+def test_one_bad_session_in_a_folder_does_not_stop_the_others(bundle: Bundle, tmp_path: Path) -> None:
+    for name in ("day1", "day2"):
+        write_session(tmp_path / "all" / name, pulses=3)
+    (tmp_path / "all" / "day1" / "session.json").write_text("{}")
+    result = analyze(bundle, [tmp_path / "all"], tmp_path / "poses")
+    assert [video["camera"] for video in result["videos"]] == ["cam_0", "cam_1"]
+    (failed,) = result["failed"]
+    assert failed["video"] == str(tmp_path / "all" / "day1") and "session.json: expected" in failed["why"]

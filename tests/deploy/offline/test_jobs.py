@@ -69,3 +69,26 @@ def test_the_windows_of_the_live_tracker_are_those_of_the_session(tmp_path: Path
     jobs = plan([tmp_path / "day1"])
     assert [(job.window, job.followed) for job in jobs] == [(None, True), ((8, 4, 40, 30), False)]
     assert np.all(np.array(jobs[1].window) > 0)
+
+
+def test_a_session_that_cannot_be_read_is_a_job_that_fails_among_others(tmp_path: Path) -> None:
+    write_session(tmp_path / "day1", pulses=3)
+    write_session(tmp_path / "day2", pulses=3)
+    write_session(tmp_path / "day3", pulses=3)
+    said = (tmp_path / "day2" / "session.json").read_text()
+    (tmp_path / "day2" / "session.json").write_text(said[:40])
+    facts = {"tracking": {"crop": {"cam_1": [8, 4]}}}
+    PoseTableWriter(tmp_path / "day3", "s", ("cam_0", "cam_1"), ("a",), facts).close()
+    jobs = plan([tmp_path])
+    assert [job.stem for job in jobs] == ["day1_cam_0", "day1_cam_1", "day2", "day3"]
+    with pytest.raises(RigposeError, match="expected a rigpose session, version 1"):
+        jobs[2].require_sound()
+    with pytest.raises(RigposeError, match=r"the settings of its live tracker: expected .*crop\.cam_1"):
+        jobs[3].require_sound()
+    before = source_state(jobs[2])
+    (tmp_path / "day2" / "session.json").write_text(said)
+    assert source_state(jobs[2]) != before
+    for name in ("day2", "day3"):  # what is named itself must be sound
+        (tmp_path / name / "session.json").write_text(said.replace('"rig": {', '"other": {', 1))
+        with pytest.raises(RigposeError):
+            plan([tmp_path / name])
