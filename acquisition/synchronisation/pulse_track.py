@@ -321,7 +321,8 @@ class PulseTrack:
         late = (stamp.t_exposure_ns - self.clock.time_of(index)) / self.clock.period_ns
         self._from_shared += _SMOOTHED * (late - self._from_shared)
         self.clock.led = self.clock.led or _is_steady(stamp)
-        if abs(self._from_shared) > _OUT_OF_STEP:
+        apart_ns = abs(self._from_shared) * self.clock.period_ns
+        if abs(self._from_shared) > _OUT_OF_STEP or apart_ns > self.tolerance_ns + stamp.uncertainty_ns:
             uncertain = True
         if not self.clock.led and index - self.clock.shaky < _RECENT:
             uncertain = True

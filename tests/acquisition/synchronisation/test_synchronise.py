@@ -124,6 +124,19 @@ def test_a_device_clock_that_is_set_costs_two_frames_and_shifts_nobody(step_s):
     assert len(lacking) <= 3 and all(100 <= index < 104 for index in lacking)
 
 
+def test_a_camera_beside_the_pulses_is_flagged():
+    """It runs freely at the trigger's rate, or its trigger delay is wrong: 12 of 33 ms from the others."""
+    line = timeline(5, loss=0, ignored=0, pulses=120, rate_hz=30)
+    moved = [
+        (_with(s, t_exposure_ns=s.t_exposure_ns + 12_000_000 * (s.camera == "cam_2")), pulse)
+        for s, pulse in line.frames
+    ]
+    line = Timeline(line.cameras, line.first_exposure_ns, line.period_ns, line.truth, moved)
+    _, sets, _, _ = run(line, SyncSettings(tolerance_ms=4, max_delay_ms=40), online=True)
+    assert all("cam_2" in one.uncertain for one in sets[40:-1])
+    assert not any("cam_0" in one.uncertain for one in sets[40:-1])
+
+
 @pytest.mark.parametrize("late_ms", [8, 27, 60])
 def test_burst_after_a_stall_is_no_run_of_ignored_pulses(late_ms):
     """Without device stamps: 12 frames of one camera come together, long after their pulses."""
