@@ -187,7 +187,7 @@ def _keypoints(
 
 def _seen_rows(found: npt.NDArray[np.float32]) -> npt.NDArray[np.bool_]:
     """bool (N,): whether the network was given a picture of this row."""
-    seen: npt.NDArray[np.bool_] = np.isfinite(found).any(axis=2).any(axis=1)
+    seen: npt.NDArray[np.bool_] = np.isfinite(found.reshape(len(found), -1)).any(axis=1)
     return seen
 
 
