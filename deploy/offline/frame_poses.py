@@ -187,8 +187,7 @@ def _keypoints(
 
 def _seen_rows(found: npt.NDArray[np.float32]) -> npt.NDArray[np.bool_]:
     """bool (N,): whether the network was given a picture of this row."""
-    seen: npt.NDArray[np.bool_] = np.isfinite(found.reshape(len(found), -1)).any(axis=1)
-    return seen
+    return np.asarray(np.isfinite(found).any(axis=(1, 2)), np.bool_)
 
 
 def said_of_holes(whose: str, times_s: Sequence[float | None]) -> str:
