@@ -125,7 +125,7 @@ def test_covariances_are_checked_and_their_noise_fitted(scene):
     """Keypoints of 2 px of noise, of which the settings know 1: said, and mended on wish."""
     folder, _, once = scene
     rng = np.random.default_rng(4)
-    poses = {c: Poses.of_video(NAMES, np.tile(x.values, (4, 1, 1)), x.about) for c, x in once.items()}
+    poses = {c: Poses.of_video(NAMES, np.tile(x.values, (12, 1, 1)), x.about) for c, x in once.items()}
     for item in poses.values():
         item.values[..., :2] += rng.normal(0, 2 / np.sqrt(0.9), item.values[..., :2].shape)
     files = written(folder, poses)

@@ -42,7 +42,7 @@ def _record(
 ) -> dict[tuple[str, int], bytes]:
     """A session with pose tables; the payloads by topic and index."""
     folder.mkdir()
-    session = {"format": "rigpose session", "version": 1, "name": folder.name}
+    session = {"format": "rigpose session", "version": 1, "name": folder.name, "rig": {}}
     (folder / "session.json").write_text(json.dumps(session))
     rng = np.random.default_rng(0)
     payloads = {}
