@@ -69,6 +69,7 @@ def test_strangers_receive_nothing_and_are_counted_while_the_right_one_loses_not
             publisher.service()
             assert _receives_the_next(publisher, right, index)
         assert all(each.receive(timeout_ms=20) is None and each.sessions == 0 for each in strangers)
+        right.receive(timeout_ms=50)  # it looks after its connection every 20 ms at most
         assert right.lost["pose3d"] == 0 and right.connected
         assert "does not allow this key" in stranger.refused
         assert publisher.counters()["clients"] == 1
