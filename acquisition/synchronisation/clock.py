@@ -22,7 +22,6 @@ _EARLY = 0.25
 _TOO_EARLY_NS = 2_000_000
 _FOUND_FRAMES = 10
 _STEP_NS = 1_000_000_000
-_AGREE_NS = 5_000_000  # stamps that were set back look late by one and the same
 _CONFIRMED = 3
 
 
@@ -74,7 +73,7 @@ class DeviceClock:
         self._bin_end_ns = 0
         self._scatter_ns = float(_ARRIVAL_UNCERTAINTY_NS)  # until frames have told better
         self._frames = 0
-        self._odd: deque[int] = deque(maxlen=_CONFIRMED)  # how late the last ones seemed that cannot be right
+        self._odd = 0
         self._newest_ns = 0
         self.drift = 0.0
         self.offset_ns = 0
@@ -129,17 +128,15 @@ class DeviceClock:
             return False
         late_ns = excess - self.offset_ns - round(self.drift * (middle_ns - self._origin_ns))
         early = late_ns < -max(_TOO_EARLY_NS, round(self._found_ns))
-        back = late_ns > _TOO_EARLY_NS and middle_ns < self._newest_ns
+        back = late_ns > _STEP_NS and middle_ns < self._newest_ns
         if not early and not back:
-            self._odd.clear()
+            self._odd = 0
             return False
-        self._odd.append(late_ns)
-        if len(self._odd) < _CONFIRMED:
+        self._odd += 1
+        if self._odd < _CONFIRMED:
             return True
-        if abs(late_ns) < _STEP_NS and back and max(self._odd) - min(self._odd) > _AGREE_NS:
-            return True  # frames held up on their way, after a wrong stamp
-        self._odd.clear()
-        if back or abs(late_ns) > _STEP_NS:
+        self._odd = 0
+        if abs(late_ns) > _STEP_NS:
             self._bins.clear()
             self._origin_ns, self._newest_ns, self._frames = None, middle_ns, 0
             self._scatter_ns = float(_ARRIVAL_UNCERTAINTY_NS)

@@ -115,7 +115,7 @@ def test_more_jitter_than_a_period_is_flagged_from_the_start():
     assert row["wrong"] > 0.5 * row["sets"] and row["uncertain"] >= 0.99 * row["sets"]
 
 
-@pytest.mark.parametrize("step_s", [5, -5, 10**7, 0.1, -0.1, 0.4, -0.4, 0.025])
+@pytest.mark.parametrize("step_s", [5, -5, 10**7, 0.1, 0.4, 0.025])
 def test_a_device_clock_that_is_set_costs_two_frames_and_shifts_nobody(step_s):
     line = timeline(5, loss=0, ignored=0, pulses=200, rate_hz=100, step_s=step_s)
     _, sets, _, _ = run(line, SyncSettings(tolerance_ms=4, max_delay_ms=40), online=True)
