@@ -49,6 +49,7 @@ def recorded(tmp_path_factory) -> tuple[RecordingSummary, Path, Truth]:
 
 
 @pytest.mark.long
+@pytest.mark.alone
 def test_every_loss_is_reported_where_it_was_injected_and_none_invented(recorded):
     summary, folder, truth = recorded
     with Recording.open(folder) as recording:
@@ -90,6 +91,7 @@ def gaps(causes: list[Absence | None]) -> list[slice]:
 
 
 @pytest.mark.long
+@pytest.mark.alone
 def test_session_says_what_it_is(recorded):
     summary, folder, _ = recorded
     with Recording.open(folder) as recording:
@@ -122,6 +124,7 @@ def process_that_holds(file: Path, among: set[int]) -> int | None:
 
 
 @pytest.mark.long
+@pytest.mark.alone
 def test_recorder_that_is_killed_is_followed_by_another(tmp_path):
     rig = load_rig(small_rig(tmp_path)).acquisition
     before = children_of(os.getpid())
@@ -158,6 +161,7 @@ def test_recorder_that_is_killed_is_followed_by_another(tmp_path):
 
 
 @pytest.mark.long
+@pytest.mark.alone
 def test_trigger_that_fails_is_started_again_and_counts_anew(tmp_path, monkeypatch):
     start = SimulatedTrigger.start
 

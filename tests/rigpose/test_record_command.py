@@ -38,6 +38,7 @@ def rig(tmp_path):
 
 
 @pytest.mark.long
+@pytest.mark.alone
 def test_interrupted_recording_is_whole_and_says_so(tmp_path, rig):
     run = rigpose("record", rig, "-o", "day1", "--notes", "n", "--json", "figures.json", cwd=tmp_path)
     table = tmp_path / "day1" / "day1_cam_0.frames"

@@ -76,6 +76,7 @@ def laser(**changes: float) -> dict[str, OutputSettings]:
 
 
 @pytest.mark.long
+@pytest.mark.alone
 def test_a_zone_switches_an_output_and_the_recording_says_on_which_set(
     rig: RigSettings, tmp_path: Path
 ) -> None:
@@ -108,6 +109,7 @@ def test_a_zone_switches_an_output_and_the_recording_says_on_which_set(
 
 
 @pytest.mark.long
+@pytest.mark.alone
 def test_a_processor_that_hangs_costs_its_output_and_nothing_else(rig: RigSettings, tmp_path: Path) -> None:
     (tmp_path / "hangs.py").write_text(HANGS)
     loop = Loop(tmp_path / "hangs.py", "Hangs", outputs=laser(silence_ms=300))
@@ -122,6 +124,7 @@ def test_a_processor_that_hangs_costs_its_output_and_nothing_else(rig: RigSettin
 
 
 @pytest.mark.long
+@pytest.mark.alone
 def test_a_processor_that_is_killed_is_started_again_and_its_output_falls_meanwhile(
     rig: RigSettings, tmp_path: Path
 ) -> None:
@@ -159,6 +162,7 @@ def test_a_loop_that_cannot_work_is_refused_before_the_cameras_are_opened(
 
 
 @pytest.mark.long
+@pytest.mark.alone
 def test_a_processor_that_cannot_be_made_ends_the_start_in_one_line(rig: RigSettings, tmp_path: Path) -> None:
     with pytest.raises(RigposeError, match="give centre_mm and radius_mm"):
         run(rig, tmp_path, Loop(EXAMPLES / "zone_entry.py", "ZoneEntry", {"output": "laser"}))

@@ -41,7 +41,7 @@ from tests.deploy.streaming import client
 
 BUNDLE = Path(__file__).parents[1] / "golden" / "schema1.bundle"
 CAUSES = {Cause.LOST: "lost", Cause.IGNORED: "trigger ignored"}
-pytestmark = pytest.mark.long
+pytestmark = [pytest.mark.long, pytest.mark.alone]
 
 
 @pytest.fixture(scope="module")

@@ -34,6 +34,7 @@ def lossless_rig(folder: Path) -> RigSettings:
 
 
 @pytest.mark.long
+@pytest.mark.alone
 def test_a_recording_analysed_again_agrees_with_the_live_poses(tmp_path: Path) -> None:
     (tmp_path / "scene").mkdir()
     options = LiveOptions(
