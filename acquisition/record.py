@@ -102,7 +102,8 @@ def record(
     """
     check_output(Path(output))
     with runtime_folder() as runtime:
-        run = RigRun(rig, runtime, [recorder_process(runtime, Path(output), rig)], counts_anew=True)
+        readers = [recorder_process(runtime, Path(output), rig)]
+        run = RigRun(rig, runtime, readers, counts_anew=True, command="record")
         session = Session.create(output, rig, subject=subject, notes=notes)
         shortage = disk_shortage(session.folder, rig.recording)
         if shortage:

@@ -18,6 +18,8 @@ from acquisition.errors import RigposeError
 from acquisition.recordings.events import EventsWriter
 from acquisition.recordings.segments import counts_from_ns
 from acquisition.rig import RigSettings
+from acquisition.rig_status import rig_facts
+from acquisition.running import ENDING, RUNNING, STARTING, Facts, RunFile
 from acquisition.supervise import Process, Supervisor
 from acquisition.synchronisation.ptp import PtpWatch
 from acquisition.trigger.port import Trigger, trigger_of
@@ -62,11 +64,15 @@ class RigRun:
     counts_anew:
         Whether the readers can follow a trigger whose count begins again (`link.told["counts_anew_ns"]`).
         It is then started again when it fails, up to three times; otherwise that ends the run.
+    command:
+        What `rigpose status` calls the run; "": it is not told of. A reader that reports `sets`, its accounts
+        of frame sets, has them told.
     """
 
     def __init__(
-        self, rig: RigSettings, runtime: Path, readers: Sequence[Process], *, counts_anew: bool = False
-    ) -> None:
+        self, rig: RigSettings, runtime: Path, readers: Sequence[Process], *, counts_anew: bool = False,
+        command: str = "",
+    ) -> None:  # fmt: skip
         self.rig = rig
         self.pulses: dict[str, int | None] = {"period_ns": None, "first_exposure_ns": None}
         self.started_ns = 0
@@ -84,6 +90,9 @@ class RigRun:
         self._trigger: Trigger | None = trigger_of(rig)
         self._events: EventsWriter | None = None
         self._ptp: PtpWatch | None = None
+        self._command = command
+        self._run_file: RunFile | None = None
+        self._session: Path | None = None
 
     def __enter__(self) -> RigRun:
         if self._trigger is not None:
@@ -93,6 +102,8 @@ class RigRun:
         except BaseException:
             self._close_trigger()
             raise
+        if self._command:
+            self._run_file = RunFile(self._command)
         return self
 
     def __exit__(
@@ -102,6 +113,8 @@ class RigRun:
             self._close_trigger()
         finally:
             self.supervisor.__exit__()
+            if self._run_file is not None:
+                self._run_file.close()
 
     @property
     def line(self) -> Callable[[bool], None] | None:
@@ -111,6 +124,7 @@ class RigRun:
 
     def write_events(self, session: Path) -> None:
         """From now on what the trigger (pulses, edges of its input) and PTP tell goes into the events."""
+        self._session = session
         self._events = EventsWriter(session)
         if self._trigger is not None:
             self._trigger.listen(self._note)
@@ -156,11 +170,13 @@ class RigRun:
                 return "time is over"
             if each is not None and not each():
                 return "asked to"
+            self._tell(RUNNING)
             self.supervisor.poll(0.1)
 
     def stop(self, limit_s: float = 10.0) -> None:
         """Trigger first; the frames on their way arrive; then readers, the last first; cameras last."""
         self.supervisor.service.stopping()
+        self._tell(ENDING, now=True)
         if self._trigger is not None and self.started_ns:
             self._end_train(self._trigger)
             self.pulse_count = sum(train["pulses"] for train in self.trains)
@@ -180,6 +196,7 @@ class RigRun:
         return {name: found[name] for name in self.rig.cameras if name in found}
 
     def _all_ready(self) -> bool:
+        self._tell(STARTING)
         for reader in self._readers:
             if reader.name in self.supervisor.dead:
                 raise RigposeError(
@@ -244,12 +261,25 @@ class RigRun:
     def _poll_for(self, seconds: float) -> None:
         until_ns = time.monotonic_ns() + int(seconds * 1e9)
         while time.monotonic_ns() < until_ns and not self.supervisor.stopping:
+            self._tell(RUNNING)
             self.supervisor.poll(0.05)
 
     def _note(self, kind: str, t_ns: int, **facts: Any) -> None:
         if self._events is not None:
             with contextlib.suppress(OSError):  # a full disk: the recorder ends the recording, and says so
                 self._events.append(kind, t_ns, **facts)
+
+    def _tell(self, state: str, *, now: bool = False) -> None:
+        """To `rigpose status`."""
+        if self._run_file is None:
+            return
+        fault = "" if self._trigger is None else self._trigger.fault
+
+        def facts() -> Facts:
+            cameras = self.cameras()
+            return rig_facts(self.rig, state, self.elapsed_s, self._session, fault, cameras, self.supervisor)
+
+        self._run_file.tell(facts, now=now)
 
     def _close_trigger(self) -> None:
         if self._trigger is not None:

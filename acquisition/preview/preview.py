@@ -50,7 +50,8 @@ def preview(
         _check_page(page[0])
     with runtime_folder() as runtime:
         plan = PreviewPlan(str(runtime), tuple(rig.cameras), page)
-        run = RigRun(rig, runtime, [Process("preview", preview_reader, (plan,))])
+        readers = [Process("preview", preview_reader, (plan,))]
+        run = RigRun(rig, runtime, readers, command="preview")
         with run:
             how = "interrupted"
             if run.start():

@@ -7,13 +7,14 @@ import fcntl
 import json
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from acquisition.errors import RigposeError
 
 NAME = "events.jsonl"
+_TAIL_BYTES = 256 << 10
 
 
 class EventsWriter:
@@ -70,12 +71,27 @@ def read_events(folder: Path) -> list[dict[str, Any]]:
     path = folder / NAME
     if not path.exists():
         return []
-    events = []
-    for line in path.read_bytes().splitlines():
+    return list(_whole(path.read_bytes().splitlines()))
+
+
+def last_events(folder: Path, count: int, without: Collection[str] = ()) -> list[dict[str, Any]]:
+    """The last `count` events at most that are of no kind in `without`; of the last 256 KB only."""
+    try:
+        with (folder / NAME).open("rb") as file:
+            file.seek(max(0, file.seek(0, os.SEEK_END) - _TAIL_BYTES))
+            lines = file.read().splitlines()
+    except OSError:
+        return []
+    events = [event for event in _whole(lines) if event.get("kind") not in without]
+    return events[-count:]
+
+
+def _whole(lines: Iterable[bytes]) -> Iterator[dict[str, Any]]:
+    """What can be read: not the line at which the session was cut off, or the tail begins."""
+    for line in lines:
         try:
             event = json.loads(line)
         except ValueError:
-            continue  # the line at which the session was cut off
+            continue
         if isinstance(event, dict):
-            events.append(event)
-    return events
+            yield event

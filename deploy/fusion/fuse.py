@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +14,7 @@ import numpy as np
 
 from acquisition.errors import RigposeError
 from acquisition.progress import Progress
+from acquisition.running import STARTING, RunFile
 from calibration.camera_model import CalibratedRig
 from calibration.formats.anipose import calibration_hash, load_calibration
 from calibration.triangulation import triangulate
@@ -67,14 +68,22 @@ def fuse(settings: FuseSettings, options: FuseOptions) -> dict[str, Any]:
     with ExitStack() as stack:
         hosts = [stack.enter_context(_host(settings, name)) for name in settings.hosts]
         stopped = stack.enter_context(_signals())
-        _wait_for_all(hosts, options.wait_s, stopped)
+        run_file = stack.enter_context(RunFile("fuse"))
+
+        def waiting() -> None:
+            run_file.tell(lambda: {
+                "name": settings.name, "state": STARTING,
+                "waits_for": [f"host {host.name} ({host.trouble})" for host in hosts if host.session is None],
+            })  # fmt: skip
+
+        _wait_for_all(hosts, options.wait_s, stopped, waiting)
         sessions = {host.name: host.session for host in hosts if host.session is not None}
         if len(sessions) < len(hosts):
             return {"ended": "interrupted", "sets": 0}
         agreement = agree(sessions, calibration, calibration_hash(settings.calibration))
         run = stack.enter_context(JointStream(settings, options.version, hosts, agreement, calibration))
         print(f"joining {' and '.join(sessions)} on {run.publisher.endpoint}", flush=True)
-        run.join(options.seconds, stopped)
+        run.join(options.seconds, stopped, run_file)
         ended = "interrupted" if stopped.is_set() else "time is over"
         return {"endpoint": run.publisher.endpoint, "ended": ended, **run.summary()}
 
@@ -120,12 +129,15 @@ def _signals() -> Iterator[threading.Event]:
             signal.signal(number, handler)
 
 
-def _wait_for_all(hosts: list[Host], wait_s: float, stopped: threading.Event) -> None:
-    """Until every host tracks. Raises `RigposeError` naming those that do not."""
+def _wait_for_all(
+    hosts: list[Host], wait_s: float, stopped: threading.Event, waiting: Callable[[], None]
+) -> None:
+    """Until every host tracks; `waiting` is called often. Raises `RigposeError` naming those that do not."""
     end_ns = time.monotonic_ns() + round(wait_s * 1e9)
     with Progress("waiting for the hosts", total=len(hosts)) as bar:
         there = 0
         while there < len(hosts) and not stopped.is_set():
+            waiting()
             if time.monotonic_ns() > end_ns:
                 missing = [f"'{host.name}' ({host.trouble})" for host in hosts if host.session is None]
                 raise RigposeError(

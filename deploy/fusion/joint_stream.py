@@ -13,6 +13,7 @@ import zmq
 
 from acquisition.errors import RigposeError
 from acquisition.progress import Progress
+from acquisition.running import RUNNING, Facts, RunFile
 from calibration.camera_model import CalibratedRig
 from calibration.formats.anipose import calibration_hash
 from calibration.poses import Pose3D, PoseSet
@@ -30,6 +31,7 @@ from deploy.stream.subscriber import Received
 _WAIT_MS = 20
 _HEALTH_NS = 1_000_000_000
 _DELAYS = 100_000  # frame sets whose delay is kept for the summary
+_EVENTS = 5  # kept for `rigpose status`
 
 
 class JointStream:
@@ -61,6 +63,7 @@ class JointStream:
         self._away = [False] * len(hosts)
         self._sets = self._complete = 0
         self._delays_ns: deque[int] = deque(maxlen=_DELAYS)
+        self._events: deque[dict[str, Any]] = deque(maxlen=_EVENTS)
         self._start_ns = time.monotonic_ns()
         self._health_ns = 0
         self._begin()
@@ -71,8 +74,8 @@ class JointStream:
     def __exit__(self, *_: object) -> None:
         self.publisher.close()
 
-    def join(self, seconds: float | None, stopped: threading.Event) -> None:
-        """Until the time is over, or a signal came."""
+    def join(self, seconds: float | None, stopped: threading.Event, run_file: RunFile) -> None:
+        """Until the time is over, or a signal came; `run_file` is told how it goes."""
         with Progress("joining", total=seconds) as bar:
             shown = 0.0
             while not stopped.is_set() and (seconds is None or shown < seconds):
@@ -85,6 +88,7 @@ class JointStream:
                 for joined in self._joiner.closed(now_ns, away):
                     self._publish(joined)
                 self._housekeeping(now_ns)
+                run_file.tell(self._facts)
                 elapsed = (now_ns - self._start_ns) * 1e-9
                 bar.advance(elapsed - shown)
                 shown = elapsed
@@ -200,11 +204,29 @@ class JointStream:
             named = {f"host {name}": counted for name, counted in self._host_counters().items()}
             self.publisher.health({"fuse": counts, **named})
 
+    def _facts(self) -> Facts:
+        """For `rigpose status`."""
+        hosts: dict[str, Facts] = {}
+        counters = {"fuse": {"sets": self._sets, "complete": self._complete}}
+        for host in self._hosts:
+            counted = host.counters()
+            counters[f"host {host.name}"] = {name: int(counted[name]) for name in ("received", "lost")}
+            hosts[host.name] = {
+                "away": host.away, "refused": host.refused, "trouble": host.trouble,
+                "clock_uncertainty_ms": counted.get("clock_uncertainty_ms"),
+            }  # fmt: skip
+        return {
+            "name": self._settings.name, "state": RUNNING, "endpoint": self.publisher.endpoint,
+            "hosts": hosts, "counters": counters, "events": list(self._events),
+        }  # fmt: skip
+
     def _host_counters(self) -> dict[str, dict[str, int | float]]:
         return {host.name: host.counters() for host in self._hosts}
 
     def _tell(self, name: str, source: str, detail: str) -> None:
-        self.publisher.event(Event(name, source, detail), time.monotonic_ns())
+        now_ns = time.monotonic_ns()
+        self._events.append({"t_ns": now_ns, "name": name, "source": source, "detail": detail})
+        self.publisher.event(Event(name, source, detail), now_ns)
 
     def _describe(self) -> Session:
         first = self._agreement.sessions[0]

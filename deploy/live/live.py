@@ -135,7 +135,8 @@ def live(rig: RigSettings, stream: StreamSettings, options: LiveOptions) -> dict
     where = _where(stream)
     with runtime_folder() as runtime:
         report, heard = runtime / "tracker.json", runtime / "probe.json"
-        run = RigRun(rig, runtime, _readers(rig, stream, ours, options, runtime, report, heard))
+        readers = _readers(rig, stream, ours, options, runtime, report, heard)
+        run = RigRun(rig, runtime, readers, command="live")
         line = contextlib.nullcontext() if options.loop is None else options.loop.line_relay(run, runtime)
         with _recorded(rig, options, run) as session:
             with line, run:

@@ -19,6 +19,8 @@ from deploy.poses_io.pose_table import PoseTableWriter
 from deploy.stream.messages import Event, Session
 from deploy.stream.publisher import Publisher, Stamps
 
+_EVENTS = 5
+
 
 class PoseOutput:
     """The way out of one tracker. The recording keeps the measured poses, whatever is derived from them.
@@ -27,6 +29,8 @@ class PoseOutput:
     ----------
     warnings:
         What a person should mend, in sentences.
+    events:
+        The last few: `t_ns`, `name`, `source`, `detail`.
 
     Parameters
     ----------
@@ -40,6 +44,7 @@ class PoseOutput:
 
     def __init__(self, plan: TrackerPlan, publisher: Publisher, keypoints: tuple[str, ...]) -> None:
         self.warnings: list[str] = []
+        self.events: list[dict[str, Any]] = []
         self._plan = plan
         self._publisher = publisher
         self._keypoints = keypoints
@@ -107,7 +112,10 @@ class PoseOutput:
     def tell(self, news: Iterable[News], index: int) -> None:
         """Events, out; what a person should mend is a warning besides."""
         for name, camera, detail in news:
-            self._publisher.event(Event(name, camera, detail), time.monotonic_ns(), index)
+            now_ns = time.monotonic_ns()
+            self._publisher.event(Event(name, camera, detail), now_ns, index)
+            event = {"t_ns": now_ns, "name": name, "source": camera, "detail": detail}
+            self.events = [*self.events[1 - _EVENTS :], event]
             if name == SIZE:
                 self.warnings.append(detail)
 

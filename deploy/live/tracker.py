@@ -211,7 +211,9 @@ class Tracker:
             self._health_ns = now_ns
             lost = {f"camera {camera}": causes for camera, causes in self._accounts.lost().items()}
             self._publisher.health({"tracker": self._accounts.counters(), **lost, **self._quality()})
-        self._link.report(sets=self._accounts.counters(), warnings=self._output.warnings)
+        self._link.report(
+            sets=self._accounts.counters(), warnings=self._output.warnings, events=self._output.events
+        )
 
     def _finish(self, synchroniser: FrameSetMaker) -> None:
         """Track what is there, give up what is not whole, write the summary."""

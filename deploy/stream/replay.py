@@ -15,6 +15,7 @@ import numpy as np
 from acquisition.errors import RigposeError
 from acquisition.progress import Progress
 from acquisition.recordings.session import read_session
+from acquisition.running import RUNNING, STARTING, Facts, RunFile
 from calibration.poses import Pose3D, PoseSet
 from deploy.poses_io.pose_table import FOLDER, PoseTable, read_pose_tables
 from deploy.stream.messages import CameraView, Session, StreamClock
@@ -74,8 +75,10 @@ def replay(folder: Path, stream: StreamSettings, options: ReplayOptions) -> dict
     announced = [_announced(table, name, folder) for table in tables]
     _require_order(tables, folder)
     total = sum(len(table.records) for table in tables)
-    with Publisher(stream, partial(_now, announced[0], options.version)) as publisher:
-        run = _Run(publisher, options.speed, int(tables[0].records["t_publish_ns"][0]))
+    described = partial(_now, announced[0], options.version)
+    with Publisher(stream, described) as publisher, RunFile("replay") as run_file:
+        facts = {"name": name, "recording": str(folder), "endpoint": publisher.endpoint, "of": total}
+        run = _Run(publisher, run_file, facts, options.speed, int(tables[0].records["t_publish_ns"][0]))
         ended = "interrupted"
         with Progress("replay", total) as bar, contextlib.suppress(KeyboardInterrupt):
             print(f"replaying {name} on {publisher.endpoint}: {total} frame sets", flush=True)
@@ -95,10 +98,14 @@ def replay(folder: Path, stream: StreamSettings, options: ReplayOptions) -> dict
 class _Run:
     """The publishing, and what became of it."""
 
-    def __init__(self, publisher: Publisher, speed: float, first_ns: int) -> None:
+    def __init__(
+        self, publisher: Publisher, run_file: RunFile, facts: Facts, speed: float, first_ns: int
+    ) -> None:
         self.sets = 0
         self.behind_ns = 0
         self._publisher = publisher
+        self._run_file = run_file
+        self._facts = facts
         self._speed = speed
         self._first_ns = first_ns
         self._start_ns = time.monotonic_ns()
@@ -111,6 +118,7 @@ class _Run:
     def wait_for(self, subscribers: int) -> None:
         """Serve until so many have joined; the pace counts from then."""
         while self._publisher.joins < subscribers:
+            self._tell(STARTING)
             self._publisher.service()
             time.sleep(_SERVICE_NS * 1e-9)
         self._start_ns = time.monotonic_ns()
@@ -136,6 +144,7 @@ class _Run:
     def _until(self, due_ns: int) -> None:
         """Serve until it is time."""
         while True:
+            self._tell(RUNNING)
             self._publisher.service()
             now_ns = time.monotonic_ns()
             if now_ns - self._health_ns >= _HEALTH_NS:
@@ -145,6 +154,13 @@ class _Run:
                 self.behind_ns = max(self.behind_ns, now_ns - due_ns)
                 return
             time.sleep(min(due_ns - now_ns, _SERVICE_NS) * 1e-9)
+
+    def _tell(self, state: str) -> None:
+        """To `rigpose status`."""
+        self._run_file.tell(lambda: {
+            **self._facts, "state": state, "behind_ms": round(self.behind_ns / 1e6, 3),
+            "counters": {"replay": {"published": self.sets}},
+        })  # fmt: skip
 
 
 def _announced(table: PoseTable, name: str, folder: Path) -> Session:

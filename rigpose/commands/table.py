@@ -34,6 +34,7 @@ GROUPS: dict[str, dict[str, Command]] = {
             "rigpose.commands.demo:demo", "Show the whole loop on the simulated rig, with a report."
         ),
         "doctor": Command("rigpose.commands.doctor:doctor", "Check this machine, and say what to change."),
+        "status": Command("rigpose.commands.status:status", "Say what runs on this machine, and how it is."),
         "inspect": Command(
             "rigpose.commands.deployment:inspect", "Say what a file or folder is, and the chain it came from."
         ),
