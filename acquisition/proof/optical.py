@@ -247,7 +247,10 @@ def _distance(slots: int) -> int:
 
 
 def _picture(recording: Recording, camera: str, row: int | None) -> Image | None:
-    return None if row is None else recording.image(camera, row)
+    try:
+        return None if row is None else recording.image(camera, row)
+    except RigposeError:  # damaged since: as one that the camera lost
+        return None
 
 
 def _check_region(camera: str, region: Region, pictures: list[Image | None]) -> None:

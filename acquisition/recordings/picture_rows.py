@@ -12,6 +12,8 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
+GONE = -1
+"""In `PictureRows.numbers`: the row's picture is not in the video any more, or nothing tells which it is."""
 _SAME_S = 0.00045  # Matroska's times are whole milliseconds, each its own
 
 
@@ -52,6 +54,14 @@ class PictureRows:
                 return least
         return row
 
+    def numbers(self) -> npt.NDArray[np.int64]:
+        """int64 (N,): for each row the number of its packet in the order of time, or `GONE`."""
+        if not self._settled:
+            self._settle()
+        numbers = np.full(len(self._exposures_ns), GONE, np.int64)
+        numbers[self._rows] = np.arange(len(self._rows))
+        return numbers
+
     def _at(self, time_s: float, least: int) -> int | None:
         place = int(np.searchsorted(self._times_s, time_s - _SAME_S))
         if place == len(self._times_s) or self._times_s[place] > time_s + _SAME_S:
@@ -72,6 +82,9 @@ class PictureRows:
             if told.all() and (np.diff(places) > 0).all():
                 self._rows, self._times_s = places, found_s
                 return
+        if not len(found_s):
+            self._rows, self._times_s = self._rows[:0], found_s
+            return
         # the times count otherwise than the table: steps agree up to the first place that lacks one
         steps_s = np.diff(self._exposures_ns) / 1e9
         wrong = np.abs(np.diff(found_s) - steps_s[: max(0, len(found_s) - 1)]) > np.median(steps_s) / 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import heapq
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -25,7 +26,7 @@ from acquisition.recordings.frame_table import (
     read_origin_ns,
     stamp_of,
 )
-from acquisition.recordings.picture_rows import PictureRows
+from acquisition.recordings.picture_rows import GONE, PictureRows
 from acquisition.recordings.segments import (
     RECORDER_BACK,
     VIDEO_SUFFIX,
@@ -63,7 +64,7 @@ class Recording:
         The rig's settings as recorded.
     gaps:
         What is missing, one sentence each, the camera first: at the ends of a session that was cut off; and,
-        of cameras whose `images` were asked for, pictures that do not decode.
+        of cameras whose pictures were asked for, those that are gone or do not decode, one a segment.
     """
 
     def __init__(self, folder: Path, session: dict[str, Any]) -> None:
@@ -75,6 +76,8 @@ class Recording:
         self._listed: dict[str, list[Segment]] = {}
         self._tables: dict[str, list[npt.NDArray[np.void]]] = {}
         self._videos: dict[Path, IndexedVideo] = {}
+        self._numbers: dict[Path, npt.NDArray[np.int64]] = {}
+        self._missing: dict[Path, tuple[int, str]] = {}
 
     @classmethod
     def open(cls, folder: Path) -> Recording:
@@ -132,13 +135,37 @@ class Recording:
         """As `images`, in PyAV frames, for whoever converts only a few of them."""
         return self._each(camera, lambda video, frame: frame)
 
+    def picture_numbers(self, camera: str) -> npt.NDArray[np.int64]:
+        """int64 (N,): for each row of the table, the number of its picture in its segment's video, or `GONE`.
+
+        Told by the times of the packets, without decoding: a picture that has a number may still not decode.
+        """
+        pieces = zip(self._segments(camera), self._read_tables(camera), strict=True)
+        numbers = [self._numbers_of(segment, table) for segment, table in pieces]
+        return np.concatenate(numbers) if numbers else np.empty(0, np.int64)
+
     def image(self, camera: str, row: int) -> Image:
-        """The frame of one row; raises `IndexError`."""
-        number = row
+        """The picture of one row, uint8 (H, W) or (H, W, 3) RGB.
+
+        Raises
+        ------
+        IndexError
+            If there is no such row.
+        RigposeError
+            If its picture is gone, or does not decode.
+        """
+        rest = row
         for segment, table in zip(self._segments(camera), self._read_tables(camera), strict=True):
-            if 0 <= number < len(table):
+            if 0 <= rest < len(table):
+                number = int(self._numbers_of(segment, table)[rest])
+                if number == GONE:
+                    raise RigposeError(
+                        segment.video, expected=f"the picture of row {rest}",
+                        found="a damaged video, which does not hold it any more",
+                        remedy="Restore the file from a copy",
+                    )  # fmt: skip
                 return self._video(segment).image(number)
-            number -= len(table)
+            rest -= len(table)
         raise IndexError(f"{camera} has {len(self.frame_table(camera))} frames, no row {row}")
 
     def events(self) -> list[dict[str, Any]]:
@@ -216,12 +243,31 @@ class Recording:
     def _packet_times_s(self, segment: Segment) -> list[float]:
         return self._video(segment).times_s
 
+    def _numbers_of(self, segment: Segment, table: npt.NDArray[np.void]) -> npt.NDArray[np.int64]:
+        """As `picture_numbers`, of one segment."""
+        if segment.video not in self._numbers:
+            numbers = np.full(len(table), GONE, np.int64)
+            with contextlib.suppress(RigposeError):  # no video at all any more
+                packets = partial(self._packet_times_s, segment)
+                numbers = PictureRows(table, read_origin_ns(segment.table), packets).numbers()
+            if (gone := np.flatnonzero(numbers == GONE)).size:
+                self._tell_missing(segment, len(table), len(table) - len(gone), int(gone[0]))
+            self._numbers[segment.video] = numbers
+        return self._numbers[segment.video]
+
     def _tell_missing(self, segment: Segment, rows: int, given: int, first: int) -> None:
+        """Enter a gap; of one segment the one that lacks most stays."""
         where = f"segment {segment.number}: " if segment.number else ""
         said = f"{rows - given} of {rows} pictures do not decode, the first of them number {first}"
-        gap = f"{segment.camera}: {where}{said}"
-        if gap not in self.gaps:
+        lacking, gap = rows - given, f"{segment.camera}: {where}{said}"
+        before = self._missing.get(segment.video)
+        if before is not None and before[0] >= lacking:
+            return
+        if before is None:
             self.gaps.append(gap)
+        else:
+            self.gaps[self.gaps.index(before[1])] = gap
+        self._missing[segment.video] = lacking, gap
 
     def _stamps(self) -> Iterator[tuple[FrameStamp, int | None]]:
         """All frames in the order of their arrival, with those that a full ring dropped."""

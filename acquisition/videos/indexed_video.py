@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -51,7 +52,15 @@ class IndexedVideo:
         return iter(self._video)
 
     def image(self, number: int) -> Image:
-        """The n-th frame, uint8 (H, W) or (H, W, 3) RGB; raises `IndexError`."""
+        """The n-th frame, uint8 (H, W) or (H, W, 3) RGB.
+
+        Raises
+        ------
+        IndexError
+            If there is none of that number.
+        RigposeError
+            If it does not decode.
+        """
         self._index()
         if not 0 <= number < len(self._times):
             raise IndexError(f"{self._path} has {len(self._times)} frames, no frame {number}")
@@ -62,21 +71,33 @@ class IndexedVideo:
         if not self._next <= number <= self._next + 8 or self._next == 0:
             self._container.seek(self._times[number], stream=stream, backward=True)
             self._decoder = self._container.decode(stream)
-        for frame in self._decoder:
-            if frame.pts >= self._times[number]:
+        try:
+            for frame in self._decoder:
+                if frame.pts < self._times[number]:
+                    continue
+                if frame.pts > self._times[number] and self._is_packets(frame.pts):
+                    break  # the picture of a later packet: the decoder has left this one out
                 self._next = number + 1
                 image: Image = frame.to_ndarray(format="gray" if self._video.info.channels == 1 else "rgb24")
                 return image
+        except av.error.FFmpegError:
+            pass  # damaged here
+        self.close()
         raise RigposeError(
-            self._path, expected=f"frame {number}", found="a video that does not decode so far",
+            self._path, expected=f"frame {number}", found="a video that does not decode there",
             remedy="Restore the file from a copy",
         )  # fmt: skip
+
+    def _is_packets(self, time: int) -> bool:
+        place = bisect_left(self._times, time)
+        return place < len(self._times) and self._times[place] == time
 
     def close(self) -> None:
         """Close the file."""
         if self._container is not None:
             self._container.close()
             self._container = None
+        self._next = 0
 
     def _index(self) -> None:
         if self._times:

@@ -87,7 +87,7 @@ class Video:
                     given = converted(frame)
                     self.decoded += 1
                     yield given
-                self.gap = self._cut_off(container, last_s)
+                self.gap = short_of_header(self.info, container, self.decoded, last_s)
         except (av.error.FFmpegError, OSError) as error:
             if not self.decoded:
                 raise _not_a_video(self.info.path, error) from None
@@ -97,24 +97,27 @@ class Video:
                 f"{self.info.path}: ends after {self.decoded} frames, its header says {self.info.frames}"
             )
 
-    def _cut_off(self, container: Any, last_s: float | None) -> str | None:
-        """Matroska has no count of frames, but a duration, and libav does not mind an early end."""
-        if (
-            container.duration is None
-            or last_s is None
-            or not self.info.rate_hz
-            or len(container.streams) > 1
-        ):
-            return None
-        missing_s = container.duration / av.time_base - last_s
-        if missing_s <= 2.5 / self.info.rate_hz:
-            return None
-        short = f"{missing_s:.2f} s short of its header's length"
-        return f"{self.info.path}: ends after {self.decoded} frames, {short}"
-
     def _still_images(self) -> Iterator[Image]:
         for file in self._files:
             yield _read_image(file)
+
+
+def short_of_header(info: VideoInfo, container: Any, frames: int, last_s: float | None) -> str | None:
+    """That an open file ends before its header says, in a sentence; None where it does not, or nothing tells.
+
+    Matroska has no count of frames, but a duration, and libav does not mind an early end.
+
+    Parameters
+    ----------
+    frames, last_s:
+        How many it has, and when the last of them is shown.
+    """
+    if container.duration is None or last_s is None or not info.rate_hz or len(container.streams) > 1:
+        return None
+    missing_s = container.duration / av.time_base - last_s
+    if missing_s <= 2.5 / info.rate_hz:
+        return None
+    return f"{info.path}: ends after {frames} frames, {missing_s:.2f} s short of its header's length"
 
 
 def open_video(path: Path) -> Video:

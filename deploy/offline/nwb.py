@@ -164,13 +164,18 @@ class _Builder:
             table = self._recording.frame_table(name)
             if not len(table):
                 continue
-            shape = self._recording.image(name, 0).shape
+            first = next((image for image in self._recording.images(name) if image is not None), None)
+            if first is None:
+                raise RigposeError(
+                    self._recording.folder, expected=f"pictures of {name}", found="none that decodes",
+                    remedy="Restore its videos from a copy",
+                )  # fmt: skip
             rows = self._recording.rows_by_video(name)
             self._videos[name] = ImageSeries(
                 name=f"video_{name}", description=f"video of camera {name}; times: middle of the exposure",
                 external_file=[os.path.relpath(video, self._home) for video in rows],
                 format="external", starting_frame=[0, *accumulate(rows.values())][:-1],
-                dimension=[shape[1], shape[0]], unit="n.a.",
+                dimension=[first.shape[1], first.shape[0]], unit="n.a.",
                 timestamps=self._seconds(table["t_exposure_ns"]), device=device,
             )  # fmt: skip
             self.file.add_acquisition(self._videos[name])

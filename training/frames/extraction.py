@@ -16,6 +16,7 @@ from acquisition.settings import read_yaml
 from training.frames.choice import different, moving, thinned, uniform
 from training.frames.footage import (
     Footage,
+    Undecodable,
     claimed_twice,
     crops_of_config,
     open_footage,
@@ -78,7 +79,8 @@ def extract_frames(
     ------
     RigposeError
         Before any work, if the project, a source or an option cannot be used, or two sources would
-        write into one folder. Later, if a frame does not decode; of that source nothing is written.
+        write into one folder. Later, if too few frames decode, or one in `numbers` does not; of that source
+        nothing is written.
     """
     project = project if isinstance(project, Project) else Project.open(project)
     config = read_yaml(project.root / CONFIG_FILE)
@@ -89,13 +91,24 @@ def extract_frames(
     videos = []
     for footage in footages:
         start_ns = time.monotonic_ns()
-        instants = listed(footage, numbers)
+        instants = candidates = listed(footage, numbers)
+        damaged = np.empty(0, np.int64)
         if mode != "list":
             candidates = _candidates(project, footage, span, every)
-            instants = _chosen(footage, candidates, mode, wanted, colour, seed)
+            instants, damaged = _chosen(footage, candidates, mode, wanted, colour, seed)
         seconds = (time.monotonic_ns() - start_ns) / 1e9
         looked = footage.decoded
-        names = save_instants(project, footage, instants)
+        while True:
+            try:
+                names = save_instants(project, footage, instants)
+                break
+            except Undecodable:  # chosen without a look: others in their places
+                lost = np.setdiff1d(instants, footage.small(instants)[0])
+                if mode == "list" or not len(lost):
+                    raise
+                damaged = np.union1d(damaged, lost)
+                rest = np.setdiff1d(candidates, damaged)
+                instants = _chosen(footage, rest, mode, wanted, colour, seed)[0]
         videos.append({
             "source": str(footage.source),
             "folders": [view.folder for view in footage.views],
@@ -106,7 +119,7 @@ def extract_frames(
             "decoded": looked,
             "seconds": round(seconds, 2),
             "frames_per_s": round(looked / seconds, 1),
-            "notes": list(footage.notes),
+            "notes": [*footage.notes, *_said_of(footage, damaged)],
         })  # fmt: skip
     return {"mode": mode, "videos": videos, "left_out": left_out, "peak_memory_mb": peak_memory_mb()}
 
@@ -249,23 +262,35 @@ def _candidates(project: Project, footage: Footage, span: tuple[float, float], e
     return np.flatnonzero(there).astype(np.int64)
 
 
-def _chosen(footage: Footage, candidates: Numbers, mode: str, count: int, colour: bool, seed: int) -> Numbers:
+def _chosen(
+    footage: Footage, candidates: Numbers, mode: str, count: int, colour: bool, seed: int
+) -> tuple[Numbers, Numbers]:
+    """The instants that are chosen, and those that were looked at and do not decode."""
     _refuse_more(footage, count, len(candidates))
     if mode == "uniform":
-        return candidates[uniform(len(candidates), count, seed)]
+        return candidates[uniform(len(candidates), count, seed)], candidates[:0]
     looked = candidates[thinned(len(candidates), max(LOOKED_AT_MOST, count))]
     if len(looked) < count:
         looked = candidates
     seen, pictures = footage.small(looked, colour=colour)
     _refuse_more(footage, count, len(seen))
+    damaged = np.setdiff1d(looked, seen)
     if mode == "kmeans":
-        return seen[different(pictures, count, seed)]
+        return seen[different(pictures, count, seed)], damaged
     changes = np.zeros(len(pictures))
     for place in range(1, len(pictures)):
         change = pictures[place].astype(np.int16) - pictures[place - 1]
         changes[place] = np.abs(change).mean()
     changes[0] = changes[1] if len(changes) > 1 else 0.0
-    return seen[moving(changes, count, seed)]
+    return seen[moving(changes, count, seed)], damaged
+
+
+def _said_of(footage: Footage, damaged: Numbers) -> list[str]:
+    """A sentence about instants that do not decode, where there are any."""
+    if not len(damaged):
+        return []
+    first = footage.index[damaged[0]]
+    return [f"{len(damaged)} instants that do not decode were left out, the first of them number {first}"]
 
 
 def _check_options(mode: str, every: int, numbers: Sequence[int]) -> None:

@@ -27,6 +27,10 @@ NO_FRAME = -1
 SMALL_WIDTH_PX = 30
 
 
+class Undecodable(RigposeError):
+    """A picture that is there and does not decode."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class View:
     """One camera's video.
@@ -95,7 +99,7 @@ class Footage:
 
         Raises
         ------
-        RigposeError
+        Undecodable
             If a frame does not decode.
         """
         per_view = [view.video.images(view.frames[instants]) for view in self.views]
@@ -103,7 +107,7 @@ class Footage:
             whole = []
             for view, picture in zip(self.views, pictures, strict=True):
                 if picture is None:
-                    raise RigposeError(
+                    raise Undecodable(
                         view.video.path, expected=f"frame {view.frames[instant]}",
                         found="pictures that do not decode there",
                         remedy="Leave that part out with --start and --stop, or restore the file from a copy",
@@ -165,34 +169,29 @@ def open_footage(path: Path, crop: Crop | None = None) -> Footage:
 def _of_recording(folder: Path, crop: Crop | None) -> Footage:
     with Recording.open(folder) as recording:
         sets = recording.frame_sets()
-        views, notes = [], list(recording.gaps)
+        views = []
         for number, camera in enumerate(recording.cameras):
             if not recording.video_path(camera).is_file():
                 continue
             rows = [each.payloads[number] for each in sets]
-            views.append(
-                View(
-                    recording.video_path(camera).stem,
-                    VideoFrames(recording.video_path(camera)),
-                    np.array([NO_FRAME if row is None else row for row in rows], np.int64),
-                    {
-                        at: (absence.value if (absence := each.absences[number]) else "")
-                        for at, each in enumerate(sets)
-                        if rows[at] is None
-                    },
-                    camera,
-                )
-            )
+            pictures = recording.picture_numbers(camera)  # other than the rows where the video was damaged
+            frames = np.array([NO_FRAME if row is None else pictures[row] for row in rows], np.int64)
+            absences = {
+                at: "its picture is gone" if (absence := sets[at].absences[number]) is None else absence.value
+                for at in np.flatnonzero(frames == NO_FRAME).tolist()
+            }
+            path = recording.video_path(camera)
+            views.append(View(path.stem, VideoFrames(path), frames, absences, camera))
         if not views or not sets:
             raise RigposeError(
                 folder, expected="a recording with pictures", found="none", remedy="Record again"
             )
-        name = str(recording.session["name"])
+        name, notes = str(recording.session["name"]), tuple(recording.gaps)
     for view in views:
         short = view.frames >= len(view.video)
         view.frames[short] = NO_FRAME
     index = np.array([each.index for each in sets], np.int64)
-    footage = Footage(Path(folder), name, index, tuple(views), None, tuple(notes))
+    footage = Footage(Path(folder), name, index, tuple(views), None, notes)
     if crop is not None:
         refuse_crop(footage, {view.folder: crop for view in views})
     return footage

@@ -23,7 +23,7 @@ from av.video.reformatter import VideoReformatter
 
 from acquisition.errors import RigposeError
 from acquisition.frame import Image
-from acquisition.videos.video import VideoInfo, open_video
+from acquisition.videos.video import VideoInfo, open_video, short_of_header
 
 SEEK_BEYOND_PACKETS = 300  # a shorter gap is read through sooner than sought
 
@@ -49,7 +49,7 @@ class VideoFrames:
     info:
         Shape, channels and nominal rate.
     gap:
-        None, or how many frames its header promises that are not there.
+        None, or what its header promises that is not there.
     decoded:
         Frames that came out of the decoder so far.
 
@@ -69,9 +69,11 @@ class VideoFrames:
         self.info: VideoInfo = open_video(self.path).info
         self.decoded = 0
         self._reformatter = VideoReformatter()
+        self.gap: str | None = None
         self._times, self._keys, self._timed = self._listed()
         missing = (self.info.frames or 0) - len(self)
-        self.gap = None if missing <= 0 else f"{path}: {missing} frames fewer than its header says"
+        if missing > 0:
+            self.gap = f"{path}: {missing} frames fewer than its header says"
 
     def __len__(self) -> int:
         """Frames in the file."""
@@ -154,6 +156,8 @@ class VideoFrames:
                     times.append(packet.pts if packet.pts is not None else len(times))
             except av.error.FFmpegError:
                 pass  # cut off here
+            last_s = float(max(times) * stream.time_base) if times and timed and stream.time_base else None
+            self.gap = short_of_header(self.info, container, len(times), last_s)
         listed = np.array(times, np.int64)
         # AVI stamps a packet with its turn, whenever it is shown: the decoder reorders, the times do not
         timed &= not reorders or bool((np.diff(listed) < 0).any())
