@@ -27,8 +27,9 @@ CHECKOUT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(CHECKOUT))
 
 from benchmarks.deployment_rows import calls, live_load  # noqa: E402
-from benchmarks.deployment_rows.calls import Call, interval, percentiles, ratio, side_by_side  # noqa: E402
+from benchmarks.deployment_rows.calls import Call, percentiles, side_by_side  # noqa: E402
 from benchmarks.deployment_rows.networks import about, random_bundle  # noqa: E402
+from benchmarks.paired_rounds import interval, ratio  # noqa: E402
 from deploy.bench.machine import machine  # noqa: E402
 from deploy.bundles.bundle import Bundle  # noqa: E402
 

@@ -22,6 +22,9 @@ import numpy as np
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(CHECKOUT))
+
+from benchmarks.paired_rounds import interval, ratio  # noqa: E402
+
 CONTENDERS = ("int8 bare", "int8", "litert fp32", "onnx fp32", "torch eager")
 BATCHES = (1, 4)
 CALLS_A_ROUND = 30
@@ -140,15 +143,6 @@ def measure(folder: Path, batch: int, rounds: int) -> dict[str, np.ndarray]:
     return {name: np.array(values) for name, values in times.items()}
 
 
-def interval(of: np.ndarray, to: np.ndarray) -> tuple[float, float, float]:
-    """Ratio of medians and its 95 % bootstrap interval over rounds, which are paired."""
-    rng = np.random.default_rng(0)
-    picks = rng.integers(0, len(of), (2000, len(of)))
-    ratios = np.median(of[picks], axis=(1, 2)) / np.median(to[picks], axis=(1, 2))
-    low, high = np.quantile(ratios, [0.025, 0.975])
-    return float(np.median(of) / np.median(to)), float(low), float(high)
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("run", type=Path, nargs="?")
@@ -163,14 +157,14 @@ def main() -> None:
             times = measure(folder, batch, arguments.rounds)
             for name in CONTENDERS:
                 p50, p95, p99 = np.quantile(times[name], [0.5, 0.95, 0.99])
-                ratio, low, high = interval(times[name], times["int8 bare"])
+                slower, low, high = interval(ratio, times[name], times["int8 bare"])
                 rows.append({
                     "contender": name, "batch": batch, "p50_ms": p50, "p95_ms": p95, "p99_ms": p99,
-                    "to_bare": ratio, "to_bare_low": low, "to_bare_high": high,
+                    "to_bare": slower, "to_bare_low": low, "to_bare_high": high,
                 })  # fmt: skip
                 print(
                     f"{name:<12} batch {batch}  p50 {p50:6.2f}  p95 {p95:6.2f}  p99 {p99:6.2f} ms   "
-                    f"{ratio:5.2f} x bare [{low:.2f}, {high:.2f}]"
+                    f"{slower:5.2f} x bare [{low:.2f}, {high:.2f}]"
                 )
     if arguments.json:
         about = {"threads": 1, "rounds": arguments.rounds, "calls": CALLS_A_ROUND, "run": str(arguments.run)}

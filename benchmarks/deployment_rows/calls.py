@@ -126,17 +126,3 @@ def side_by_side(
 
 def percentiles(times_ms: np.ndarray) -> dict[str, float]:
     return {f"p{p}_ms": round(float(np.percentile(times_ms, p)), 4) for p in (50, 95, 99)}
-
-
-def interval(statistic: Callable[..., float], *samples: np.ndarray) -> tuple[float, float, float]:
-    """A statistic of paired rounds, (rounds, ...) each, and its 95 % bootstrap interval over rounds."""
-    rng = np.random.default_rng(0)
-    rounds = len(samples[0])
-    picks = rng.integers(0, rounds, (2000, rounds))
-    values = [statistic(*(sample[pick] for sample in samples)) for pick in picks]
-    low, high = np.quantile(values, [0.025, 0.975])
-    return float(statistic(*samples)), float(low), float(high)
-
-
-def ratio(of: np.ndarray, to: np.ndarray) -> float:
-    return float(np.median(of) / np.median(to))

@@ -40,20 +40,25 @@ def reference_rig(folder: Path) -> tuple[Path, Path]:
         folder, kind="animal", seed=5, rate_hz=RATE_HZ, frame_sets=_LOOP_SETS, cameras=CAMERAS, size=SIZE_WH,
         rig={"recording": {"codec": "x264", "keep_free_gb": 0.5}},
     )  # fmt: skip
-    for number in range(CAMERAS):
+    true_calibration(folder, CAMERAS, calibration)
+    return rig, calibration
+
+
+def true_calibration(folder: Path, cameras: int, path: Path) -> None:
+    """The cameras of the scene in `folder` as they are; its pictures are drawn where they are not yet."""
+    for number in range(cameras):
         name = f"cam_{number}"
         camera = SimulatedCamera(name, f"sim://{folder / 'scene.yaml'}#{name}")
         camera.open({})
         camera.close()
-    cameras = []
+    found = []
     for name, true in Truth.load(folder / "world").cameras.items():
         turn = cv2.Rodrigues(true["rotation"])[0].ravel()
         size = int(true["size_px"][0]), int(true["size_px"][1])
-        cameras.append(
+        found.append(
             CameraModel(name, size, true["matrix"], true["distortion"], turn, true["translation_mm"])
         )
-    save_toml(CalibratedRig(tuple(cameras)), calibration)
-    return rig, calibration
+    save_toml(CalibratedRig(tuple(found)), path)
 
 
 def run_live(

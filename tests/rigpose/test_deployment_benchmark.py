@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from benchmarks.deployment import row, table
-from benchmarks.deployment_rows.calls import Call, interval, ratio, side_by_side
+from benchmarks.deployment_rows.calls import Call, side_by_side
 from benchmarks.deployment_rows.live_load import memory
+from benchmarks.paired_rounds import interval, ratio
 
 GOLDEN = Path(__file__).parents[1] / "deploy" / "golden" / "six_artifacts.bundle"
 
