@@ -6,6 +6,7 @@ All become one table: frame sets by cameras, each cell the row (n-th image) of t
 from __future__ import annotations
 
 import csv
+import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -22,6 +23,8 @@ from calibration.camera_identity import device_of
 VIDEOS = {".mp4", ".avi", ".mkv", ".mov", ".m4v", ".webm", ".mpg", ".mpeg", ".wmv"}
 STILLS = {".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".ras"}
 TIMES = "timestamps.csv"
+STILLS_OF = "cameras.json"  # beside stills that calibrate --live kept: which devices they are of
+STILLS_FORMAT = "rigpose board stills"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -45,7 +48,8 @@ class BoardInput:
     sources:
         Per camera a video, its stills in order, or the recording's folder.
     devices:
-        Of a recording, by camera: `calibration.camera_identity.device_of`.
+        Of a recording, and of stills that `calibrate --live` kept, by camera:
+        `calibration.camera_identity.device_of`.
     """
 
     path: Path
@@ -225,7 +229,20 @@ def _of_stills(path: Path, named: dict[str, dict[str, Path]]) -> BoardInput:
         present = [key for key in instants if key in named[camera]]
         sources.append(tuple(named[camera][key] for key in present))
         rows[[instants.index(key) for key in present], c] = np.arange(len(present))
-    return BoardInput(path, cameras, np.arange(len(instants)), rows, None, False, tuple(sources))
+    return BoardInput(
+        path, cameras, np.arange(len(instants)), rows, None, False, tuple(sources), _devices_of(path)
+    )  # fmt: skip
+
+
+def _devices_of(path: Path) -> dict[str, dict[str, Any]]:
+    """What stands beside stills that `calibrate --live` kept; {} beside any others."""
+    try:
+        facts = json.loads((path / STILLS_OF).read_text(encoding="utf-8"))
+        if facts["format"] != STILLS_FORMAT:
+            return {}
+        return {name: dict(device) for name, device in facts["cameras"].items()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return {}
 
 
 def _natural(name: str) -> list[tuple[int, int, str]]:

@@ -64,6 +64,7 @@ def calibrate(
     lenses: Path | None = None,
     lens: Literal["auto", "pinhole", "k3", "rational", "fisheye"] = "auto",
     accept: bool = False,
+    live: bool = False,
 ) -> Measured:
     """Calibrate a rig from board images: lenses, places, and a report.
 
@@ -74,7 +75,8 @@ def calibrate(
     ----------
     recording:
         A recorded session, a folder of synchronised videos (with timestamps.csv if the cameras run
-        freely), or stills: one folder per camera, or files named by camera and number.
+        freely), or stills: one folder per camera, or files named by camera and number. With --live the rig
+        file, rig.yaml.
     board:
         The board's settings, board.yaml.
     report:
@@ -103,12 +105,23 @@ def calibrate(
         takes for each camera the simplest that is not clearly worse on views that were held out.
     accept:
         Write the calibration even if its verdict is FAIL.
+    live:
+        Run the rig, show on a page what its cameras have seen of the board, and say where to hold it next.
+        The output is then a new folder of the pictures worth keeping, to be calibrated with afterwards.
 
     Examples
     --------
     rigpose calibrate recordings/boards --board board.yaml -o calibration.toml
     rigpose calibrate recordings/boards --board board.yaml -o tuesday.toml --anchor monday.toml
+    rigpose calibrate rig.yaml --live --board board.yaml -o boards
     """
+    if live:
+        others = (
+            report, world_frame_set, ground, anchor, length, check_length, max_spread_ms, lenses,
+            None if lens == "auto" else lens, accept or None,
+        )  # fmt: skip
+        return _guide(recording, board, output, alone=all(other is None for other in others))
+
     from rich.console import Console
 
     from acquisition.progress import is_quiet
@@ -137,6 +150,46 @@ def calibrate(
         )
     console.print(f"{figures['calibration']}, report {figures['report']}", markup=False)
     return figures
+
+
+def _guide(rig: Path, board: Path, output: Path, *, alone: bool) -> Measured:
+    """`calibrate --live`: watch the board, keep what is worth it, say what to run next."""
+    from rich.console import Console
+
+    from acquisition.settings import read_settings
+    from calibration.boards import BoardSettings
+    from calibration.live.guide import guide
+    from rigpose.rig_file import load_rig
+
+    if not alone:
+        raise RigposeError(
+            "--live", expected="no option beside it but --board and -o", found="others",
+            remedy="Give them afterwards, to calibrate with the folder that it makes",
+        )  # fmt: skip
+    if output.suffix.lower() == ".toml":
+        raise RigposeError(
+            f"--live -o {output}", expected="a new folder for pictures of the board",
+            found="the name of a calibration", remedy="That comes afterwards: say for instance -o boards",
+        )  # fmt: skip
+
+    def tell(address: str, control: str) -> None:
+        print(
+            f"{rig}\n\n    {control}\n\nOnly this machine can open it. It may end the run, as Ctrl-C does."
+            f" To look only:\n\n    {address}\n",
+            flush=True,
+        )
+
+    wanted = read_settings(BoardSettings, board)
+    measured = guide(load_rig(rig).acquisition, wanted, output, told=tell)
+    console = Console(soft_wrap=True, highlight=False)
+    for name, camera in measured["cameras"].items():
+        console.print(
+            f"{name}: {camera['views']} views, {camera['tilted']} of them tilted, board seen in "
+            f"{camera['coverage']:.0%} of the image", markup=False,
+        )  # fmt: skip
+    console.print(f"{measured['kept']} frame sets kept in {output}; {measured['sentence']}", markup=False)
+    console.print(f"next: rigpose calibrate {output} --board {board} -o calibration.toml", markup=False)
+    return measured
 
 
 def convert_calibration(source: Path, /, *, output: Output, square_mm: float | None = None) -> Measured:
