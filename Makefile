@@ -1,5 +1,6 @@
 # make demo   the whole loop on the simulated rig        make check  lint, types, layers
 # make test   checks, fast tests, long tests             make bench  the benchmarks
+# make docs   the command reference written, every page checked
 #
 # Everything happens in .venv, which is made when it is missing and renewed when pyproject.toml or
 # constraints.txt changed. Nothing is fetched once that is done.
@@ -34,7 +35,7 @@ code=0; $(PYTEST) --cache-clear $(1) -m '$(2)' || code=$$?; \
 	fi; (exit $$code)
 endef
 
-.PHONY: demo install install-dev test test-fast test-long check bench clean distclean
+.PHONY: demo install install-dev test test-fast test-long check bench docs clean distclean
 
 demo: install
 	$(BIN)/rigpose demo
@@ -78,6 +79,11 @@ test-long: install-dev
 # Networks on the openfield example train for hours: benchmarks/openfield.py is started by itself.
 bench: install-dev
 	@for file in $(filter-out benchmarks/openfield.py,$(wildcard benchmarks/*.py)); do echo "== $$file"; $(BIN)/python "$$file" || exit; done
+
+# Plain Markdown: nothing to build but docs/commands.md. Then commands, links, tables and quoted errors of all pages.
+docs: install-dev
+	$(BIN)/python -m rigpose.reference docs/commands.md
+	$(PYTEST) tests/docs tests/rigpose/test_reference.py
 
 clean:
 	rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
