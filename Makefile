@@ -76,9 +76,9 @@ test-long: install-dev
 	$(call stage,long tests,$(call tests,-n $(JOBS),long and not alone))
 	$(call stage,long tests that want the machine to themselves,$(call tests,,alone and long))
 
-# Networks on the openfield example train for hours: benchmarks/openfield.py is started by itself.
+# Networks on the openfield example train for hours, and the soak takes half an hour: started by themselves.
 bench: install-dev
-	@for file in $(filter-out benchmarks/openfield.py,$(wildcard benchmarks/*.py)); do echo "== $$file"; $(BIN)/python "$$file" || exit; done
+	@for file in $(filter-out benchmarks/openfield.py benchmarks/soak.py,$(wildcard benchmarks/*.py)); do echo "== $$file"; $(BIN)/python "$$file" || exit; done
 
 # Plain Markdown: nothing to build but docs/commands.md. Then commands, links, tables and quoted errors of all pages.
 docs: install-dev

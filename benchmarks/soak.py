@@ -5,10 +5,11 @@
 
 `rigpose live` of four simulated cameras: recording, tracking, 3D, the page with a reader of its pictures
 (30 times a second), two subscribers in processes of their own. Memory is the sum of the PSS, handles are the
-open files of all its processes, looked at once a second; what is judged is the median of the last fifth less
-that of the second fifth (the first is for warming up). Latency is from the middle of the exposure to a
-subscriber that has the 3D pose. A run of less than 30 minutes leaves the docs as they are. Exit code 1 if
-something grew, was lost, died or got slower.
+open files of all its processes, looked at once a second. Judged is the median of the last fifth less that of
+the second fifth (the first is for warming up), of the memory that is no file's: what a library's page counts
+for depends on which other programs have it, too. Latency is from the middle of the exposure to a subscriber
+that has the 3D pose. A run below 30 minutes leaves the docs as they are. Exit code 1 if something grew,
+was lost, died or got slower.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ from typing import Any
 from acquisition.running import runs
 from acquisition.simulation.scene import write_scene
 from benchmarks.deployment_rows.live_load import true_calibration
-from deploy.bench.usage import pss_mb, tree
+from deploy.bench.usage import tree
 from deploy.latency import LatencyHistogram
 from deploy.stream.subscriber import PoseSubscriber
 
@@ -55,7 +56,7 @@ _ACCOUNTS = {
 }  # fmt: skip
 
 Sample = dict[str, Any]
-"""A look: `t_ns`, and by process `pss_mb` and `handles`."""
+"""A look: `t_ns`, and by process `pss_mb`, `own_mb` (of that, what is no file's) and `handles`."""
 
 Row = dict[str, float]
 """A minute of one subscriber: `minute`, `count`, `p50_ms`, `p95_ms`, `p99_ms`, `max_ms`."""
@@ -80,17 +81,28 @@ def listen(endpoint: str, parent: Connection) -> None:
 
 
 def look(process: int) -> Sample:
-    """At all processes of the run, by their names in it; what they start besides counts as theirs."""
+    """At all processes of the run, by their names in it; others are "helpers"."""
     run = next((run for run in runs() if run.pid == process), None)
     named = {} if run is None else {p["pid"]: name for name, p in run.facts.get("processes", {}).items()}
-    sample: Sample = {"t_ns": time.monotonic_ns(), "pss_mb": {}, "handles": {}}
+    sample: Sample = {"t_ns": time.monotonic_ns(), "pss_mb": {}, "own_mb": {}, "handles": {}}
     for pid in tree(process):
         name = named.get(pid, "parent" if pid == process else "helpers")
         with contextlib.suppress(OSError):  # it has just ended
-            handles = len(list(Path(f"/proc/{pid}/fd").iterdir()))
-            sample["pss_mb"][name] = sample["pss_mb"].get(name, 0.0) + pss_mb([pid])
-            sample["handles"][name] = sample["handles"].get(name, 0) + handles
+            seen = {**memory_mb(pid), "handles": len(list(Path(f"/proc/{pid}/fd").iterdir()))}
+            for what, value in seen.items():
+                sample[what][name] = sample[what].get(name, 0) + value
     return sample
+
+
+def memory_mb(pid: int) -> dict[str, float]:
+    """Of one process, MB (10^6 bytes); see proc_pid_smaps(5). Raises OSError when it has ended."""
+    kb = {}
+    for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()[1:]:
+        name, _, value = line.partition(":")
+        kb[name] = int(value.split()[0])
+    if "Pss" not in kb:
+        raise ProcessLookupError(pid)
+    return {"pss_mb": kb["Pss"] * 1.024e-3, "own_mb": (kb["Pss_Anon"] + kb["Pss_Shmem"]) * 1.024e-3}
 
 
 def fifths(values: list[float]) -> tuple[float, float]:
@@ -123,7 +135,7 @@ def faults(measured: dict[str, Any]) -> list[str]:
             first, last = statistics.median(whole[:third]), statistics.median(whole[-third:])
             if last > SLOWER * first:
                 found.append(f"subscriber {number}: p95 from {first:.1f} to {last:.1f} ms")
-    for what, unit, allowed in (("pss_mb", "MB of memory", GROWTH_MB), ("handles", "handles", 1.0)):
+    for what, unit, allowed in (("own_mb", "MB of memory", GROWTH_MB), ("handles", "handles", 1.0)):
         before, after = fifths([float(sum(sample[what].values())) for sample in measured["samples"]])
         if after - before >= allowed:
             found.append(f"{after - before:.1f} {unit} more, of {before:.1f}")
@@ -222,8 +234,8 @@ def table(measured: dict[str, Any], about: str) -> str:
     first_ns = samples[0]["t_ns"]
     lines = [
         about, "",
-        "| minute | memory, MB | handles | poses | exposure to subscriber p50, ms | p95 | p99 | max |",
-        "|---|---|---|---|---|---|---|---|",
+        "| minute | memory, MB | no file's | handles | poses | exposure to pose p50, ms | p95 | p99 | max |",
+        "|---|---|---|---|---|---|---|---|---|",
     ]  # fmt: skip
     by_minute: dict[int, list[Row]] = {}
     for one in measured["subscribers"]:
@@ -233,11 +245,20 @@ def table(measured: dict[str, Any], about: str) -> str:
         inside = [one for one in samples if (one["t_ns"] - first_ns) // _MINUTE_NS == minute]
         if not inside:
             continue
-        memory = statistics.median(sum(one["pss_mb"].values()) for one in inside)
+        memory, own = (
+            statistics.median(sum(one[what].values()) for one in inside) for what in ("pss_mb", "own_mb")
+        )
         handles = max(sum(one["handles"].values()) for one in inside)
         worst = [max(row[name] for row in rows) for name in ("p50_ms", "p95_ms", "p99_ms", "max_ms")]
         poses = min(row["count"] for row in rows)
-        cells = (minute + 1, f"{memory:.1f}", handles, int(poses), *(f"{value:.1f}" for value in worst))
+        cells = (
+            minute + 1,
+            f"{memory:.1f}",
+            f"{own:.1f}",
+            handles,
+            int(poses),
+            *(f"{value:.1f}" for value in worst),
+        )
         lines.append("| " + " | ".join(str(cell) for cell in cells) + " |")
     taken = sum(one["frames"] for one in report["cameras"].values())
     recorded = sum(report["recording"]["frames"].values())
