@@ -82,7 +82,11 @@ def last_events(folder: Path, count: int, without: Collection[str] = ()) -> list
             lines = file.read().splitlines()
     except OSError:
         return []
-    events = [event for event in _whole(lines) if event.get("kind") not in without]
+    events = [
+        event
+        for event in _whole(lines)
+        if event.get("kind", "") not in without and {"kind", "t_ns"} <= event.keys()
+    ]
     return events[-count:]
 
 

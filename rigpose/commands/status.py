@@ -48,7 +48,7 @@ def status() -> Measured:
     for run, findings in found:
         facts = run.facts
         tracker = facts.get("processes", {}).get("tracker", {})
-        events = events_of(run)
+        events = events_of(run) if run.alive else []
         told.append({
             "command": run.command, "name": facts.get("name", ""), "pid": run.pid, "since": run.since,
             "alive": run.alive, "state": facts.get("state", ""), "session": facts.get("session"),
@@ -77,7 +77,9 @@ def _show(since: str, findings: list[Finding], events: list[dict[str, Any]]) -> 
     for number, one in enumerate(findings):
         said = Text(one.found)
         if not number:
-            said.append(f", since {datetime.fromisoformat(since).astimezone():%Y-%m-%d %H:%M:%S}")
+            said.append(
+                f" (since {datetime.fromisoformat(since).astimezone():%Y-%m-%d %H:%M:%S})", style="dim"
+            )
         if one.remedy:
             said.append(f"\n{one.remedy}", style="bold")
         table.add_row(_MARKS[one.state], Text(one.what, style="" if number else "bold"), said)

@@ -126,6 +126,8 @@ def test_hosts_of_a_joint_rig():
     assert "another bundle" in found["host new"].found and "rigpose live" in found["host right"].remedy
 
 
-@pytest.mark.parametrize(("seconds", "said"), [(3, "3 s"), (300, "5 min"), (9000, "2.5 hours")])
+@pytest.mark.parametrize(
+    ("seconds", "said"), [(3, "3 s"), (300, "5 min"), (9000, "2.5 hours"), (6e5, "7 days")]
+)
 def test_spans(seconds, said):
     assert span(seconds) == said
