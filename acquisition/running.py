@@ -129,11 +129,10 @@ class RunFile:
             try:
                 path = path or _folder() / self._name
                 _replace(path, content)
-            except OSError:
-                path = None  # a user's runtime folder goes when they log out: the next one, then
-        if path is not None:
-            with contextlib.suppress(OSError):
-                path.unlink(missing_ok=True)
+            except OSError:  # a full disk; or the user has logged out, and with them went the folder
+                _without(path)
+                path = None
+        _without(path)
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,6 +211,14 @@ def _replace(path: Path, content: bytes) -> None:
     with os.fdopen(handle, "wb") as file:
         file.write(content)
     temporary.replace(path)
+
+
+def _without(path: Path | None) -> None:
+    """Take a file away, and what was half written of it, if that can be."""
+    if path is not None:
+        with contextlib.suppress(OSError):
+            path.unlink(missing_ok=True)
+            path.with_suffix(".part").unlink(missing_ok=True)
 
 
 def _read(path: Path) -> Run | None:
