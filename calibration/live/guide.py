@@ -44,8 +44,8 @@ def guide(
     -------
     dict
         `seconds`, `ended`, `output`, `kept` (frame sets), `looks`, `passed` (frame sets not looked at),
-        `enough`, `sentence` (where to hold the board next), `cameras` (views, tilted, coverage of each),
-        `pairs` (two cameras and their shared views).
+        `enough`, `sentence` (where to hold the board next), `cameras` (of each views, tilted, coverage;
+        `lost` and `ring_full` as capture counts them), `pairs` (two cameras and their shared views).
 
     Raises
     ------
@@ -71,17 +71,20 @@ def guide(
                     told(str(news["address"]), str(news["control"]))
                 with Progress("watching") as bar:
                     how = _watch(run, bar)
-            seconds = run.elapsed_s
+            seconds, counters = run.elapsed_s, run.cameras()
             run.stop()
     news = run.supervisor.counters.get(_NAME, {})
     found: dict[str, Any] = news.get("summary", {})
     if not found.get("kept"):
+        nothing = "no view to keep" if found.get("looks") else "no picture of any camera"
         raise RigposeError(
             "the board", expected=f"{board} held still before a camera",
-            found=found.get("hint") or "no view of it that could be kept",
+            found=found.get("hint") or nothing,
             remedy="See that the board file is of this print, that there is light, and hold it still",
         )  # fmt: skip
     del found["hint"]
+    for name, facts in found["cameras"].items():
+        facts.update({key: counters.get(name, {}).get(key, 0) for key in ("lost", "ring_full")})
     return {
         "seconds": round(seconds, 2), "ended": how, "output": str(output), **found,
         "passed": news.get("passed", 0),

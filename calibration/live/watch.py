@@ -146,8 +146,8 @@ class BoardWatch:
         if earlier is not None and earlier.shape == image.shape:
             elapsed_s = (now.t_exposure_ns - before.t_exposure_ns) * 1e-9
             found = _found_near(corners, _grey(earlier), self._detectors[0])
-            # a camera that does not tell its exposure may expose for as long as it takes to the next
-            exposure_s = (self._exposures_s[camera] or elapsed_s) + now.spread_ns * 1e-9
+            # a camera that does not tell its exposure is taken to expose for half of the time
+            exposure_s = (self._exposures_s[camera] or elapsed_s / 2) + now.spread_ns * 1e-9
             if found is not None:
                 smear_px = exposure_s * speed_px_s(found, corners, self._board.symmetries, elapsed_s)
         return seen_view(camera, corners, self._board, size_px, smear_px)

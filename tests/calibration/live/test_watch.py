@@ -53,7 +53,8 @@ def test_the_same_look_in_colour() -> None:
         (1.0, 0.005, True),  # 50 px/s: a quarter of a pixel while exposed
         (4.0, 0.005, False),
         (4.0, 0.001, True),
-        (1.0, 0.0, False),  # an exposure that is not told may last the whole period
+        (0.5, 0.0, True),
+        (2.0, 0.0, False),  # an exposure that is not told may last half of the period
         (150.0, 0.005, False),  # came from elsewhere
     ],
 )
