@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -20,6 +20,8 @@ class Request:
     ----------
     call:
         The command with its arguments; None where the words asked for help, which was then printed.
+    arguments:
+        Those arguments by name, defaults included.
     json_file:
         Where to write what the command measured.
     quiet:
@@ -27,6 +29,7 @@ class Request:
     """
 
     call: Callable[[], Any] | None
+    arguments: Mapping[str, Any] = field(default_factory=dict)
     json_file: Path | None = None
     quiet: bool = False
 
@@ -58,7 +61,10 @@ def parse(name: str, function: Callable[..., Any], words: list[str]) -> Request:
         quiet: Annotated[bool, Parameter(negative="", show_default=False, help="Print errors only.")] = False,
     ) -> Request:
         chosen, bound, _ = app.parse_args(list(tokens), print_error=False, exit_on_error=False)
-        return Request(functools.partial(chosen, *bound.args, **bound.kwargs), json, quiet)
+        whole = inspect.signature(chosen).bind(*bound.args, **bound.kwargs)
+        whole.apply_defaults()
+        call = functools.partial(chosen, *bound.args, **bound.kwargs)
+        return Request(call, whole.arguments, json, quiet)
 
     request = app.meta(words, print_error=False, exit_on_error=False)
     return request if isinstance(request, Request) else Request(call=None)

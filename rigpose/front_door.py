@@ -11,7 +11,6 @@ import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from rigpose.commands.table import COMMANDS, GROUPS, Command
 
@@ -116,6 +115,7 @@ def _call(name: str, command: Command, words: list[str]) -> int:
 
     from acquisition import progress
     from acquisition.errors import RigposeError
+    from rigpose import measured_file
     from rigpose.call import load
     from rigpose.command_line import parse
     from rigpose.commands.outcome import CommandFailed
@@ -125,14 +125,14 @@ def _call(name: str, command: Command, words: list[str]) -> int:
         if request.call is None:
             return 0
         if request.json_file is not None:
-            _refuse_unwritable(request.json_file)
+            measured_file.refuse_unfit(request.json_file, name, request.arguments)
         with progress.quieted(request.quiet), _without_stdout(request.quiet):
             try:
                 measured, failure = request.call(), None
             except CommandFailed as failed:
                 measured, failure = failed.measured, str(failed)
         if request.json_file is not None:
-            _write_json(request.json_file, measured)
+            measured_file.write_measured(request.json_file, measured)
     except CycloptsError as error:
         return _complain(f"{name}: {error} See 'rigpose {name} --help'")
     except RigposeError as error:
@@ -173,43 +173,6 @@ def _os_error_line(error: OSError) -> str:
         raise error
     where = f"{error.filename}: " if error.filename is not None else ""
     return f"{where}{error.strerror}; {remedies[error.errno]}"
-
-
-def _refuse_unwritable(file: Path) -> None:
-    """A `--json` that cannot be written is refused before the work, not after it."""
-    from acquisition.errors import RigposeError
-
-    if file.is_dir() or not os.access(file.resolve().parent, os.W_OK):
-        raise RigposeError(
-            f"--json {file}",
-            expected="a file in an existing folder that may be written",
-            found="a folder" if file.is_dir() else "no such folder, or one that may not be written",
-            remedy="Create the folder or name another file",
-        )
-
-
-def _write_json(file: Path, measured: Any) -> None:
-    import json
-    import math
-
-    def finite(value: Any) -> Any:
-        """JSON has no NaN; null says the same."""
-        if isinstance(value, dict):
-            return {str(key): finite(item) for key, item in value.items()}
-        if isinstance(value, (list, tuple)):
-            return [finite(item) for item in value]
-        if isinstance(value, Path):
-            return str(value)
-        if hasattr(value, "item") and getattr(value, "ndim", 0) == 0:
-            value = value.item()
-        return None if isinstance(value, float) and not math.isfinite(value) else value
-
-    temporary = file.with_name(f".{file.name}.{os.getpid()}.part")
-    try:
-        temporary.write_text(json.dumps(finite(measured), indent=2, allow_nan=False) + "\n", encoding="utf-8")
-        temporary.replace(file)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager

@@ -114,11 +114,11 @@ def test_json_holds_what_was_measured_and_nothing_else_is_left(run, tmp_path):
 
 
 def test_an_interrupted_command_leaves_the_json_of_before(run, tmp_path):
-    (tmp_path / "measured.json").write_text("before")
+    (tmp_path / "measured.json").write_text('{"measured": "before"}')
     code, _, err = run("sample", "here", "-o", "there", "--fault", "interrupt", "--json", "measured.json")
     assert (code, err) == (130, "rigpose: interrupted\n")
     assert [file.name for file in tmp_path.iterdir()] == ["measured.json"]
-    assert (tmp_path / "measured.json").read_text() == "before"
+    assert (tmp_path / "measured.json").read_text() == '{"measured": "before"}'
 
 
 def test_quiet_prints_errors_only(run):
