@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from acquisition.errors import RigposeError
-
-Facts = dict[str, Any]
+from rigpose.inspection.links import Facts
 
 
 def describe(path: Path) -> Facts:
@@ -24,128 +23,106 @@ def describe(path: Path) -> Facts:
         raise RigposeError(
             path, expected="a file or a folder", found="nothing there", remedy="Check the path"
         )
-    for fits, read in KINDS:
+    for fits, reader in KINDS:
         if fits(path):
-            return read(path)
+            return _read(reader, path)
+    for folder in path.resolve().parents[:2]:
+        for fits, reader in WHOLES:
+            if fits(folder):
+                whole = _read(reader, folder)
+                return {**whole, "kind": f"part of a {whole['kind']}", "facts": {"of": str(folder)}}
     raise RigposeError(
-        path, expected="a bundle, run, project, recording, calibration or file of poses",
-        found="none of these", remedy="Give the folder itself, not one above or below it",
+        path, expected="a file or folder that rigpose reads or writes",
+        found="none of these", remedy="Give a bundle, run, project, recording, calibration, or file of poses",
     )  # fmt: skip
 
 
-def _bundle(path: Path) -> Facts:
-    from deploy.bundles.bundle import Bundle
-
-    bundle = Bundle.load(path)
-    manifest, origin = bundle.manifest, bundle.manifest.provenance
-    facts: Facts = {
-        "hash": bundle.sha256, "keypoints": ", ".join(manifest.keypoints),
-        "input": f"{manifest.input.width_px} x {manifest.input.height_px} px, stride {manifest.stride_px}",
-    }  # fmt: skip
-    if manifest.animal_size is not None:
-        size = manifest.animal_size
-        facts["animal in the input"] = f"{size.p5_px:.0f} to {size.p95_px:.0f} px"
-    for artifact in manifest.artifacts:
-        held_out = artifact.held_out
-        error = "not measured" if held_out is None else f"{held_out.mean_px:.2f} px on held-out labels"
-        facts[artifact.file] = f"{artifact.runtime} {artifact.precision}, {error}; {artifact.verdict}"
-    chain = [
-        f"a run of {origin.network} (hash {origin.run_sha256[:12] or 'unknown'}), "
-        f"by rigpose {origin.code_version}, seed {origin.seed}, begun from {origin.initialisation}",
-        f"labels of {origin.project or 'an unknown project'} "
-        f"(hash {origin.dataset_sha256[:12] or 'unknown'}), split: {origin.split or 'unknown'}",
-    ]
-    return {"kind": "model bundle", "facts": facts, "chain": chain}
-
-
-def _run(path: Path) -> Facts:
-    from training.run import load_settings
-
-    settings = load_settings(path)
-    facts = {
-        "network": settings.network, "keypoints": ", ".join(settings.keypoints),
-        "input": f"{settings.input_size_px[0]} x {settings.input_size_px[1]} px, stride {settings.stride}",
-        "finished": (path / "weights.safetensors").exists(),
-    }  # fmt: skip
-    chain = [
-        f"labels of {settings.project or 'an unknown project'} (hash {settings.dataset_sha256[:12]}), "
-        f"split: {settings.split}",
-        f"weights: {settings.initialisation}",
-    ]
-    return {"kind": "training run", "facts": facts, "chain": chain}
-
-
-def _project(path: Path) -> Facts:
-    from training.projects.labels import dataset_hash, read_labels
-    from training.projects.project import Project
-
-    project = Project.open(path)
-    labels = read_labels(project)
-    facts = {
-        "task": project.task, "scorer": project.scorer, "keypoints": ", ".join(project.keypoints),
-        "labelled images": len(labels), "hash": dataset_hash(project, labels),
-    }  # fmt: skip
-    chain = [f"recording {recording}" for recording in sorted(set(project.recordings.values()))]
-    return {"kind": "labelled project", "facts": facts, "chain": chain}
-
-
-def _recording(path: Path) -> Facts:
-    from acquisition.recordings.recording import Recording
-
-    with Recording.open(path) as recording:
-        frames = {camera: len(recording.frame_table(camera)) for camera in recording.cameras}
-        facts = {
-            "session": recording.session["name"],
-            "frames": ", ".join(f"{camera} {count}" for camera, count in frames.items()),
-            "ended": recording.session["ended"] is not None,
-            "gaps": "; ".join(recording.gaps) or "none",
-        }
-        chain = [f"camera {name}: {camera.uri}" for name, camera in recording.rig.cameras.items()]
-    return {"kind": "recording", "facts": facts, "chain": chain}
-
-
-def _calibration(path: Path) -> Facts:
-    from calibration.formats.anipose import calibration_hash, load_calibration
-
-    rig = load_calibration(path)
-    facts = {"cameras": ", ".join(camera.name for camera in rig.cameras), "hash": calibration_hash(path)}
-    return {"kind": "calibration", "facts": facts, "chain": []}
-
-
-def _poses(path: Path) -> Facts:
-    from deploy.poses_io.poses import load_poses
-
-    poses = load_poses(path)
-    about = poses.about
-    facts = {
-        "rows": len(poses.values), "rows with a frame": int((poses.frame >= 0).sum()),
-        "keypoints": ", ".join(poses.keypoints), "scorer": about.get("scorer", "unknown"),
-    }  # fmt: skip
-    chain = []
-    if "bundle_sha256" in about:
-        chain.append(
-            f"bundle {about['bundle']} (hash {about['bundle_sha256'][:12]}), {about['artifact']} on "
-            f"{about['runtime']} {about['version']}"
-        )
-    if "video" in about:
-        chain.append(f"video {about['video']}")
-    return {"kind": "file of poses", "facts": facts, "chain": chain}
+def _read(reader: str, path: Path) -> Facts:
+    module, _, name = reader.partition(":")
+    read: Callable[[Path], Facts] = getattr(importlib.import_module(f"rigpose.inspection.{module}"), name)
+    return read(path)
 
 
 def _holds(*names: str) -> Callable[[Path], bool]:
-    return lambda path: path.is_dir() and all((path / name).exists() for name in names)
+    """A folder with one of these in it."""
+    return lambda path: path.is_dir() and any(True for name in names for _ in path.glob(name))
+
+
+def _is(*names: str) -> Callable[[Path], bool]:
+    """A file of one of these names."""
+    return lambda path: path.is_file() and path.name in names
 
 
 def _ends(*endings: str) -> Callable[[Path], bool]:
-    return lambda path: path.is_file() and path.name.endswith(endings)
+    return lambda path: path.is_file() and path.name.lower().endswith(endings)
 
+
+def _measures(path: Path) -> bool:
+    """Bones or angles of rigpose skeleton, by name."""
+    return _ends(".csv", ".h5")(path) and path.stem.endswith(("_skeleton", "_angles"))
+
+
+def _deeplabcut_table(path: Path) -> bool:
+    """Labels, or 3D points in DeepLabCut's form, by name."""
+    named = path.name.startswith("CollectedData") or path.stem.endswith("_DLC_3D")
+    return _ends(".csv", ".h5")(path) and named
+
+
+def _points_3d(path: Path) -> bool:
+    if not _ends(".csv")(path):
+        return False
+    from deploy.poses_io.anipose_csv import is_anipose_csv
+
+    return is_anipose_csv(path)
+
+
+def _subscriber(path: Path) -> bool:
+    """Arrays, none of a bundle's or a scene's."""
+    return _ends(".npz")(path) and not any(fits(path.resolve().parents[1]) for fits, _ in WHOLES)
+
+
+# Folders whose further files are parts of them.
+WHOLES: tuple[tuple[Callable[[Path], bool], str], ...] = (
+    (_holds("manifest.json"), "folders:bundle"),
+    (_holds("session.json"), "folders:recording"),
+    (_holds("settings.json"), "folders:run"),
+    (_holds("comparison.json", "plan.json"), "folders:comparison"),
+)
 
 # How each kind is recognised, and who reads it. The first that fits.
-KINDS: tuple[tuple[Callable[[Path], bool], Callable[[Path], Facts]], ...] = (
-    (_holds("manifest.json"), _bundle),
-    (_holds("session.json"), _recording),
-    (_holds("config.yaml"), _project),
-    (_holds("settings.json"), _run),
-    (_ends(".toml"), _calibration),
-    (_ends(".poses.npz", ".h5", ".csv"), _poses),
+KINDS: tuple[tuple[Callable[[Path], bool], str], ...] = (
+    *WHOLES,
+    (_holds("config.yaml"), "folders:project"),
+    (_holds("evaluation.json"), "folders:evaluation"),
+    (_holds("packed.json"), "folders:packed"),
+    (_holds("demo.txt"), "folders:demo"),
+    (_holds("analyze_*.json"), "folders:poses"),
+    (_holds("scene.json"), "folders:scene"),
+    (_holds("server.pub", "allowed"), "folders:keys"),
+    (_is("manifest.json"), "folders:bundle_of"),
+    (_is("session.json"), "folders:recording_of"),
+    (_is("settings.json"), "folders:run_of"),
+    (_is("scene.json"), "folders:scene_of"),
+    (_is("config.yaml"), "folders:project"),
+    (_is("rigpose.yaml"), "folders:project_of"),
+    (_is("rigpose_points.json"), "json_files:notes_of_points"),
+    (_is("rigpose_refine.json"), "json_files:record_of_refinement"),
+    (_ends(".json"), "json_files:json_file"),
+    (_is("events.jsonl"), "other_files:events"),
+    (_ends(".frames"), "other_files:frame_table"),
+    (_ends(".poses"), "pose_files:pose_table"),
+    (_points_3d, "pose_files:points_3d"),
+    (_measures, "pose_files:measures"),
+    (_deeplabcut_table, "pose_files:deeplabcut_table"),
+    (_is("learning_curve.csv", "predictions.csv"), "other_files:table"),
+    (_ends(".poses.npz", ".h5", ".csv"), "pose_files:poses"),
+    (_ends(".slp"), "pose_files:slp"),
+    (_ends(".nwb"), "pose_files:nwb"),
+    (_subscriber, "other_files:received"),
+    (_ends(".toml"), "other_files:calibration"),
+    (_ends(".yaml", ".yml"), "other_files:yaml"),
+    (_ends(".mkv", ".mp4", ".mov", ".avi"), "other_files:video"),
+    (_ends(".pub", ".secret"), "other_files:key"),
+    (_ends(".html"), "other_files:page"),
+    (_ends(".png", ".svg", ".pdf"), "other_files:picture"),
 )

@@ -1,15 +1,26 @@
-"""From files of poses and their videos to one .slp."""
+"""From files of poses and their videos to one .slp.
+
+A camera that was recorded in segments has a video for each, and SLEAP counts the frames of each from 0: its
+poses are parted where the segments are. In a damaged video a picture's number is no longer its row's.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from acquisition.errors import RigposeError
+from acquisition.recordings.picture_rows import GONE
+from acquisition.recordings.recording import Recording
+from acquisition.recordings.session import FILE as SESSION_FILE
 from deploy.offline.skeleton import load_skeleton
 from deploy.offline.views import pair, sort_files
-from deploy.poses_io.poses import READERS, load_poses
+from deploy.poses_io.poses import READERS, Poses, load_poses
 from deploy.poses_io.slp import ENDING, save_slp
 
 
@@ -21,7 +32,8 @@ def export_slp(
     Parameters
     ----------
     files:
-        Files of 2D poses, and their videos in any order; without videos, those that the files name.
+        Files of 2D poses, and their videos or recordings in any order; without, those that the files name.
+        Of a camera in segments any of its videos stands for all.
     skeleton:
         Where bones are listed.
 
@@ -48,10 +60,62 @@ def export_slp(
     if files and all(file.name.endswith(tuple(READERS)) for file in files):
         pairs = [(_own_video(file), file) for file in files]
     else:
-        pairs = pair(*sort_files(files))
-    items = [(load_poses(file), video) for video, file in pairs]
+        pairs = pair(*sort_files(_first_segments(files)))
+    items = [item for video, file in pairs for item in _by_segment(file, video)]
     bones = () if skeleton is None else load_skeleton(skeleton, items[0][0].keypoints)
     return save_slp(items, output, bones)
+
+
+def _first_segments(files: Sequence[Path]) -> list[Path]:
+    """The same with the first video of each camera for a recording's folder, and for any video of one."""
+    found: list[Path] = []
+    for file in files:
+        if (file / SESSION_FILE).is_file():
+            with Recording.open(file) as recording:
+                videos = [recording.video_paths(camera) for camera in recording.cameras]
+            found += [paths[0] for paths in videos if paths]
+        else:
+            found += [path for path, _ in _segments(file)[:1]] or [file]
+    return list(dict.fromkeys(found))
+
+
+def _segments(video: Path) -> list[tuple[Path, npt.NDArray[np.int64]]]:
+    """If it is a recording's: all videos of its camera, and for each row of theirs the picture's number."""
+    folder = video.resolve().parent
+    if video.is_dir() or not (folder / SESSION_FILE).is_file():
+        return []
+    with Recording.open(folder) as recording:
+        for camera in recording.cameras:
+            paths = recording.video_paths(camera)
+            if folder / video.name in paths:
+                rows, numbers = recording.rows_by_video(camera), recording.picture_numbers(camera)
+                ends = np.cumsum([rows.get(path, 0) for path in paths])
+                return list(zip(paths, np.split(numbers, ends[:-1]), strict=True))
+    return []
+
+
+def _by_segment(file: Path, video: Path) -> list[tuple[Poses, Path]]:
+    """The poses in a file beside their video; of a camera in segments in parts, each beside its own."""
+    poses, segments = load_poses(file), _segments(video)
+    if not segments:
+        return [(poses, video)]
+    rows = sum(len(numbers) for _, numbers in segments)
+    if (counted := int(poses.frame.max(initial=-1)) + 1) > rows:
+        raise RigposeError(
+            file, expected=f"poses of the {rows} frames of its recording", found=f"of {counted}",
+            remedy="Give the .poses.npz, whose rows know their frames, or analyse the recording again",
+        )  # fmt: skip
+    parts, start = [], 0
+    for path, numbers in segments:
+        here = (poses.frame >= start) & (poses.frame < start + len(numbers))
+        here[here] = numbers[poses.frame[here] - start] != GONE
+        part = replace(
+            poses, values=poses.values[here], frame=numbers[poses.frame[here] - start],
+            index=poses.index[here], t_exposure_ns=poses.t_exposure_ns[here],
+        )  # fmt: skip
+        parts.append((part, path))
+        start += len(numbers)
+    return [(part, path) for part, path in parts if len(segments) == 1 or len(part.frame)]
 
 
 def _own_video(file: Path) -> Path:

@@ -162,7 +162,7 @@ def inspect(path: Path, /) -> Measured:
     Parameters
     ----------
     path:
-        A bundle, a run, a recording, a calibration, a file of poses, a project.
+        Any file or folder that rigpose writes or reads.
 
     Returns
     -------
@@ -177,6 +177,7 @@ def inspect(path: Path, /) -> Measured:
     Examples
     --------
     rigpose inspect mouse.bundle
+    rigpose inspect poses/m4s1DLC_Resnet_mouse_rigpose_1a2b3c4d.csv
     """
     from rigpose.chain import describe
 

@@ -18,13 +18,15 @@ def export_slp(
 ) -> Measured:
     """Write poses into a SLEAP file (.slp), to look at and correct them there.
 
-    Every frame with a point becomes one with a predicted instance; points keep their confidence. SLEAP seeks
-    by number: of a recording that lost frames give the copies of rigpose video pack.
+    Every frame with a point becomes one with a predicted instance; points keep their confidence. A camera
+    recorded in segments has a video in it for each. SLEAP seeks by number: of a recording that lost frames
+    give the copies of rigpose video pack.
 
     Parameters
     ----------
     files:
-        Files of 2D poses (h5, csv, .poses.npz), and their videos; without videos, those that the files name.
+        Files of 2D poses (h5, csv, .poses.npz), and their videos or recordings; without, those that the files
+        name.
     output:
         The .slp to write.
 

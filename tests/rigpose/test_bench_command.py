@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from acquisition.errors import RigposeError
+from rigpose.chain import describe
 from rigpose.commands.bench import bench
 
 BUNDLE = Path(__file__).parents[1] / "deploy" / "golden" / "six_artifacts.bundle"
@@ -19,6 +20,12 @@ def test_figures_and_picture_lie_in_the_folder(tmp_path: Path, capsys: pytest.Ca
     )  # fmt: skip
     assert json.loads((tmp_path / "bench" / "bench.json").read_text()) == json.loads(json.dumps(measured))
     assert (tmp_path / "bench" / "bench.svg").read_text().startswith("<svg")
+    shown = describe(tmp_path / "bench" / "bench.json")
+    assert shown["kind"] == "bench"
+    assert shown["chain"][0].startswith(
+        f"bundle {measured['bundle']} (hash {measured['bundle_sha256'][:12]})"
+    )
+    assert any("p50" in str(value) for value in shown["facts"].values())
     said = capsys.readouterr().out
     assert "litert int8, 1 camera: held-out error 2.76 px" in said
     assert "1 thread(s) of inference; 2 turns of 3 frame sets, after 1 to warm up" in said

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from rigpose.chain import describe
 from tests.rigpose.calling import run
 from tests.training.dots import dot_project
 from tests.training.runs import random_run
@@ -48,6 +49,9 @@ def test_evaluate_says_what_the_report_holds(runs: Path, tmp_path: Path, capsys)
     measured = json.loads((tmp_path / "x.json").read_text())
     assert measured == json.loads((tmp_path / "report" / "evaluation.json").read_text())
     assert "Leave-one-video-out" not in said  # there is one video only
+    shown = describe(tmp_path / "report")
+    assert (shown["kind"], shown["facts"]["part"]) == ("evaluation", "test")
+    assert describe(tmp_path / "report" / "predictions.csv")["kind"] == "predictions"
 
 
 def test_compare_trains_each_network_on_each_fold(project: Path, tmp_path: Path, capsys) -> None:
@@ -58,6 +62,10 @@ def test_compare_trains_each_network_on_each_fold(project: Path, tmp_path: Path,
     assert "over 2 folds" in said
     measured = json.loads((tmp_path / "x.json").read_text())
     assert [row["points"] for row in measured["rows"]] == [11]
+    shown = describe(tmp_path / "c")
+    assert (shown["kind"], shown["facts"]["finished"]) == ("comparison of networks", True)
+    assert measured["dataset_sha256"][:12] in shown["chain"][0]
+    assert describe(tmp_path / "c" / "plan.json")["kind"] == "plan of a comparison"
     assert run(*words) == 0
     assert "fold-1: was trained before" in capsys.readouterr().out
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from acquisition.simulation.scene import write_scene
+from rigpose.chain import describe
 
 CHECKOUT = Path(__file__).parents[2]
 BUNDLE = CHECKOUT / "tests" / "deploy" / "golden" / "schema1.bundle"
@@ -51,6 +52,11 @@ def test_live_says_what_became_of_every_frame_set(tmp_path: Path, rig: Path) -> 
     )
     assert "triangulate" in measured["stages"] and measured["subscriber"]["received"]["pose3d"] == 0
     assert (tmp_path / "day1" / "session.json").exists()
+    tables = list((tmp_path / "day1" / "poses").glob("*.poses"))
+    for path in (tmp_path / "day1", tmp_path / "live.json", *tables):
+        assert any(measured["network"]["bundle_sha256"][:12] in link for link in describe(path)["chain"])
+    assert describe(tmp_path / "live.json")["kind"] == "figures of a live run"
+    assert [describe(path)["kind"] for path in tables] == ["table of live poses"]
 
 
 @pytest.mark.long

@@ -11,6 +11,7 @@ import pytest
 from deploy.poses_io.columns import save_columns
 from deploy.poses_io.deeplabcut import save_csv
 from deploy.poses_io.poses import Poses, load_poses
+from rigpose.chain import describe
 from tests.acquisition.clips import clip
 from tests.acquisition.sessions import write_session
 from tests.deploy.tracks import walk
@@ -63,6 +64,14 @@ def test_export_nwb_asks_for_all_that_it_needs_at_once(
     assert run(*words, "--poses", *files, *options) == 0
     assert json.loads(figures.read_text())["poses_2d"] == {"cam_0": 6, "cam_1": 6}
     assert "2D poses cam_0 6, cam_1 6" in capsys.readouterr().out
+    shown = describe(tmp_path / "a.nwb")
+    assert (shown["kind"], shown["facts"]["session"]) == ("NWB file", "day1")
+    assert shown["facts"]["subject"].endswith("Mus musculus")
+    assert shown["facts"]["poses"] == "PoseEstimation_cam_0, PoseEstimation_cam_1"
+    assert shown["chain"] == [
+        *(f"PoseEstimation_{camera}: 2D poses of day1_{camera}S.poses.npz" for camera in ("cam_0", "cam_1")),
+        *(f"video_{camera}: video day1/day1_{camera}.mkv" for camera in ("cam_0", "cam_1")),
+    ]
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ import pytest
 from acquisition.simulation.scene import Scene, write_scene
 from calibration.camera_model import CalibratedRig, CameraModel
 from calibration.formats.anipose import save_toml
+from rigpose.chain import describe
 from tests.acquisition.proof.filmed import film_session
 from tests.rigpose.calling import run
 
@@ -38,6 +39,10 @@ def test_session_with_a_camera_off_by_one_exits_with_1_and_says_which(session, c
     assert json.loads((tmp_path / "found.json").read_text())["cameras"]["cam_1"]["off_by"] == [1]
     code, out, err = call(capsys, "sync-report", session)
     assert code == 1 and "synchronisation of day1: FAIL" in out and "FAIL for day1" in err
+    shown = describe(session / "optical_proof.json")
+    assert shown["kind"] == "optical proof of synchrony"
+    assert shown["facts"]["camera cam_1"].endswith(" words, off by 1")
+    assert describe(session / "synchronisation.json")["facts"]["optical proof"] == "FAIL"
 
 
 def true_calibration(scene: Scene, path: Path) -> Path:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from rigpose.chain import describe
 from tests.rigpose.calling import run
 from tests.training.dots import dot_project
 
@@ -24,6 +25,10 @@ def test_train_then_evaluate(project: Path, tmp_path: Path, capsys) -> None:
     ) == 0  # fmt: skip
     trained = json.loads((tmp_path / "train.json").read_text())
     assert trained["held_out_images"] == 2
+    for file in (tmp_path / "train.json", tmp_path / "run" / "training.json"):
+        shown = describe(file)
+        assert shown["kind"] == "record of a training"
+        assert trained["dataset_sha256"][:12] in shown["chain"][0]
     assert "rigpose export" in capsys.readouterr().out
     pictures = tmp_path / "worst"
     figures = tmp_path / "evaluate.json"
