@@ -34,7 +34,8 @@ class Card {
     this.cells = draw("svg", { class: "cells", role: "img", "aria-label": `where ${name} has seen corners` });
     this.element = make("figure", {},
       make("div", { className: "picture" }, this.image, this.marks, this.message),
-      make("figcaption", {}, make("b", { textContent: name }), this.state, this.list, this.cells));
+      make("figcaption", {},
+        make("div", { className: "title" }, make("b", { textContent: name }), this.state), this.list, this.cells));
     this.element.dataset.camera = name;
   }
 
