@@ -112,7 +112,9 @@ def test_the_page_shows_every_camera_as_it_is(page: tuple[str, subprocess.Popen[
         while sheet.get_attribute("figure[data-camera=cam_0] img", "src") == shown:  # it goes on
             assert time.monotonic() < until
             sheet.wait_for_timeout(50)
-        size = sheet.evaluate("() => document.querySelector('figure img').naturalWidth")
+        # 0 while the next picture takes the place of this one
+        while not (size := sheet.evaluate("() => document.querySelector('figure img').naturalWidth")):
+            assert time.monotonic() < until
         assert size == 320
         sheet.click("figure[data-camera=cam_1]")
         assert sheet.evaluate("() => document.querySelector('figure.large').dataset.camera") == "cam_1"
