@@ -94,6 +94,28 @@ class Problem:
         return cls(camera, np.asarray(boards), points, px, valid, velocity, np.ones(len(views)), jitter_s)
 
 
+def of_points(
+    lenses: Array, rotations: Array, translations: Array, points: Array, px: Array, seen: Mask
+) -> tuple[Problem, Bundle]:
+    """Free world points (N, 3) mm as the cameras saw them, px (C, N, 2) where `seen` (C, N).
+
+    They stand as one board in the world's frame, with a view by each camera: what `residuals_of` and
+    `jacobians` give are (C, N, ...), and of the derivatives by the board's pose the last three are those by a
+    point. `lenses`, `rotations`, `translations`: of the cameras, as `Bundle` has them.
+    """
+    cameras = len(lenses)
+    bundle = Bundle(
+        lenses, rotations, translations, np.eye(3)[None], np.zeros((1, 3)), np.zeros(cameras),
+        np.zeros(cameras),
+    )  # fmt: skip
+    everywhere = np.broadcast_to(points, (cameras, *points.shape))
+    problem = Problem(
+        np.arange(cameras), np.zeros(cameras, dtype=np.int64), everywhere, np.where(seen[..., None], px, 0.0),
+        seen, np.zeros((cameras, *points.shape[:-1], 2)), np.ones(cameras),
+    )  # fmt: skip
+    return problem, bundle
+
+
 def project_board(bundle: Bundle, camera: Rows, board: Rows, points: Array) -> Array:
     """Board points (V, P, 3) as pixels (V, P, 2), for arrays of camera and board rows (V,)."""
     world = (

@@ -113,6 +113,18 @@ def adjust(
     return Adjusted(bundle, residuals, problem.valid, problem.sigma, covariance, steps, problem.jitter_s)
 
 
+def joint_covariance(problem: Problem, adjusted: Adjusted, row: int) -> Array:
+    """Covariance (C*19 + 6)^2 of all cameras and one board pose (rotation left, rad; translation mm)."""
+    weighed = replace(problem, valid=adjusted.inliers, sigma=adjusted.sigma, jitter_s=adjusted.jitter_s)
+    _, normal = _normal(weighed, adjusted.bundle)
+    inverse = np.linalg.inv(normal.boards[row])
+    follows = -inverse @ normal.coupling[row].T  # how the board moves where the cameras do
+    size = normal.coupling.shape[1]
+    cameras = adjusted.covariance.reshape(size, size)
+    across = cameras @ follows.T
+    return np.block([[cameras, across], [across.T, follows @ across + inverse]])
+
+
 def _view_noise(problem: Problem, residuals: Array) -> Array:
     """Noise per axis of every view, px: its camera's, or its own where that is clearly larger.
 

@@ -13,7 +13,7 @@ from acquisition.errors import RigposeError
 from acquisition.settings import read_settings
 from calibration.anchor import Anchored, anchor, common_cameras
 from calibration.boards import BoardSettings
-from calibration.bundle import LENS
+from calibration.bundle import LENS, Array
 from calibration.camera_model import CalibratedRig
 from calibration.choose_sets import choose_sets
 from calibration.cross_checks import CrossChecks, cross_check
@@ -24,50 +24,13 @@ from calibration.inputs import open_input
 from calibration.known_length import MeasuredLength, measure_length, read_length, scale_by
 from calibration.lens import LensModel, free_parameters, parameter_names
 from calibration.observations import Observations
+from calibration.parameter_covariance import covariance_details
+from calibration.placing import AS_SOLVED, World, board_row, placed_covariance
 from calibration.quality import CameraQuality, HeldOut, camera_qualities, held_out
 from calibration.report import write_report
 from calibration.solve import Solution, solve
 from calibration.verdict import Finding, Level, judge, judge_timing, judge_world, verdict_of
 from calibration.world import on_board
-
-
-@dataclass(frozen=True, slots=True)
-class World:
-    """What the world's frame and scale are taken from; with nothing said, the first camera and the board.
-
-    Attributes
-    ----------
-    frame_set:
-        The board as it lay in this frame set is the world: origin at its first corner, z up out of the board.
-    ground:
-        Points on the ground (`calibration.ground`), whose plane is z = 0.
-    anchor:
-        An older calibration of the rig, whose frame is kept; the scale is the new board's.
-    length:
-        A known length (`calibration.known_length`) that sets the scale.
-    check_length:
-        Another, that only tests it.
-    """
-
-    frame_set: int | None = None
-    ground: Path | None = None
-    anchor: Path | None = None
-    length: Path | None = None
-    check_length: Path | None = None
-
-    def __post_init__(self) -> None:
-        if self.frame_set is not None and self.ground is not None:
-            raise RigposeError(
-                "--ground", expected="one frame for the world", found="the board of a frame set besides",
-                remedy="Leave out one of them",
-            )  # fmt: skip
-        if self.anchor is not None and (
-            self.ground is not None or self.frame_set is not None or self.length is not None
-        ):
-            raise RigposeError(
-                "--anchor", expected="the old calibration's frame alone, and the board's scale",
-                found="a frame set, a ground or a length besides", remedy="Leave out one of them",
-            )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -78,6 +41,8 @@ class Calibrated:
     ----------
     rig:
         In the world that was asked for.
+    covariance:
+        (C, 18, C, 18): of its lenses, rotations (left, rad) and translations (mm), in that world.
     ground_rms_mm:
         How far the marked points lie from their plane.
     anchored, scale, checked:
@@ -90,6 +55,7 @@ class Calibrated:
     """
 
     rig: CalibratedRig
+    covariance: Array
     board: BoardSettings
     found: Found
     solution: Solution
@@ -152,7 +118,7 @@ class Calibrated:
 
 def calibrate(
     path: Path, board_file: Path, *, lens: LensModel | None = None, lenses: Path | None = None,
-    world: World = World(), max_spread_ms: float | None = None,
+    world: World = AS_SOLVED, max_spread_ms: float | None = None,
 ) -> Calibrated:  # fmt: skip
     """Calibrate from board images; writes nothing.
 
@@ -199,6 +165,7 @@ def calibrate(
     qualities = camera_qualities(solution)
     spared = held_out(solution, board)
     checks = cross_check(solution, board)
+    covariance = placed_covariance(solution, board, world, old, path)
     rig = solution.rig if world.frame_set is None else _in_world_of(solution, world.frame_set, path)
     rig, scale = (rig, None) if world.length is None else scale_by(rig, world.length)
     solution = solution if scale is None else solution.scaled(scale)
@@ -212,6 +179,7 @@ def calibrate(
     verdict, ordered = verdict_of([*findings, *judge_world(anchored, checked, scale)])
     return Calibrated(
         rig,
+        covariance,
         board,
         found,
         solution,
@@ -230,7 +198,7 @@ def calibrate(
 
 def calibrate_to(
     path: Path, board_file: Path, output: Path, *, accept: bool = False, report: Path | None = None,
-    lens: LensModel | None = None, lenses: Path | None = None, world: World = World(),
+    lens: LensModel | None = None, lenses: Path | None = None, world: World = AS_SOLVED,
     max_spread_ms: float | None = None,
 ) -> dict[str, Any]:  # fmt: skip
     """Calibrate and write the TOML, its JSON and the report page (`<output>.html`).
@@ -277,16 +245,8 @@ def _since(previous: Path, result: Calibrated) -> list[dict[str, Any]] | None:
 
 
 def _in_world_of(solution: Solution, frame_set: int, path: Path) -> CalibratedRig:
-    row = np.flatnonzero(solution.instants == frame_set)
-    if not len(row):
-        seen = solution.observations.frame_sets
-        nearest = sorted(seen, key=lambda number: (abs(number - frame_set), number))[:5]
-        raise RigposeError(
-            path, expected=f"the board in frame set {frame_set}", found="no camera that sees it there",
-            remedy=f"Give one that was searched, for instance {', '.join(map(str, sorted(nearest)))}",
-        )  # fmt: skip
-    bundle = solution.adjusted.bundle
-    return on_board(solution.rig, bundle.board_rotations[row[0]], bundle.board_translations[row[0]])
+    row, bundle = board_row(solution, frame_set, path), solution.adjusted.bundle
+    return on_board(solution.rig, bundle.board_rotations[row], bundle.board_translations[row])
 
 
 def _known_lenses(known: CalibratedRig, observations: Observations, whose: object) -> np.ndarray[Any, Any]:
@@ -308,7 +268,7 @@ def _details(result: Calibrated, figures: dict[str, Any]) -> dict[str, Any]:
     adjusted = result.solution.adjusted
     cameras = {}
     for c, camera in enumerate(result.rig.cameras):
-        sd = np.sqrt(np.maximum(np.diag(adjusted.camera_covariance[c]), 0))
+        sd = np.sqrt(np.maximum(np.diag(result.covariance[c, :, c]), 0))
         parameters = figures["parameters"][camera.name]
         cameras[camera.name] = {
             "size_px": list(camera.size_px),
@@ -323,6 +283,7 @@ def _details(result: Calibrated, figures: dict[str, Any]) -> dict[str, Any]:
     summary: Sequence[str] = ("verdict", "rms_px", "median_px", "p95_px", "max_px", "held_out", "frame_sets")
     return {
         "cameras": cameras,
+        "covariance": covariance_details(result.rig.names, result.covariance),
         "board": result.board.model_dump(mode="json", exclude_none=True),
         "report": {key: figures[key] for key in summary},
     }

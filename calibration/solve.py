@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from calibration.boards import BoardSettings
-from calibration.bundle import DELAY, LENS, Bundle, Problem
-from calibration.bundle_adjustment import ROUGHLY, START_JITTER_S, Adjusted, adjust
+from calibration.bundle import CAMERA, DELAY, LENS, Bundle, Problem
+from calibration.bundle_adjustment import ROUGHLY, START_JITTER_S, Adjusted, adjust, joint_covariance
 from calibration.camera_model import CalibratedRig
 from calibration.lens import LensModel
 from calibration.lens_choice import ChosenLens
@@ -117,6 +117,16 @@ def place_boards(
     problem = replace(_problem(views, instants[used], board), jitter_s=fitted.adjusted.jitter_s)
     everyone = tuple(range(len(rig.lenses)))
     return adjust(problem, start, free_lens=np.zeros(LENS), fixed_cameras=everyone, rounds=2, enough=ROUGHLY)
+
+
+def covariance_with_board(solution: Solution, board: BoardSettings, row: int) -> npt.NDArray[np.float64]:
+    """Joint covariance (C*18 + 6)^2 of the cameras' lenses and poses and of one board pose."""
+    problem = _problem(solution.observations, solution.instants, board)
+    everything = joint_covariance(problem, solution.adjusted, row)
+    cameras = len(solution.rig.cameras)
+    kept = np.append(np.tile(np.arange(CAMERA) < DELAY, cameras), np.ones(6, dtype=bool))
+    found: npt.NDArray[np.float64] = everything[np.ix_(kept, kept)]
+    return found
 
 
 def rig_of(observations: Observations, bundle: Bundle) -> CalibratedRig:

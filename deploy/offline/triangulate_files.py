@@ -16,7 +16,9 @@ from acquisition.progress import Progress
 from calibration.camera_model import CalibratedRig, CameraModel
 from calibration.covariance_check import check_covariance, fitted_noise
 from calibration.formats.anipose import calibration_hash, load_calibration
+from calibration.parameter_covariance import load_covariance
 from calibration.triangulation import TriangulationSettings, triangulate_many
+from calibration.triangulation_covariance import with_calibration
 from deploy.poses_io.anipose_csv import save_anipose_csv
 from deploy.poses_io.deeplabcut_3d import is_deeplabcut_3d, save_deeplabcut_3d
 from deploy.poses_io.pose_table import SUFFIX as TABLE_SUFFIX
@@ -57,19 +59,22 @@ def triangulate_files(
     settings: TriangulationSettings,
     *,
     fit_noise: bool = False,
+    calibration_uncertainty: bool = False,
 ) -> dict[str, Any]:
     """Triangulate pose files into a CSV that Anipose's tools read, covariances included.
 
     An output named `..._DLC_3D.csv` or `.h5` is written as DeepLabCut writes its own: points only, in mm.
 
     `fit_noise`: each keypoint's noise from how the cameras agree about it (`calibration.covariance_check`).
+    `calibration_uncertainty`: covariances hold it as well (`calibration.triangulation_covariance`).
     Returns what was joined and found, JSON-able.
 
     Raises
     ------
     RigposeError
         If a file is missing or damaged, belongs to no camera or to two, keypoints differ, fewer than
-        two cameras are given, or the output would write over an input.
+        two cameras are given, the output would write over an input, or the calibration does not hold the
+        uncertainty that is asked for.
     """
     output = Path(output)
     if output.suffix.lower() != ".csv" and not is_deeplabcut_3d(output):
@@ -87,6 +92,7 @@ def triangulate_files(
     rig = load_calibration(calibration)
     joined = join(rig, poses)
     part = rig.subset(joined.cameras)
+    spread = _spread_of(calibration, joined.cameras, output) if calibration_uncertainty else None
     # What is fitted on every second frame set is judged on the others.
     judged, fitted = (joined.values[1::2], joined.values[::2]) if fit_noise else (joined.values,) * 2
     checks = check_covariance(part, fitted, joined.keypoints, settings)
@@ -101,7 +107,11 @@ def triangulate_files(
     chunks = []
     with Progress("triangulate", len(joined.index)) as bar:
         for start in range(0, len(joined.index), CHUNK):
-            chunks.append(triangulate_many(part, joined.values[start : start + CHUNK], settings))
+            given = joined.values[start : start + CHUNK]
+            found = triangulate_many(part, given, settings)
+            if spread is not None:
+                found = with_calibration(part, given, found, spread, settings).astype(np.float32)
+            chunks.append(found)
             bar.advance(len(chunks[-1]))
     points = np.concatenate(chunks)
     used = joined.values[..., 2] >= settings.min_confidence
@@ -129,7 +139,7 @@ def triangulate_files(
             )
         ),
         "covariance": {
-            "calibration_uncertainty_included": False,
+            "calibration_uncertainty_included": calibration_uncertainty,
             "checked": [asdict(check) for check in checks],
         },
         "points": int(solved.sum()),
@@ -138,6 +148,23 @@ def triangulate_files(
         "reprojection_median_px": float(np.median(errors)) if solved.any() else None,
         "reprojection_p95_px": float(np.percentile(errors, 95)) if solved.any() else None,
     }
+
+
+def _spread_of(calibration: Path, cameras: tuple[str, ...], output: Path) -> npt.NDArray[np.float64]:
+    """The covariance of these cameras' parameters; raises `RigposeError`."""
+    if is_deeplabcut_3d(output):
+        raise RigposeError(
+            "--calibration-uncertainty", expected="an output that holds covariances, Anipose's .csv",
+            found=f"'{output.name}'", remedy="Leave it out, or say for instance -o poses3d.csv",
+        )  # fmt: skip
+    found = load_covariance(calibration, cameras)
+    if found is None:
+        raise RigposeError(
+            "--calibration-uncertainty", expected="a calibration that says how well it is known",
+            found=f"no covariance beside {calibration}",
+            remedy="Calibrate again with rigpose calibrate, or leave it out",
+        )  # fmt: skip
+    return found
 
 
 def join(rig: CalibratedRig, paths: Sequence[Path]) -> JoinedPoses:

@@ -1,4 +1,4 @@
-"""`rigpose board`, `rigpose calibrate`, `rigpose triangulate`."""
+"""`rigpose board`, `calibrate`, `convert-calibration`, `refine-calibration`, `triangulate`."""
 
 from __future__ import annotations
 
@@ -125,7 +125,8 @@ def calibrate(
     from rich.console import Console
 
     from acquisition.progress import is_quiet
-    from calibration.calibrate import World, calibrate_to
+    from calibration.calibrate import calibrate_to
+    from calibration.placing import World
 
     world = World(world_frame_set, ground, anchor, length, check_length)
     figures = calibrate_to(
@@ -221,6 +222,74 @@ def convert_calibration(source: Path, /, *, output: Output, square_mm: float | N
     return figures
 
 
+def refine_calibration(
+    calibration: Path,
+    /,
+    *poses: Path,
+    output: Output,
+    hold: str | None = None,
+    min_confidence: Annotated[float, Parameter(help="Keypoints below it are not used.")] = 0.6,
+) -> Measured:
+    """Find which cameras were moved since the calibration, by the animal's keypoints, and mend it.
+
+    Lenses stay, and so do the world and its scale, by the cameras that were not moved. Of two cameras the
+    first stays, and their distance. Unless keypoints and stretches of the session that were not fitted agree
+    clearly better afterwards, nothing is written and the exit code is 1. If all cameras were moved, calibrate
+    again.
+
+    Parameters
+    ----------
+    calibration:
+        The TOML file that `rigpose calibrate` wrote.
+    poses:
+        The 2D poses of one session, files as rigpose triangulate takes them.
+    output:
+        The new calibration, a .toml; the old one is kept.
+    hold:
+        Cameras that certainly stayed: top,front.
+
+    Examples
+    --------
+    rigpose refine-calibration calibration.toml top.csv side.csv front.csv -o refined.toml
+    """
+    from rich.console import Console
+
+    from acquisition.progress import is_quiet
+    from deploy.offline.refine_calibration import refine_files
+    from rigpose.commands.outcome import CommandFailed
+
+    if not 0 < min_confidence <= 1:
+        raise RigposeError(
+            "--min-confidence", expected="a number above 0, at most 1", found=f"{min_confidence:g}",
+            remedy="Leave it out for the default",
+        )  # fmt: skip
+    held = [name.strip() for name in hold.split(",") if name.strip()] if hold else []
+    figures = refine_files(calibration, poses, output, hold=held, min_confidence=min_confidence)
+    console = Console(quiet=is_quiet(), highlight=False)
+    for camera, file in figures["files"].items():
+        console.print(f"{camera}: {file}", markup=False)
+    before, after = (figures["held_out_px"][when] for when in ("before", "after"))
+    if figures["written"] is None:
+        raise CommandFailed(
+            f"no camera was clearly moved: keypoints that were not fitted are {before:.2f} px off (median), "
+            f"and {after:.2f} px with the camera elsewhere that seemed likeliest; nothing is written",
+            figures,
+        )
+    for name, camera in figures["cameras"].items():
+        place = (
+            f"moved {camera['moved_mm']:.2f} +- {camera['moved_sd_mm']:.2f} mm, "
+            f"turned {camera['turned_deg']:.3f} +- {camera['turned_sd_deg']:.3f} degrees "
+            f"({camera['shift_px']:.1f} px)"
+        )
+        console.print(f"{name}: {place if camera['freed'] else 'stays'}", markup=False)
+    console.print(
+        f"keypoints that were not fitted: {before:.2f} px off (median) before, {after:.2f} px now; "
+        f"{figures['points']} points of {figures['frame_sets']} frame sets; {figures['written']}",
+        markup=False,
+    )
+    return figures
+
+
 def triangulate(
     calibration: Path,
     /,
@@ -228,6 +297,7 @@ def triangulate(
     output: Output,
     noise_px: float = 2.0,
     fit_noise: bool = False,
+    calibration_uncertainty: bool = False,
     min_confidence: Annotated[float, Parameter(help="Keypoints below it are not used.")] = 0.3,
 ) -> Measured:
     """Triangulate 2D poses of several cameras into 3D.
@@ -250,10 +320,14 @@ def triangulate(
     fit_noise:
         Take each keypoint's noise from how well every camera's view of it agrees with the others' (three
         cameras or more), so that the covariances are true.
+    calibration_uncertainty:
+        Covariances hold how well the calibration is known, as well as the keypoints' noise. The calibration
+        must say so (rigpose calibrate writes it beside the TOML).
 
     Examples
     --------
     rigpose triangulate calibration.toml top.csv side.csv front.csv -o poses3d.csv
+    rigpose triangulate calibration.toml top.csv side.csv -o poses3d.csv --calibration-uncertainty
     """
     from rich.console import Console
 
@@ -267,7 +341,10 @@ def triangulate(
                 option, expected="a number above 0", found=f"{value:g}", remedy="Leave it out for the default"
             )
     settings = TriangulationSettings(noise_px=noise_px, min_confidence=min_confidence)
-    figures = triangulate_files(calibration, poses, output, settings, fit_noise=fit_noise)
+    figures = triangulate_files(
+        calibration, poses, output, settings, fit_noise=fit_noise,
+        calibration_uncertainty=calibration_uncertainty,
+    )  # fmt: skip
     console = Console(quiet=is_quiet(), highlight=False)
     for camera, file in figures["files"].items():
         console.print(f"{camera}: {file}", markup=False)
@@ -278,14 +355,18 @@ def triangulate(
         + figures["output"],
         markup=False,
     )
-    for line in _covariance_lines(figures["covariance"]["checked"]):
+    for line in _covariance_lines(**figures["covariance"]):
         console.print(line, markup=False)
     return figures
 
 
-def _covariance_lines(checked: list[dict[str, Any]]) -> list[str]:
+def _covariance_lines(checked: list[dict[str, Any]], calibration_uncertainty_included: bool) -> list[str]:
     """What the covariances are worth, for a person."""
     words = "covariances hold noise of the keypoints only, not the calibration's uncertainty"
+    if calibration_uncertainty_included:
+        words = (
+            "covariances hold noise of the keypoints and the calibration's uncertainty; by the noise alone"
+        )
     covered = [check["coverage"] for check in checked if check["coverage"] is not None]
     if not covered:
         return [f"{words}; unchecked (that needs three cameras)"]

@@ -87,6 +87,10 @@ GROUPS: dict[str, dict[str, Command]] = {
             "rigpose.commands.calibration:convert_calibration",
             "Bring a calibration from or to Anipose, OpenCV or DeepLabCut.",
         ),
+        "refine-calibration": Command(
+            "rigpose.commands.calibration:refine_calibration",
+            "Find which cameras were moved since the calibration, by the animal's keypoints, and mend it.",
+        ),
         "triangulate": Command(
             "rigpose.commands.calibration:triangulate", "Triangulate 2D poses of several cameras into 3D."
         ),

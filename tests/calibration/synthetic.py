@@ -130,3 +130,44 @@ def observe(
             ids = np.flatnonzero(inside)
             views.append(View(c, s, s, ids, px[ids] + rng.normal(0, noise_px, (len(ids), 2))))
     return Observations(rig.names, tuple(camera.size_px for camera in rig.cameras), tuple(views))
+
+
+def walk(
+    rig: CalibratedRig, sets: int = 48, keypoints: int = 6, noise_px: float = 1.0, seed: int = 0,
+    bias_px: float = 0.0, wrong: float = 0.0,
+) -> np.ndarray:  # fmt: skip
+    """An animal's keypoints (T, C, K, 3) as it turns and walks about the origin.
+
+    `bias_px`: of each keypoint in each camera, the same throughout; `wrong`: share of views far off.
+    """
+    rng = np.random.default_rng(seed)
+    body = rng.uniform(-35, 35, (keypoints, 3))
+    points = np.empty((sets, keypoints, 3))
+    for number, t in enumerate(np.linspace(0, 1, sets)):
+        middle = 90 * np.array([np.sin(7 * t + 1), np.cos(11 * t), 0.5 * np.sin(5 * t)])
+        points[number] = body @ turn([0, 0, 1], 9 * t).T + middle
+    px = np.stack(
+        [
+            project(rig.lenses[c], rig.rotations[c], rig.translations[c], points)
+            for c in range(len(rig.cameras))
+        ],
+        axis=1,
+    )
+    px += rng.normal(0, noise_px, px.shape) + rng.normal(0, bias_px, (1, *px.shape[1:]))
+    bad = rng.uniform(size=px.shape[:3]) < wrong
+    px[bad] += rng.uniform(-80, 80, (bad.sum(), 2))
+    return np.concatenate([px, rng.uniform(0.8, 1, (*px.shape[:3], 1))], axis=-1)
+
+
+def bumped(
+    rig: CalibratedRig, camera: int, degrees: float = 1.0, mm: float = 3.0, seed: int = 0
+) -> CalibratedRig:
+    """The rig with one camera turned about itself and pushed, any way."""
+    rng = np.random.default_rng(seed)
+    axis, push = rng.normal(size=3), rng.normal(size=3)
+    there = rig.cameras[camera]
+    rotation = turn(axis, np.radians(degrees)) @ there.rotation_matrix
+    centre = there.centre_mm + mm * push / np.linalg.norm(push)
+    cameras = list(rig.cameras)
+    cameras[camera] = there.looking_from(vector_of(rotation), -rotation @ centre)
+    return CalibratedRig(tuple(cameras))

@@ -9,13 +9,14 @@ import pytest
 from acquisition.errors import RigposeError
 from calibration import calibrate as module
 from calibration.boards import BoardSettings
-from calibration.calibrate import World, calibrate, calibrate_to
+from calibration.calibrate import calibrate, calibrate_to
 from calibration.camera_model import CalibratedRig
 from calibration.choose_sets import choose_sets
 from calibration.detection import Pattern
 from calibration.find_views import Found, find_views
 from calibration.formats.anipose import load_calibration, load_details, save_toml
 from calibration.inputs import open_input
+from calibration.placing import World
 from calibration.rotation import rotation_matrix, rotation_vector
 from calibration.world import moved
 from tests.calibration.synthetic import SQUARE_MM, board_poses, observe, project, ring

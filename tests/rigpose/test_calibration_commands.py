@@ -11,7 +11,7 @@ from deploy.poses_io.deeplabcut import save_csv
 from deploy.poses_io.poses import Poses
 from rigpose.chain import describe
 from rigpose.front_door import main
-from tests.calibration.synthetic import board_points, board_poses, observe, ring
+from tests.calibration.synthetic import board_points, board_poses, bumped, observe, ring, walk
 from tests.calibration.test_detection import CHECKER, flat
 
 
@@ -138,6 +138,43 @@ def test_triangulate_says_what_its_covariances_are_worth(tmp_path, capsys):
     assert code == 0
     assert "not the calibration's uncertainty" in said
     assert "within the 95 % ellipse" in said
+
+
+def session(folder, rig, seed=0):
+    """Poses of a walk in front of a rig, a CSV a camera."""
+    files = []
+    for name, values in zip(rig.names, walk(rig, seed=seed).swapaxes(0, 1), strict=True):
+        files.append(str(folder / f"run_{name}.csv"))
+        keypoints = tuple(f"point_{k}" for k in range(values.shape[1]))
+        save_csv(Poses.of_video(keypoints, values), "S", files[-1])
+    return files
+
+
+def test_refine_calibration_says_which_camera_was_moved_and_how_far(tmp_path, capsys):
+    true = ring(3, seed=1, arc=2.1)
+    save_toml(bumped(true, 1, degrees=2.0), tmp_path / "c.toml")
+    files, new = session(tmp_path, true), str(tmp_path / "new.toml")
+    figures = tmp_path / "f.json"
+    command = ["refine-calibration", str(tmp_path / "c.toml"), *files, "--json", str(figures), "-o"]
+    assert main([*command, new]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "cam_0: stays" in said
+    assert "cam_1: moved " in said
+    measured = json.loads(figures.read_text())
+    assert measured["moved"] == ["cam_1"]
+    assert measured["cameras"]["cam_1"]["turned_deg"] == pytest.approx(2, abs=0.3)
+    command[1] = new
+    assert main([*command, str(tmp_path / "newer.toml")]) == 1
+    assert "no camera was clearly moved" in " ".join(capsys.readouterr().err.split())
+    assert json.loads(figures.read_text())["written"] is None
+    assert not (tmp_path / "newer.toml").exists()
+    for options, message in (
+        (["--hold", "left"], "left"),
+        (["--min-confidence", "0"], "--min-confidence"),
+        (["--hold", "cam_0,cam_1,cam_2"], "every camera held"),
+    ):
+        assert main([*command, str(tmp_path / "newer.toml"), *options]) == 2
+        assert message in " ".join(capsys.readouterr().err.split())
 
 
 def test_convert_calibration_to_opencv_and_back(tmp_path, capsys):

@@ -5,6 +5,7 @@ import pytest
 
 from acquisition.errors import RigposeError
 from calibration.formats.anipose import save_toml
+from calibration.parameter_covariance import covariance_details
 from calibration.triangulation import TriangulationSettings
 from deploy.offline.triangulate_files import camera_of, triangulate_files
 from deploy.poses_io.anipose_csv import load_anipose_csv
@@ -141,6 +142,31 @@ def test_covariances_are_checked_and_their_noise_fitted(scene):
     with pytest.raises(RigposeError, match="three cameras or more"):
         triangulate_files(folder / "c.toml", files[:2], folder / "d.csv", loose, fit_noise=True)
     assert not (folder / "d.csv").exists()
+
+
+def test_the_calibrations_uncertainty_is_in_the_covariances_on_wish(scene):
+    folder, _, poses = scene
+    files = written(folder, poses)
+    rig = ring(3, arc=2.5)
+    plain = triangulate_files(folder / "c.toml", files, folder / "a.csv", SETTINGS)
+    with pytest.raises(RigposeError, match="no covariance beside"):
+        triangulate_files(folder / "c.toml", files, folder / "b.csv", SETTINGS, calibration_uncertainty=True)
+    assert not (folder / "b.csv").exists()
+    covariance = np.zeros((3, 18, 3, 18))
+    covariance[2, 15:, 2, 15:] = 4 * np.eye(3)
+    save_toml(rig, folder / "c.toml", {"covariance": covariance_details(rig.names, covariance)})
+    included = triangulate_files(
+        folder / "c.toml", files, folder / "b.csv", SETTINGS, calibration_uncertainty=True
+    )
+    assert plain["covariance"]["calibration_uncertainty_included"] is False
+    assert included["covariance"]["calibration_uncertainty_included"] is True
+    ours, theirs = (load_anipose_csv(folder / name).points for name in ("b.csv", "a.csv"))
+    np.testing.assert_array_equal(ours[..., :3], theirs[..., :3])
+    assert (ours[..., [3, 6, 8]].sum(-1) > 1.5 * theirs[..., [3, 6, 8]].sum(-1)).all()
+    with pytest.raises(RigposeError, match="an output that holds covariances"):
+        triangulate_files(
+            folder / "c.toml", files, folder / "x_DLC_3D.csv", SETTINGS, calibration_uncertainty=True
+        )
 
 
 @pytest.mark.parametrize("ending", [".csv", ".h5"])

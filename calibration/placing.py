@@ -1,0 +1,100 @@
+"""A solved rig brought into the world that was asked for, and its covariance with it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from acquisition.errors import RigposeError
+from calibration.anchor import anchor
+from calibration.boards import BoardSettings
+from calibration.bundle import DELAY, Array
+from calibration.camera_model import CalibratedRig
+from calibration.ground import on_ground
+from calibration.known_length import scale_by
+from calibration.parameter_covariance import carried, stepped
+from calibration.rotation import rotation_matrix
+from calibration.solve import Solution, covariance_with_board
+from calibration.world import on_board
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """What the world's frame and scale are taken from; with nothing said, the first camera and the board.
+
+    Attributes
+    ----------
+    frame_set:
+        The board as it lay in this frame set is the world: origin at its first corner, z up out of the board.
+    ground:
+        Points on the ground (`calibration.ground`), whose plane is z = 0.
+    anchor:
+        An older calibration of the rig, whose frame is kept; the scale is the new board's.
+    length:
+        A known length (`calibration.known_length`) that sets the scale.
+    check_length:
+        Another, that only tests it.
+    """
+
+    frame_set: int | None = None
+    ground: Path | None = None
+    anchor: Path | None = None
+    length: Path | None = None
+    check_length: Path | None = None
+
+    def __post_init__(self) -> None:
+        if self.frame_set is not None and self.ground is not None:
+            raise RigposeError(
+                "--ground", expected="one frame for the world", found="the board of a frame set besides",
+                remedy="Leave out one of them",
+            )  # fmt: skip
+        if self.anchor is not None and (
+            self.ground is not None or self.frame_set is not None or self.length is not None
+        ):
+            raise RigposeError(
+                "--anchor", expected="the old calibration's frame alone, and the board's scale",
+                found="a frame set, a ground or a length besides", remedy="Leave out one of them",
+            )  # fmt: skip
+
+
+AS_SOLVED = World()
+
+
+def board_row(solution: Solution, frame_set: int, whose: object) -> int:
+    """Which of the solution's board poses a frame set shows; raises `RigposeError` if it shows none."""
+    row = np.flatnonzero(solution.instants == frame_set)
+    if not len(row):
+        seen = solution.observations.frame_sets
+        nearest = sorted(seen, key=lambda number: (abs(number - frame_set), number))[:5]
+        raise RigposeError(
+            whose, expected=f"the board in frame set {frame_set}", found="no camera that sees it there",
+            remedy=f"Give one that was searched, for instance {', '.join(map(str, sorted(nearest)))}",
+        )  # fmt: skip
+    return int(row[0])
+
+
+def placed_covariance(
+    solution: Solution, board: BoardSettings, world: World, old: CalibratedRig | None, whose: object
+) -> Array:
+    """Covariance (C, 18, C, 18) of the solved rig as `world` places it; `old` is the rig of its anchor."""
+    cameras = len(solution.rig.cameras)
+    size = cameras * DELAY
+    if world == World(check_length=world.check_length):
+        return solution.adjusted.covariance[:, :DELAY, :, :DELAY]
+    row = None if world.frame_set is None else board_row(solution, world.frame_set, whose)
+
+    def place(steps: Array) -> CalibratedRig:
+        rig = stepped(solution.rig, steps[:size].reshape(cameras, DELAY))
+        if row is not None:
+            turn, shift = rotation_matrix(steps[size : size + 3]), steps[size + 3 :]
+            bundle = solution.adjusted.bundle
+            rig = on_board(rig, turn @ bundle.board_rotations[row], bundle.board_translations[row] + shift)
+        rig = rig if world.length is None else scale_by(rig, world.length)[0]
+        rig = rig if world.ground is None else on_ground(rig, world.ground).rig
+        return rig if old is None else anchor(rig, old, world.anchor).rig
+
+    if row is not None:
+        return carried(place, covariance_with_board(solution, board, row))
+    return carried(place, solution.adjusted.covariance[:, :DELAY, :, :DELAY].reshape(size, size))
