@@ -139,10 +139,12 @@ class RigRun:
         Raises
         ------
         RigposeError
-            A camera that is not there, a reader that cannot start, or nobody ready in time.
+            A camera that is not there, a reader that cannot start, nobody ready in time, or frame sets of a
+            free-running rig that would reach into each other.
         """
         if not self.supervisor.wait_until(self._all_ready, timeout_s, "the rig"):
             return False
+        self._refuse_wide_tolerance()
         if ready is not None:
             ready()
         if self._trigger is not None:
@@ -194,6 +196,18 @@ class RigRun:
         for driver in self._plans:
             found.update(self.supervisor.counters.get(f"capture-{driver}", {}).get("cameras", {}))
         return {name: found[name] for name in self.rig.cameras if name in found}
+
+    def _refuse_wide_tolerance(self) -> None:
+        """Of a free-running rig the period is that of its first camera, and known only now."""
+        first, *others = self.rig.cameras
+        rate_hz = float(self.cameras()[first].get("info", {}).get("rate_hz") or 0.0)
+        wide = rate_hz and self.rig.sync.tolerance_ms >= 500.0 / rate_hz
+        if self.rig.trigger is None and others and wide:
+            raise RigposeError(
+                "sync.tolerance_ms", found=f"{self.rig.sync.tolerance_ms:g}",
+                expected=f"less than half a period of camera '{first}', {500.0 / rate_hz:g} ms",
+                remedy="Set it in the rig file, or give the cameras a trigger",
+            )  # fmt: skip
 
     def _all_ready(self) -> bool:
         self._tell(STARTING)

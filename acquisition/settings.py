@@ -74,6 +74,15 @@ def parse_settings(model: type[S], content: dict[str, Any], whose: object) -> S:
                 found=f"the unknown key '{key}'",
                 remedy=hint,
             ) from None
+        if fault["type"] == "value_error" and isinstance(fault["input"], dict):
+            # of a whole section, which is not shown: it may hold a password
+            section = f"keys of '{key}'" if key else "keys"
+            raise RigposeError(
+                whose,
+                expected=f"{section} that agree",
+                found=str(fault["ctx"]["error"]),
+                remedy="Mend the file",
+            ) from None
         found = "nothing" if fault["type"] == "missing" else repr(fault["input"])[:80]
         expected = f"a value for '{key}'" if fault["type"] == "missing" else f"'{key}': {fault['msg']}"
         raise RigposeError(whose, expected=expected, found=found, remedy="Mend that key") from None

@@ -100,7 +100,7 @@ def save_anipose_csv(
 def load_anipose_csv(path: Path | str) -> Poses3D:
     """3D points of an Anipose file, Anipose's or ours.
 
-    What a file does not hold (Anipose's has no covariance) is NaN.
+    What a file does not hold (Anipose's has no covariance) is NaN, and so is what is infinite.
 
     Raises
     ------
@@ -129,6 +129,7 @@ def load_anipose_csv(path: Path | str) -> Poses3D:
         for part, target in (_PLAIN | _COVARIANCE).items():
             if f"{name}_{part}" in column:
                 points[:, number, target] = table[:, column[f"{name}_{part}"]]
+    points[~np.isfinite(points)] = np.nan  # no place is infinitely far
     index = table[:, column["fnum"]]
     if not np.isfinite(index).all():
         raise not_poses(path, "a row without a number in fnum")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -75,7 +75,7 @@ READERS = {
 
 
 def load_poses(path: Path | str) -> Poses:
-    """2D poses of any format in `READERS`.
+    """2D poses of any format in `READERS`; a point of which a coordinate is missing or infinite is none.
 
     Raises
     ------
@@ -87,11 +87,22 @@ def load_poses(path: Path | str) -> Poses:
         if path.name.endswith(ending):
             module, _, name = target.partition(":")
             read: Callable[[Path], Poses] = getattr(importlib.import_module(module), name)
-            return read(path)
+            return _of_places(read(path))
     raise RigposeError(
         path, expected=f"a pose file ({', '.join(READERS)})", found=f"'{path.name}'",
         remedy="Make one: rigpose analyze X.bundle VIDEO -o DIR",
     )  # fmt: skip
+
+
+def _of_places(poses: Poses) -> Poses:
+    """The same poses with NaN for both coordinates where one is no number; confidences stay."""
+    places = poses.values[..., :2]
+    odd = ~np.isfinite(places).all(axis=-1) & ~np.isnan(places).all(axis=-1)
+    if not odd.any():
+        return poses
+    values = poses.values.copy()
+    values[odd, :2] = np.nan
+    return replace(poses, values=values)
 
 
 def not_poses(path: Path, found: str) -> RigposeError:

@@ -51,6 +51,7 @@ def analysed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.long
 def test_poses_tell_their_chain_also_where_only_the_meta_file_does(analysed: Path) -> None:
     bundle = Bundle.load(GOLDEN)
     link = f"bundle {bundle.name} (hash {bundle.sha256[:12]}), "
@@ -71,6 +72,7 @@ def test_poses_tell_their_chain_also_where_only_the_meta_file_does(analysed: Pat
     assert json.loads(describe(filtered)["facts"]["filtered"])["kind"] == "median"
 
 
+@pytest.mark.long
 def test_a_csv_that_was_changed_since_is_not_told_by_the_meta_file(analysed: Path, tmp_path: Path) -> None:
     for path in (analysed / "poses").glob("*cam_1*"):
         shutil.copy(path, tmp_path)
@@ -79,6 +81,7 @@ def test_a_csv_that_was_changed_since_is_not_told_by_the_meta_file(analysed: Pat
     assert describe(table)["chain"] == []
 
 
+@pytest.mark.long
 def test_files_of_an_analysis(analysed: Path) -> None:
     said = describe(next((analysed / "poses").glob("*cam_0*.meta.json")))
     assert said["kind"] == "meta file of poses"
@@ -107,6 +110,7 @@ def test_an_analysis_that_failed(tmp_path: Path) -> None:
     assert kind(next((tmp_path / "poses").rglob("*.failed.json"))) == "note of an analysis that failed"
 
 
+@pytest.mark.long
 def test_files_of_a_recording(analysed: Path, tmp_path: Path) -> None:
     session = analysed / "day1"
     write_report(session)

@@ -103,7 +103,6 @@ def test_nothing_of_the_command_or_of_others_is_overwritten(
 @pytest.mark.parametrize(
     ("words", "file"),
     [
-        ("triangulate old.toml poses.csv -o out.csv", "out.json"),
         ("bench m.bundle --turns 0", "bench.json"),  # without -o it writes none
         ("video check day1", "synchronisation.json"),  # not the session's
         ("analyze m.bundle no.mp4 -o stills", "stills/figures.json"),

@@ -71,6 +71,7 @@ def expected(session: Path, camera: str, poses: Poses) -> list[tuple[str, int, i
     return [(*name, pulse) for name, pulse in zip(names, pulses, strict=True)]
 
 
+@pytest.mark.long
 def test_every_segment_is_a_video_of_the_file(session: Path, tmp_path: Path) -> None:
     files, all_of_them = [], []
     for camera in ("cam_0", "cam_1"):

@@ -81,6 +81,7 @@ def test_too_few_that_decode_or_one_asked_for_by_number_are_refused(project, tmp
     assert not (project.root / "labeled-data" / "film").exists()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("mode", ["uniform", "kmeans"])
 @pytest.mark.parametrize("damage", [cut, lambda video: overwrite(video, 1500)], ids=["cut", "overwritten"])
 def test_views_of_a_damaged_recording_show_one_instant(project, tmp_path, damage, mode):
