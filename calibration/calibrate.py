@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from acquisition.errors import RigposeError
+from acquisition.findings import Finding, Level, verdict_of
 from acquisition.settings import read_settings
 from calibration.anchor import Anchored, anchor, common_cameras
 from calibration.boards import BoardSettings
@@ -29,7 +30,7 @@ from calibration.placing import AS_SOLVED, World, board_row, placed_covariance
 from calibration.quality import CameraQuality, HeldOut, camera_qualities, held_out
 from calibration.report import write_report
 from calibration.solve import Solution, solve
-from calibration.verdict import Finding, Level, judge, judge_timing, judge_world, verdict_of
+from calibration.verdict import judge, judge_timing, judge_world
 from calibration.world import on_board
 
 

@@ -6,15 +6,11 @@ recording would make better.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
-
+from acquisition.findings import Finding, Level
 from calibration.anchor import Anchored
 from calibration.cross_checks import Timing
 from calibration.known_length import MeasuredLength
 from calibration.quality import CameraQuality, HeldOut
-
-Level = Literal["PASS", "WARN", "FAIL"]
 
 FAIL_RMS_PX, WARN_RMS_PX = 2.0, 0.8
 FAIL_FOCAL, WARN_FOCAL = 0.02, 0.005  # standard deviation as a share
@@ -25,16 +21,6 @@ WARN_COVERAGE = 0.4
 WARN_DELAY_MS = 5.0
 WARN_LATE_MS, LATE_SIGMAS = 2.0, 5.0  # of cameras that are triggered
 FAIL_LENGTH, WARN_LENGTH = 0.01, 0.003  # of a known length
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing that is not as it should be, and what to do."""
-
-    level: Level
-    whose: str
-    found: str
-    remedy: str
 
 
 def judge(
@@ -178,10 +164,3 @@ def judge_world(
             )
         )  # fmt: skip
     return findings
-
-
-def verdict_of(findings: list[Finding]) -> tuple[Level, tuple[Finding, ...]]:
-    """The worst of the findings, and all of them, worst first."""
-    ordered = sorted(findings, key=lambda finding: finding.level != "FAIL")
-    level: Level = "PASS" if not ordered else "FAIL" if ordered[0].level == "FAIL" else "WARN"
-    return level, tuple(ordered)
