@@ -248,6 +248,18 @@ def refine_calibration(
     hold:
         Cameras that certainly stayed: top,front.
 
+    Returns
+    -------
+    dict
+        Per camera under `cameras`: whether it was moved, how far, and its error on what was not fitted before
+        and after; `written`, None where no camera was clearly moved.
+
+    Raises
+    ------
+    RigposeError
+        Poses that triangulate would not take; a camera that shares too few keypoints with the others; poses
+        that do not agree, wherever a camera is put. Nothing is written then.
+
     Examples
     --------
     rigpose refine-calibration calibration.toml top.csv side.csv front.csv -o refined.toml
@@ -364,15 +376,13 @@ def _covariance_lines(checked: list[dict[str, Any]], calibration_uncertainty_inc
     """What the covariances are worth, for a person."""
     words = "covariances hold noise of the keypoints only, not the calibration's uncertainty"
     if calibration_uncertainty_included:
-        words = (
-            "covariances hold noise of the keypoints and the calibration's uncertainty; by the noise alone"
-        )
+        words = "covariances hold noise of the keypoints and the calibration's uncertainty"
     covered = [check["coverage"] for check in checked if check["coverage"] is not None]
     if not covered:
         return [f"{words}; unchecked (that needs three cameras)"]
     worst = min((check for check in checked if check["coverage"] is not None), key=lambda c: c["coverage"])
     return [
-        f"{words}; a camera left out lies within the 95 % ellipse of the others in "
+        f"{words}; a camera left out lies within the 95 % ellipse that the others' noise gives in "
         f"{sum(covered) / len(covered):.0%} (least {worst['keypoint']}, {worst['coverage']:.0%}: its "
         f"standard deviations are {worst['inflation']:.1f} times as large as stated)"
     ]

@@ -4,13 +4,18 @@ import csv
 
 import numpy as np
 import pytest
+from scipy.special import chdtri
 
 from calibration.boards import BoardSettings
 from calibration.calibrate import calibrate
 from calibration.camera_model import CalibratedRig, CameraModel
+from calibration.cross_checks import corners_seen
 from calibration.formats.anipose import tomllib
 from calibration.quality import board_distances, triangulate_corners
+from calibration.refinement import refine
 from calibration.rotation import rotation_vector
+from tests.calibration.synthetic import bumped
+from tests.calibration.test_refinement import surprise
 
 pytestmark = [pytest.mark.data, pytest.mark.long]
 
@@ -63,6 +68,18 @@ def test_charuco_four_free_running_webcams(data_dir, tmp_path, capsys):
     assert distances["rms_mm"] < 0.5  # the origin's own: 1.16
     assert abs(distances["scale_bias"]) < 1e-3
     assert distances["rms_mm"] < 0.5 * origin.rms_mm
+    corners_stand_in_for_an_animal(result)
+
+
+def corners_stand_in_for_an_animal(result):
+    """Refined by the same corners, each by itself: nothing has moved, and what we move is found back."""
+    rig = result.solution.rig
+    px = corners_seen(result.solution, len(result.board.points_mm))
+    keypoints = np.concatenate([px, np.where(np.isfinite(px[..., :1]), 1.0, np.nan)], axis=-1)
+    assert refine(rig, keypoints, known=result.covariance).moved == ()
+    found = refine(bumped(rig, 2), keypoints, known=result.covariance)
+    assert found.moved == ("cam_2",)
+    assert surprise(found, rig, 2) < chdtri(6, 1e-3)
 
 
 def origins_rig(folder) -> CalibratedRig:

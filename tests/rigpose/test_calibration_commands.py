@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from calibration.formats.anipose import load_toml, save_toml
+from calibration.parameter_covariance import covariance_details
 from deploy.poses_io.deeplabcut import save_csv
 from deploy.poses_io.poses import Poses
 from rigpose.chain import describe
@@ -138,6 +139,15 @@ def test_triangulate_says_what_its_covariances_are_worth(tmp_path, capsys):
     assert code == 0
     assert "not the calibration's uncertainty" in said
     assert "within the 95 % ellipse" in said
+    command = ["triangulate", str(tmp_path / "c.toml"), *files, "-o", str(tmp_path / "b.csv")]
+    assert main([*command, "--calibration-uncertainty"]) == 2
+    assert "no covariance beside" in " ".join(capsys.readouterr().err.split())
+    known = np.einsum("cd,ij->cidj", np.eye(3), 1e-8 * np.eye(18))
+    save_toml(rig, tmp_path / "c.toml", {"covariance": covariance_details(rig.names, known)})
+    assert main([*command, "--calibration-uncertainty"]) == 0
+    assert "noise of the keypoints and the calibration's uncertainty" in " ".join(
+        capsys.readouterr().out.split()
+    )
 
 
 def session(folder, rig, seed=0):

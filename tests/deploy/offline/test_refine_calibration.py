@@ -80,17 +80,6 @@ def test_a_table_of_a_live_session_is_taken(scene, tmp_path):
     assert "covariance" not in load_details(tmp_path / "new.toml")
 
 
-def test_where_nothing_moved_nothing_is_written(scene, tmp_path):
-    true, _, keypoints = scene
-    save_toml(true, tmp_path / "old.toml")
-    files = files_of(tmp_path, true, keypoints, range(3))
-    figures = refine_files(tmp_path / "old.toml", files, tmp_path / "new.toml", min_confidence=0.6)
-    assert figures["written"] is None
-    assert figures["moved"] == []
-    assert not (tmp_path / "new.toml").exists()
-    assert not (tmp_path / "new.json").exists()
-
-
 def test_bad_input_writes_nothing(scene, tmp_path):
     _, old, keypoints = scene
     save_toml(old, tmp_path / "old.toml")
