@@ -11,15 +11,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
 from acquisition.errors import RigposeError
 from acquisition.recordings.picture_rows import GONE
 from acquisition.recordings.recording import Recording
 from acquisition.recordings.session import FILE as SESSION_FILE
 from deploy.offline.skeleton import load_skeleton
-from deploy.offline.views import pair, sort_files
+from deploy.offline.views import pair, recorded_pictures, sort_files
 from deploy.poses_io.poses import READERS, Poses, load_poses
 from deploy.poses_io.slp import ENDING, save_slp
 
@@ -75,28 +72,13 @@ def _first_segments(files: Sequence[Path]) -> list[Path]:
                 videos = [recording.video_paths(camera) for camera in recording.cameras]
             found += [paths[0] for paths in videos if paths]
         else:
-            found += [path for path, _ in _segments(file)[:1]] or [file]
+            found += [path for path, _ in recorded_pictures(file)[:1]] or [file]
     return list(dict.fromkeys(found))
-
-
-def _segments(video: Path) -> list[tuple[Path, npt.NDArray[np.int64]]]:
-    """If it is a recording's: all videos of its camera, and for each row of theirs the picture's number."""
-    folder = video.resolve().parent
-    if video.is_dir() or not (folder / SESSION_FILE).is_file():
-        return []
-    with Recording.open(folder) as recording:
-        for camera in recording.cameras:
-            paths = recording.video_paths(camera)
-            if folder / video.name in paths:
-                rows, numbers = recording.rows_by_video(camera), recording.picture_numbers(camera)
-                ends = np.cumsum([rows.get(path, 0) for path in paths])
-                return list(zip(paths, np.split(numbers, ends[:-1]), strict=True))
-    return []
 
 
 def _by_segment(file: Path, video: Path) -> list[tuple[Poses, Path]]:
     """The poses in a file beside their video; of a camera in segments in parts, each beside its own."""
-    poses, segments = load_poses(file), _segments(video)
+    poses, segments = load_poses(file), recorded_pictures(video)
     if not segments:
         return [(poses, video)]
     rows = sum(len(numbers) for _, numbers in segments)

@@ -8,7 +8,7 @@ one of DeepLabCut's row n is frame n.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -127,6 +127,7 @@ def line_up(pairs: Sequence[tuple[Path, Path]], *, unequal: bool) -> tuple[Numbe
         poses = load_poses(file)
         if not len(poses.index):
             raise not_poses(file, "no rows")
+        poses = _of_pictures(poses, video)
         if (np.diff(poses.index) <= 0).any() or (np.diff(poses.frame[poses.frame >= 0]) <= 0).any():
             raise not_poses(file, "rows whose frame numbers do not grow")
         frames = open_video(video).info.frames or 0 if video.is_dir() else count_frames(video)
@@ -152,6 +153,36 @@ def line_up(pairs: Sequence[tuple[Path, Path]], *, unequal: bool) -> tuple[Numbe
         frame[frame >= frames] = NONE
         views.append(View(video, open_video(video).info, file, poses, frames, frame, row))
     return index, views
+
+
+def recorded_pictures(video: Path) -> list[tuple[Path, Numbers]]:
+    """If it is a recording's: all videos of its camera, and for each row of theirs the picture's number.
+
+    The number is `NONE` where the picture is gone; of a damaged video the later ones are no longer the rows'.
+    """
+    folder = video.resolve().parent
+    if video.is_dir() or not (folder / SESSION_FILE).is_file():
+        return []
+    with Recording.open(folder) as recording:
+        for camera in recording.cameras:
+            paths = recording.video_paths(camera)
+            if folder / video.name in paths:
+                rows, numbers = recording.rows_by_video(camera), recording.picture_numbers(camera)
+                ends = np.cumsum([rows.get(path, 0) for path in paths])
+                return list(zip(paths, np.split(numbers, ends[:-1]), strict=True))
+    return []
+
+
+def _of_pictures(poses: Poses, video: Path) -> Poses:
+    """The same with the numbers of the pictures that the video still has, if it is a recording's only one."""
+    recorded = recorded_pictures(video)
+    if len(recorded) != 1:
+        return poses
+    numbers = recorded[0][1]
+    known = (poses.frame >= 0) & (poses.frame < len(numbers))
+    frame = poses.frame.copy()
+    frame[known] = numbers[poses.frame[known]]
+    return replace(poses, frame=frame)
 
 
 def _stem(video: Path) -> str:

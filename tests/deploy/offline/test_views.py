@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 
 from acquisition.errors import RigposeError
+from acquisition.videos.video import open_video
 from deploy.offline.views import line_up, pair, sort_files
 from deploy.poses_io.columns import save_columns
 from deploy.poses_io.deeplabcut import save_csv
 from deploy.poses_io.poses import Poses
 from tests.acquisition.clips import clip
-from tests.acquisition.sessions import write_session
+from tests.acquisition.sessions import number_of, rewrite_packets, write_session
 
 
 def names(pairs):
@@ -75,6 +76,21 @@ def test_another_number_of_frames_is_refused_unless_asked_for(tmp_path):
         assert (view.frame != -1).sum() == 25 and (view.row != -1).sum() == rows
     with pytest.raises(RigposeError, match="no rows"):
         line_up([(video, saved(tmp_path / "v0.csv", 0))], unequal=True)
+
+
+def test_rows_find_their_pictures_in_a_recording_that_was_damaged(tmp_path):
+    write_session(tmp_path / "day1", loss=0, ignored=0)
+    rewrite_packets(tmp_path / "day1" / "day1_cam_0.mkv", (28, 29), None)
+    values = np.ones((60, 1, 3), np.float32)
+    values[[28, 29]] = np.nan
+    frame = np.array([-1 if row in (28, 29) else row for row in range(60)])
+    poses = Poses(("k",), values, frame, np.arange(60), np.zeros(60, np.int64))
+    save_columns(poses, tmp_path / "day1_cam_0S.poses.npz")
+    video = tmp_path / "day1" / "day1_cam_0.mkv"
+    _, (view,) = line_up([(video, tmp_path / "day1_cam_0S.poses.npz")], unequal=False)
+    shown = [number_of(image) for image in open_video(video)]
+    assert [shown[n] if n >= 0 else -1 for n in view.frame.tolist()] == frame.tolist()
+    assert view.row.tolist() == list(range(60))
 
 
 def test_views_meet_by_frame_set(tmp_path):
