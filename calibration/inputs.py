@@ -272,8 +272,10 @@ def _still(path: Path) -> Image:
 def _count_frames(path: Path) -> int:
     import av
 
+    from acquisition.videos.video import open_container
+
     try:
-        with av.open(str(path)) as container:
+        with open_container(path) as container:
             stream = container.streams.video[0]
             return stream.frames or sum(1 for packet in container.demux(stream) if packet.size)
     except (av.FFmpegError, OSError, IndexError) as error:
@@ -282,9 +284,9 @@ def _count_frames(path: Path) -> int:
 
 def _rate_hz(path: Path) -> float | None:
     """The frame rate that a video states; None where it states none."""
-    import av
+    from acquisition.videos.video import open_container
 
-    with av.open(str(path)) as container:
+    with open_container(path) as container:
         rate = container.streams.video[0].average_rate
     return float(rate) if rate else None
 
@@ -307,11 +309,13 @@ def _recorded(folder: Path, camera: str, wanted: Sequence[int]) -> Iterator[tupl
 def _frames(path: Path, wanted: Sequence[int]) -> Iterator[tuple[int, Image]]:
     import av
 
+    from acquisition.videos.video import open_container
+
     rows = iter(wanted)
     row = next(rows, None)
     delivered = 0
     try:
-        with av.open(str(path)) as container:
+        with open_container(path) as container:
             stream = container.streams.video[0]
             for number, frame in enumerate(container.decode(stream)):
                 if row is None:

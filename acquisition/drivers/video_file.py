@@ -12,7 +12,7 @@ import av.error
 from acquisition.camera import CameraInfo, Value
 from acquisition.drivers.show import FilmCamera, FilmFrame
 from acquisition.errors import RigposeError
-from acquisition.videos.video import VideoInfo, open_video
+from acquisition.videos.video import VideoInfo, open_container, open_video
 
 _IDENTITY_BYTES = 1 << 20
 _SHOW = "files"
@@ -43,7 +43,7 @@ class VideoFileCamera(FilmCamera):
                 remedy="Name a file; a recording's cameras are replay://SESSION#camera",
             )  # fmt: skip
         info = self._video = open_video(self._path).info
-        with av.open(str(self._path)) as container:
+        with open_container(self._path) as container:
             stream = container.streams.video[0]
             codec, tick_s = stream.codec_context.name, float(stream.time_base or 0)
         with self._path.open("rb") as stream_of_bytes:
@@ -77,7 +77,7 @@ class VideoFileCamera(FilmCamera):
         while True:
             first: int | None = None
             try:
-                with av.open(str(self._path)) as container:
+                with open_container(self._path) as container:
                     stream = container.streams.video[0]
                     stream.thread_type = "AUTO"
                     tick_ns = (stream.time_base or 0) * 10**9

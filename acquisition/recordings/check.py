@@ -17,7 +17,7 @@ import numpy as np
 from acquisition.progress import Progress
 from acquisition.recordings.recording import Recording
 from acquisition.recordings.session import FILE as SESSION_FILE
-from acquisition.videos.video import open_video
+from acquisition.videos.video import open_container, open_video
 
 ENDS_SHORT = 2.5  # intervals
 LISTED = 20  # of each kind, by number; the count is of all
@@ -63,7 +63,7 @@ def check_video(path: Path) -> dict[str, Any]:
     broken: list[int] = []
     packets = 0
     with (
-        av.open(str(path)) as container,
+        open_container(path) as container,
         Progress(path.name, total=info.frames) as bar,
         _complaints() as said,
     ):

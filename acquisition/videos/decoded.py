@@ -11,7 +11,7 @@ import av
 import av.error
 
 from acquisition.errors import RigposeError
-from acquisition.videos.video import VideoInfo, open_video
+from acquisition.videos.video import VideoInfo, open_container, open_video
 
 
 class DecodedFrames:
@@ -57,7 +57,7 @@ class DecodedFrames:
     def __iter__(self) -> Iterator[Any]:
         self.gap, self.decoded, self.moved = None, 0, 0
         try:
-            with av.open(str(self.path)) as container:
+            with open_container(self.path) as container:
                 stream = container.streams.video[0]
                 stream.thread_type = "AUTO"
                 self.time_base = stream.time_base or self.time_base
@@ -85,7 +85,7 @@ def count_frames(path: Path) -> int:
     """Frames in a video file, by its packets and without decoding. Raises `RigposeError`."""
     open_video(path)
     counted = 0
-    with av.open(str(path)) as container:
+    with open_container(path) as container:
         try:
             for packet in container.demux(container.streams.video[0]):
                 counted += packet.size > 0 and not packet.is_discard

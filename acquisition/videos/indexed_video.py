@@ -13,7 +13,7 @@ import av.error
 
 from acquisition.errors import RigposeError
 from acquisition.frame import Image
-from acquisition.videos.video import Video, open_video
+from acquisition.videos.video import Video, open_container, open_video
 
 
 class IndexedVideo:
@@ -65,7 +65,7 @@ class IndexedVideo:
         if not 0 <= number < len(self._times):
             raise IndexError(f"{self._path} has {len(self._times)} frames, no frame {number}")
         if self._container is None:
-            self._container = av.open(str(self._path))
+            self._container = open_container(self._path)
         stream = self._container.streams.video[0]
         # A few frames ahead are decoded sooner than sought.
         if not self._next <= number <= self._next + 8 or self._next == 0:
@@ -102,7 +102,7 @@ class IndexedVideo:
     def _index(self) -> None:
         if self._times:
             return
-        with av.open(str(self._path)) as container:
+        with open_container(self._path) as container:
             self._tick_s = container.streams.video[0].time_base or self._tick_s
             try:
                 for packet in container.demux(container.streams.video[0]):

@@ -24,7 +24,7 @@ from acquisition.frame import Image
 from acquisition.progress import Progress
 from acquisition.videos.encoder import Encoder
 from acquisition.videos.indexed_video import IndexedVideo
-from acquisition.videos.video import VideoInfo, open_video
+from acquisition.videos.video import VideoInfo, open_container, open_video
 
 COPIED, REMUXED = "copied", "remuxed"
 _LOOKED_AT = 3  # pictures at the beginning, besides the last
@@ -86,7 +86,7 @@ def scan_video(path: Path) -> VideoScan:
     pictures: dict[int, Image] = {}
     gap = None
     last: Any = None
-    with Progress(f"reading {path.name}", total=video.info.frames) as bar, av.open(str(path)) as container:
+    with Progress(f"reading {path.name}", total=video.info.frames) as bar, open_container(path) as container:
         stream = container.streams.video[0]
         stream.thread_type = "AUTO"
         tick_ns = (stream.time_base or _MS) * 10**9
@@ -159,7 +159,7 @@ def _remux(scan: VideoScan, target: Path, times_ms: Sequence[int]) -> str | None
     delay_ms = max((times_ms[number] - times_ms[place] for number, place in enumerate(order)), default=0)
     try:
         with (
-            av.open(str(scan.info.path)) as given,
+            open_container(scan.info.path) as given,
             av.open(str(target), "w", format="matroska", options=_AS_GIVEN) as container,
         ):
             container.metadata.update(given.metadata)
@@ -186,7 +186,7 @@ def _remux(scan: VideoScan, target: Path, times_ms: Sequence[int]) -> str | None
 def _presentation(scan: VideoScan) -> list[int] | str:
     """Of every packet, in the file's order, the number of its picture; or why that is not known."""
     stamps: list[int | None] = []
-    with av.open(str(scan.info.path)) as container:
+    with open_container(scan.info.path) as container:
         stream = container.streams.video[0]
         reorders = bool(stream.codec_context.has_b_frames)
         try:

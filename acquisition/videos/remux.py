@@ -12,6 +12,7 @@ import av
 import av.error
 
 from acquisition.progress import track
+from acquisition.videos.video import open_container
 
 _MILLISECONDS = Fraction(1, 1000)
 
@@ -33,7 +34,7 @@ class Packets:
         """Of the file up to where it is cut off; none where it is missing, or broke off before its first."""
         times: list[int] = []
         try:
-            with av.open(str(path)) as container:
+            with open_container(path) as container:
                 stream = container.streams.video[0]
                 for packet in container.demux(stream):
                     if packet.is_corrupt:
@@ -49,7 +50,7 @@ def decodable(path: Path) -> int:
     """Pictures that the file decodes to, without a fault, from its first on."""
     count = 0
     try:
-        with av.open(str(path)) as container:
+        with open_container(path) as container:
             stream = container.streams.video[0]
             stream.thread_type = "AUTO"
             for frame in track(container.decode(stream), f"decode {path.name}"):
@@ -75,7 +76,7 @@ def remux(parts: Sequence[tuple[Path, int]], output: Path) -> None:
         stream: Any = None
         last = -1
         for path, count in parts:
-            with av.open(str(path)) as source:
+            with open_container(path) as source:
                 template = source.streams.video[0]
                 if stream is None:
                     target.metadata.update(source.metadata)

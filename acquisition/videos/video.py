@@ -77,7 +77,7 @@ class Video:
     def _through(self, converted: Callable[[Any], T]) -> Iterator[T]:
         self.gap, self.decoded, self.times_s = None, 0, []
         try:
-            with av.open(str(self.info.path)) as container:
+            with open_container(self.info.path) as container:
                 stream = container.streams.video[0]
                 stream.thread_type = "AUTO"
                 last_s = None
@@ -100,6 +100,11 @@ class Video:
     def _still_images(self) -> Iterator[Image]:
         for file in self._files:
             yield _read_image(file)
+
+
+def open_container(path: Path | str) -> Any:
+    """A file as PyAV reads it; tags that are no UTF-8, of old programs or damaged, do not matter."""
+    return av.open(str(path), metadata_errors="replace")
 
 
 def short_of_header(info: VideoInfo, container: Any, frames: int, last_s: float | None) -> str | None:
@@ -139,7 +144,7 @@ def open_video(path: Path) -> Video:
             remedy="Check the path",
         )
     try:
-        with av.open(str(path)) as container:
+        with open_container(path) as container:
             stream = container.streams.video[0]
             frame = next(container.decode(stream), None)
             rate = stream.average_rate or stream.guessed_rate

@@ -7,12 +7,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import av
 import numpy as np
 
 from acquisition.frame import Image
 from acquisition.videos.encoder import Encoder
-from acquisition.videos.video import open_video
+from acquisition.videos.video import open_container, open_video
 from deploy.bundles.bundle import Bundle
 
 RATE_HZ = 60.0
@@ -64,7 +63,7 @@ class LoopedVideo:
 
     def _begin(self) -> None:
         self.close()
-        self._container = av.open(str(self._path))
+        self._container = open_container(self._path)
         stream = self._container.streams.video[0]
         stream.codec_context.thread_count = 1
         self._frames = self._container.decode(stream)

@@ -28,6 +28,7 @@ from deploy.poses_io.columns import save_columns
 from deploy.poses_io.deeplabcut import save_csv, save_h5
 from deploy.poses_io.poses import Poses, load_poses
 from deploy.stream.keys import new_pair, read_public
+from rigpose.chain import describe
 from rigpose.rig_file import load_rig
 from tests.acquisition.sessions import write_session
 from tests.calibration.synthetic import ring
@@ -56,6 +57,17 @@ join: {tolerance_ms: 2, max_delay_ms: 40}
 """
 BOARD = "kind: charuco\nsquares: [8, 11]\nsquare_mm: 24.0\nmarker_mm: 18.75\ndictionary: DICT_4X4_1000\n"
 LENGTH = "length_mm: 100\nends:\n  cam_0: [[10, 20], [30, 40]]\n  cam_1: [[10.5, 20], [3.0e+1, 40]]\n"
+META = """{"format": "rigpose analysis of a video", "version": 1, "state": "done", "why": "", "stem": "a",
+"about": {"scorer": "S", "bundle": "mouse", "bundle_sha256": "ab12", "artifact": "int8.tflite",
+ "runtime": "litert", "version": "2.3", "session": "day1", "camera": "top", "device": {"serial": "S1"},
+ "videos": ["a.mkv", "b.mkv"], "rows": "frame sets", "window": [0, 0, 64, 48]},
+"execution": {"bundle_sha256": "ab12", "reason": "the fastest"}, "sizes": {"a.csv": 12},
+"figures": {"frames": 60, "rows": 61, "warning": null}, "made_from": {}}
+"""
+REPORT = """{"session": "day1", "verdict": "WARN", "pulses": 60, "optical": null, "frame_sets": 60,
+"findings": [{"level": "WARN", "whose": "top", "found": "x", "remedy": "y"}],
+"complete_sets": 59, "uncertain_sets": 0}
+"""
 STAMPS = "frame,time_ns\n" + "".join(f"{n},{1_000_000_000 + n * 16_666_667}\n" for n in range(40))
 
 
@@ -185,5 +197,9 @@ READERS = (
     Reader("fuse-yaml", _text("fuse.yaml", FUSE), load_fuse),
     Reader("board-yaml", _text("board.yaml", BOARD), lambda p: read_settings(BoardSettings, p)),
     Reader("length-yaml", _text("length.yaml", LENGTH), lambda p: read_length(p, ("cam_0", "cam_1"))),
+    Reader("inspect-meta", _text("a.meta.json", META), describe),
+    Reader("inspect-report", _text("synchronisation.json", REPORT), describe),
+    Reader("inspect-video", _session(lambda s: next(iter(sorted(s.glob("*.mkv"))))), describe),
+    Reader("inspect-rig", _text("rig.yaml", RIG), describe),
     Reader("key", lambda folder: new_pair(folder, "ada")[0], read_public),
 )  # fmt: skip

@@ -23,7 +23,7 @@ from av.video.reformatter import VideoReformatter
 
 from acquisition.errors import RigposeError
 from acquisition.frame import Image
-from acquisition.videos.video import VideoInfo, open_video, short_of_header
+from acquisition.videos.video import VideoInfo, open_container, open_video, short_of_header
 
 SEEK_BEYOND_PACKETS = 300  # a shorter gap is read through sooner than sought
 
@@ -143,7 +143,7 @@ class VideoFrames:
         The third is whether those times tell the frames apart; where they do not, frames are counted.
         """
         times, keys, timed = array("q"), array("q"), True
-        with av.open(str(self.path)) as container:
+        with open_container(self.path) as container:
             stream = container.streams.video[0]
             reorders = bool(stream.codec_context.has_b_frames)
             try:
@@ -166,7 +166,7 @@ class VideoFrames:
     def _by_counting(self, wanted: Numbers) -> Iterator[tuple[int, Any]]:
         """(place in `wanted`, frame) by decoding everything up to the last one."""
         place = number = 0
-        with av.open(str(self.path)) as container:
+        with open_container(self.path) as container:
             stream = container.streams.video[0]
             stream.thread_type = "AUTO"
             try:
@@ -254,7 +254,7 @@ class _Packets:
                 yield self._next - 1, packet
 
     def _open(self) -> None:
-        self._container: Any = av.open(str(self._path))
+        self._container: Any = open_container(self._path)
         self.stream: Any = self._container.streams.video[0]
         self.stream.thread_type = "AUTO"
         self._demuxed: Iterator[Any] = self._container.demux(self.stream)
