@@ -78,7 +78,8 @@ def _points_3d(path: Path) -> bool:
 
 def _subscriber(path: Path) -> bool:
     """Arrays, none of a bundle's or a scene's."""
-    return _ends(".npz")(path) and not any(fits(path.resolve().parents[1]) for fits, _ in WHOLES)
+    folders = path.resolve().parents[:2]
+    return _ends(".npz")(path) and not any(fits(folder) for folder in folders for fits, _ in WHOLES)
 
 
 # Folders whose further files are parts of them.
@@ -87,6 +88,7 @@ WHOLES: tuple[tuple[Callable[[Path], bool], str], ...] = (
     (_holds("session.json"), "folders:recording"),
     (_holds("settings.json"), "folders:run"),
     (_holds("comparison.json", "plan.json"), "folders:comparison"),
+    (_holds("scene.json"), "folders:scene"),
 )
 
 # How each kind is recognised, and who reads it. The first that fits.
@@ -97,7 +99,6 @@ KINDS: tuple[tuple[Callable[[Path], bool], str], ...] = (
     (_holds("packed.json"), "folders:packed"),
     (_holds("demo.txt"), "folders:demo"),
     (_holds("analyze_*.json"), "folders:poses"),
-    (_holds("scene.json"), "folders:scene"),
     (_holds("server.pub", "allowed"), "folders:keys"),
     (_is("manifest.json"), "folders:bundle_of"),
     (_is("session.json"), "folders:recording_of"),

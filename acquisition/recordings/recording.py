@@ -249,7 +249,9 @@ class Recording:
             numbers = np.full(len(table), GONE, np.int64)
             with contextlib.suppress(RigposeError):  # no video at all any more
                 packets = partial(self._packet_times_s, segment)
-                numbers = PictureRows(table, read_origin_ns(segment.table), packets).numbers()
+                sound = len(self._video(segment)) >= len(table)  # its times need not be looked at
+                rows = PictureRows(table, read_origin_ns(segment.table), packets)
+                numbers = np.arange(len(table), dtype=np.int64) if sound else rows.numbers()
             if (gone := np.flatnonzero(numbers == GONE)).size:
                 self._tell_missing(segment, len(table), len(table) - len(gone), int(gone[0]))
             self._numbers[segment.video] = numbers

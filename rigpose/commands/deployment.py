@@ -182,7 +182,7 @@ def inspect(path: Path, /) -> Measured:
     from rigpose.chain import describe
 
     said = describe(path)
-    print(f"{path} is a {said['kind']}")
+    print(f"{path}: {said['kind']}")
     for name, value in said["facts"].items():
         print(f"  {name}: {value}")
     for link in said["chain"]:
