@@ -79,7 +79,7 @@ def choose_sightings(rig: CalibratedRig, keypoints: npt.ArrayLike, min_confidenc
     RigposeError
         If a camera shares too few of them with another.
     """
-    given = np.asarray(keypoints, dtype=np.float64)
+    given = np.asarray(keypoints)  # hours of it: what is chosen becomes float64
     usable = (given[..., 2] >= min_confidence) & np.isfinite(given).all(-1)
     usable &= (usable.sum(1) >= 2)[:, None]
     shared = usable.any(2).sum(0)
@@ -91,14 +91,14 @@ def choose_sightings(rig: CalibratedRig, keypoints: npt.ArrayLike, min_confidenc
                 f"{LEAST_SETS} frame sets or more", found=f"{sets}",
                 remedy="Give a longer session, or lower --min-confidence",
             )  # fmt: skip
-    surety = np.where(usable, given[..., 2], 0.0).sum((1, 2))
+    surety = given[..., 2].sum((1, 2), dtype=np.float64, where=usable)
     there = np.flatnonzero(surety > 0)
     most = int(np.clip(MOST_POINTS // given.shape[2], LEAST_SETS, MOST_SETS))
     stretches = np.array_split(there, min(most, len(there)))
     chosen = np.array([stretch[np.argmax(surety[stretch])] for stretch in stretches])
     run = np.arange(len(chosen)) * RUNS // len(chosen)
     row, keypoint = np.nonzero(usable[chosen].any(1))
-    views = given[chosen[row], :, keypoint].swapaxes(0, 1)  # (C, N, 3)
+    views = given[chosen[row], :, keypoint].swapaxes(0, 1).astype(np.float64)  # (C, N, 3)
     seen = usable[chosen[row], :, keypoint].T
     found = Sightings(
         np.where(seen[..., None], views[..., :2], 0.0), np.where(seen, np.minimum(views[..., 2], 1.0), 0.0),

@@ -56,8 +56,11 @@ def refine_files(
         rig.camera(name)
     known = load_covariance(calibration, rig.names)
     joined = join(rig, poses)
-    keypoints = np.full((len(joined.index), len(rig.names), len(joined.keypoints), 3), np.nan)
-    keypoints[:, [rig.names.index(name) for name in joined.cameras]] = joined.values
+    keypoints = joined.values
+    if joined.cameras != rig.names:  # a camera without poses stands there as NaN
+        shape = (len(joined.index), len(rig.names), *keypoints.shape[2:])
+        keypoints = np.full(shape, np.nan, np.float32)
+        keypoints[:, [rig.names.index(name) for name in joined.cameras]] = joined.values
     refined = refine(rig, keypoints, hold=hold, min_confidence=min_confidence, known=known)
     figures = {
         "calibration": str(calibration),
