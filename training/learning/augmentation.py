@@ -38,9 +38,6 @@ class Augmentation:
         The animal's centre lies within this part of the crop's size from the crop's centre.
     elsewhere:
         Share of samples whose centre is anywhere on the image.
-    whole_every:
-        Every so many steps the samples are whole images, fewer of them; 0: never. A network is asked for the
-        best place of an image, and in a crop around the animal nothing far away competes.
     flip:
         Share of mirrored samples (only where the keypoints' symmetric pairs are known).
     gain, gamma, offset_levels:
@@ -60,7 +57,6 @@ class Augmentation:
     scale: float = 1.4
     jitter: float = 0.3
     elsewhere: float = 0.1
-    whole_every: int = 8
     flip: float = 0.5
     gain: float = 1.3
     gamma: float = 1.25
@@ -74,8 +70,8 @@ class Augmentation:
 
 
 NONE = Augmentation(
-    rotation_deg=0, scale=1, jitter=0, elsewhere=0, whole_every=0, flip=0, gain=1, gamma=1, offset_levels=0,
-    noise_levels=0, blur=0, compressed=0, patches=0,
+    rotation_deg=0, scale=1, jitter=0, elsewhere=0, flip=0, gain=1, gamma=1, offset_levels=0, noise_levels=0,
+    blur=0, compressed=0, patches=0,
 )  # fmt: skip
 
 
@@ -117,10 +113,9 @@ def draw_transform(
     random: Random,
     to_network: ImageTransform,
     centre_px: npt.NDArray[np.float64],
-    crop_wh: tuple[int, int],
+    crop_px: int,
     augmentation: Augmentation,
     *,
-    jitter: float,
     mirrored: bool,
 ) -> ImageTransform:
     """From image to crop: to network scale, then mirrored, turned and scaled about a point.
@@ -131,24 +126,21 @@ def draw_transform(
         From the image to the network's input.
     centre_px:
         (2,) px of the image: what comes to lie near the crop's centre.
-    crop_wh:
-        Size of the crop, network px.
-    jitter:
-        That point lies within this part of the crop's size from the crop's centre.
+    crop_px:
+        Side of the square crop, network px.
     """
     angle = np.radians(random.uniform(-augmentation.rotation_deg, augmentation.rotation_deg))
     scale = augmentation.scale ** random.uniform(-1.0, 1.0)
     linear = scale * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
     if mirrored:
         linear = linear @ np.diag([-1.0, 1.0])
-    size = np.array(crop_wh, dtype=np.float64)
-    target = (size - 1) / 2 + random.uniform(-jitter, jitter, 2) * size
+    target = (crop_px - 1) / 2 + random.uniform(-augmentation.jitter, augmentation.jitter, 2) * crop_px
     about = ImageTransform(np.column_stack([linear, target - linear @ to_network.apply(centre_px)]))
     return to_network.then(about)
 
 
 def alter_levels(random: Random, image: Image, augmentation: Augmentation) -> Image:
-    """Light, blur, noise and compression on a uint8 crop (H, W) or (H, W, 3); returns a new array."""
+    """Light, blur, noise and compression on a uint8 crop (S, S) or (S, S, 3); returns a new array."""
     gain = augmentation.gain ** random.uniform(-1.0, 1.0)
     gamma = augmentation.gamma ** random.uniform(-1.0, 1.0)
     shift = random.uniform(-augmentation.offset_levels, augmentation.offset_levels)
@@ -174,9 +166,9 @@ def cover(random: Random, image: Image, points: Points, augmentation: Augmentati
     """Cover a rectangle of the crop, in place; returns (K,) which of the points lie under it."""
     covered = np.zeros(len(points), dtype=bool)
     if random.random() < augmentation.patches:
-        size = np.array([image.shape[1], image.shape[0]], dtype=np.float64)
-        low = random.uniform(0.0, 0.9, 2) * size
-        high = low + random.uniform(0.05, 0.25, 2) * size
+        side = image.shape[0]
+        low = random.uniform(0.0, 0.9, 2) * side
+        high = low + random.uniform(0.05, 0.25, 2) * side
         (x0, y0), (x1, y1) = low.astype(int), high.astype(int)
         image[y0:y1, x0:x1] = random.integers(0, 256)
         inside = (points >= [x0 - 0.5, y0 - 0.5]) & (points < [x1 - 0.5, y1 - 0.5])

@@ -33,7 +33,7 @@ class Batch:
     Attributes
     ----------
     images:
-        uint8 (B, H, W, 3) RGB.
+        uint8 (B, S, S, 3) RGB.
     points:
         float32 (B, K, 2) px of the crop; 0 where nothing is known.
     known:
@@ -65,7 +65,7 @@ class Pictures(Protocol):
 
 
 class TrainingSet:
-    """Random crops of labelled images, now and then whole ones. A batch depends on seed and step alone.
+    """Random crops of labelled images. Batch `step` depends on the seed and on `step` alone.
 
     Parameters
     ----------
@@ -75,9 +75,6 @@ class TrainingSet:
         Network input; whole images are fitted into it, and crops taken at that scale.
     crop_px:
         Side of the crops, network px.
-    batch:
-        Crops of a step. Where the samples are whole images (`Augmentation.whole_every`), as many as have
-        twice the crops' pixels, one at least.
     mirror:
         For each keypoint the index of the one that takes its place in a mirror; None: never mirrored.
     missing_is_absent:
@@ -94,10 +91,8 @@ class TrainingSet:
         self._labels = labels
         self._weight = np.ones(labels.points.shape[:2], np.float32) if weight is None else weight
         self._store = store
-        self._input_wh = input_wh
         self._crop_px = crop_px
         self._batch = batch
-        self._whole_batch = min(batch, max(1, round(2 * batch * crop_px**2 / (input_wh[0] * input_wh[1]))))
         self._augmentation = augmentation
         self._mirror = mirror
         self._unlabelled = Known.ABSENT if missing_is_absent else Known.UNKNOWN
@@ -121,13 +116,10 @@ class TrainingSet:
 
     def samples(self, step: int) -> list[Sample]:
         """The samples of step `step`, counted from 0, one by one."""
-        every = self._augmentation.whole_every
-        whole = every > 0 and step % every == every - 1
-        count = self._whole_batch if whole else self._batch
-        return [self.sample(step * self._batch + i, whole=whole) for i in range(count)]
+        return [self.sample(step * self._batch + i) for i in range(self._batch)]
 
-    def sample(self, number: int, *, whole: bool = False) -> Sample:
-        """Sample `number`: crop uint8 (H, W, 3), points (K, 2) px of the crop, known (K,), weight (K,)."""
+    def sample(self, number: int) -> Sample:
+        """Sample `number`: crop uint8 (S, S, 3), points (K, 2) px of the crop, known (K,), weight (K,)."""
         epoch, position = divmod(number, len(self._labels))
         row = int(self._order(epoch)[position])
         random = np.random.default_rng([self._seed, 2, number])
@@ -142,17 +134,13 @@ class TrainingSet:
             centre = (points[labelled].min(axis=0) + points[labelled].max(axis=0)) / 2
         if random.random() < self._augmentation.elsewhere:
             centre = random.uniform(0.0, 1.0, 2) * size_px
-        crop_wh, jitter = (self._crop_px, self._crop_px), self._augmentation.jitter
-        if whole:
-            centre, crop_wh, jitter = (size_px - 1) / 2, self._input_wh, 0.0
         transform = draw_transform(
-            random, self._to_network[row], centre, crop_wh, self._augmentation, jitter=jitter,
-            mirrored=mirrored,
-        )  # fmt: skip
+            random, self._to_network[row], centre, self._crop_px, self._augmentation, mirrored=mirrored
+        )
         if mirrored:
             assert self._mirror is not None
             points, labelled, weight = points[self._mirror], labelled[self._mirror], weight[self._mirror]
-        crop = to_network(image, transform, crop_wh)
+        crop = to_network(image, transform, (self._crop_px, self._crop_px))
         if image.ndim == 2:  # a third of the work: the channels of a grey image stay equal
             crop = np.ascontiguousarray(crop[..., 0])
         crop = alter_levels(random, crop, self._augmentation)
