@@ -7,10 +7,11 @@ Cell (row i, column j) of a heatmap with stride s has its centre at network-inpu
 plus s times the offset there; its confidence is the logistic function of that logit. The offset is
 read only after the argmax, so quantized offsets never blur the choice of the cell.
 
-An int8 heatmap has 256 levels, so neighbouring cells tie. The first of them in reading order lies
-up and left of the rest; taking it would shift every keypoint that way wherever the offset does not
-make up for it in full. Ties within two cells are therefore averaged, each with its own offset; in a
-float heatmap, which ties only where the network says nothing, the first cell is taken.
+An int8 heatmap has 256 levels, so cells tie. Of tied cells the one is taken around which the heatmap is
+highest (of equals the first in reading order): a mere spot in the background has no such surroundings. Ties
+within two cells of it are averaged, each with its own offset; to take the first of neighbours, which lies up
+and left of the rest, would shift every keypoint that way wherever the offset does not make up for it in full.
+In a float heatmap, which ties only where the network says nothing, the first cell is taken.
 """
 
 from __future__ import annotations
@@ -25,11 +26,13 @@ Quantization = tuple[float, int]
 """Scale and zero point: real = scale * (stored - zero point)."""
 
 TIE_REACH = 2
-"""Cells, in a row or a column, from the first maximum to one that is averaged with it."""
+"""Cells, in a row or a column, from the chosen maximum to one that is averaged with it."""
 
-# Cells that can tie with the first maximum in reading order: none lies above it.
+TIE_LEVELS = 16
+"""Levels below the maximum at which a cell beside it no longer counts as its surroundings."""
+
 _WINDOW_ROWS, _WINDOW_COLUMNS = (
-    grid.ravel() for grid in np.mgrid[0 : TIE_REACH + 1, -TIE_REACH : TIE_REACH + 1]
+    grid.ravel() for grid in np.mgrid[-TIE_REACH : TIE_REACH + 1, -TIE_REACH : TIE_REACH + 1]
 )
 
 
@@ -67,11 +70,13 @@ def decode(
         raise ValueError(f"offset {offset.shape} does not belong to heatmap {heatmap.shape}")
     cells = np.ascontiguousarray(heatmap).reshape(batch * count, rows * columns)
     first = cells.argmax(axis=1)
+    if np.issubdtype(cells.dtype, np.integer):
+        first = _highest_around(cells.reshape(-1, rows, columns)).argmax(axis=1)
     row, column = np.divmod(first, columns)
 
     near_row = row[:, None] + _WINDOW_ROWS
     near_column = column[:, None] + _WINDOW_COLUMNS
-    inside = (near_row < rows) & (near_column >= 0) & (near_column < columns)
+    inside = (near_row >= 0) & (near_row < rows) & (near_column >= 0) & (near_column < columns)
     near_cell = np.where(inside, near_row * columns + near_column, first[:, None])
     point = np.arange(batch * count)
     peak = cells[point, first]
@@ -79,7 +84,7 @@ def decode(
         tied = inside & (cells[point[:, None], near_cell] == peak[:, None])
     else:
         tied = np.zeros_like(inside)
-        tied[:, TIE_REACH] = True  # the first maximum itself
+        tied[:, tied.shape[1] // 2] = True  # the chosen maximum itself
 
     image, keypoint = np.divmod(point, count)
     which, position = np.nonzero(tied)
@@ -99,3 +104,13 @@ def decode(
         confidence = 1.0 / (1.0 + np.exp(-logit))
     keypoints = np.stack([x_cells * stride - 0.5, y_cells * stride - 0.5, confidence], axis=1)
     return keypoints.reshape(batch, count, 3).astype(np.float32)
+
+
+def _highest_around(cells: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
+    """Of integer heatmaps (N, h, w): how high each maximum's surroundings are; -1 elsewhere. (N, h w)."""
+    peak = cells.max(axis=(1, 2), keepdims=True).astype(np.int64)
+    above = np.maximum(cells - peak + TIE_LEVELS, 0)
+    framed = np.pad(above, ((0, 0), (1, 1), (1, 1)))
+    rows, columns = cells.shape[1:]
+    around = sum(framed[:, i : i + rows, j : j + columns] for i in range(3) for j in range(3))
+    return np.where(cells == peak, around, -1).reshape(len(cells), -1)

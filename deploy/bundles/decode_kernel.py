@@ -12,7 +12,7 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
-from deploy.bundles.decode import TIE_REACH, Layout, Quantization
+from deploy.bundles.decode import TIE_LEVELS, TIE_REACH, Layout, Quantization
 
 
 def decode(
@@ -40,22 +40,25 @@ def decode(
 def _decode(  # type: ignore[no-untyped-def]
     heatmap, offset, stride, heat_scale, heat_zero, offset_scale, offset_zero, ties, keypoints
 ):
-    """The first largest cell of every keypoint, averaged with those near it that are as large."""
+    """The largest cell of every keypoint, averaged with those near it that are as large."""
     batch, count, rows, columns = heatmap.shape
     for image in range(batch):
         for keypoint in range(count):
             cells = heatmap[image, keypoint]
-            peak, row, column = cells[0, 0], 0, 0
+            peak, row, column, equals = cells[0, 0], 0, 0, 0
             for i in range(rows):
                 for j in range(columns):
                     value = cells[i, j]
                     # A NaN counts as the largest, as NumPy has it.
                     if value > peak or (value != value and peak == peak):
-                        peak, row, column = value, i, j
+                        peak, row, column, equals = value, i, j, 0
+                    equals += value == peak
+            if ties and equals > 1:
+                row, column = _highest_around(cells, peak)
+            reach = TIE_REACH if ties else 0
             x, y, tied = 0.0, 0.0, 0
-            for i in range(row, min(row + TIE_REACH, rows - 1) + 1 if ties else row + 1):
-                low, high = (column - TIE_REACH, column + TIE_REACH) if ties else (column, column)
-                for j in range(max(low, 0), min(high, columns - 1) + 1):
+            for i in range(max(row - reach, 0), min(row + reach, rows - 1) + 1):
+                for j in range(max(column - reach, 0), min(column + reach, columns - 1) + 1):
                     if (i == row and j == column) or cells[i, j] == peak:
                         x += j + 0.5 + offset_scale * (offset[image, keypoint, i, j] - offset_zero)
                         y += i + 0.5 + offset_scale * (offset[image, keypoint + count, i, j] - offset_zero)
@@ -64,3 +67,21 @@ def _decode(  # type: ignore[no-untyped-def]
             keypoints[image, keypoint, 0] = x / tied * stride - 0.5
             keypoints[image, keypoint, 1] = y / tied * stride - 0.5
             keypoints[image, keypoint, 2] = 1.0 / (1.0 + np.exp(-logit))
+
+
+@numba.njit(cache=True)
+def _highest_around(cells, peak):  # type: ignore[no-untyped-def]
+    """Row and column of the maximum whose surroundings are highest, of equals the first."""
+    rows, columns = cells.shape
+    best, row, column = np.int64(-1), 0, 0
+    floor = np.int64(peak) - TIE_LEVELS
+    for i in range(rows):
+        for j in range(columns):
+            if cells[i, j] == peak:
+                around = np.int64(0)
+                for near_i in range(max(i - 1, 0), min(i + 1, rows - 1) + 1):
+                    for near_j in range(max(j - 1, 0), min(j + 1, columns - 1) + 1):
+                        around += max(np.int64(cells[near_i, near_j]) - floor, 0)
+                if around > best:
+                    best, row, column = around, i, j
+    return row, column

@@ -113,12 +113,15 @@ def seen_twice(indices: Sequence[int], truth: Truth) -> npt.NDArray[np.bool_]:
 
 
 def summary_3d(errors: Floats, seen: npt.NDArray[np.bool_]) -> dict[str, float]:
-    """Figures of distances (sets, K) mm: of every point that was given, whether or not it could be seen."""
+    """Figures of distances (sets, K) mm: of every point that was given, whether or not it could be seen.
+
+    NaN where none was: a network that has learned too little is sure of nothing.
+    """
     given = errors[np.isfinite(errors)]
     return {
-        "median_mm": float(np.median(given)),
-        "mean_mm": float(given.mean()),
-        "p95_mm": float(np.percentile(given, 95)),
+        "median_mm": float(np.median(given)) if given.size else np.nan,
+        "mean_mm": float(given.mean()) if given.size else np.nan,
+        "p95_mm": float(np.percentile(given, 95)) if given.size else np.nan,
         "points": int(given.size),
         "given_of_seen_share": float(np.isfinite(errors[seen]).mean()),
     }

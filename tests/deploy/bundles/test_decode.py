@@ -89,6 +89,17 @@ def test_distant_ties_are_not_averaged() -> None:
     np.testing.assert_array_equal(keypoints[0, 0, :2], [3, 2])
 
 
+def test_of_distant_ties_the_one_with_the_higher_surroundings_is_taken() -> None:
+    """A spot in the background comes first in reading order; far below the peak nothing counts."""
+    heatmap = np.full((1, 1, 20, 20), -120, np.int8)
+    heatmap[0, 0, 1:4, 2:5] = -60
+    heatmap[0, 0, 15, 13] = 4
+    heatmap[0, 0, 2, 3] = heatmap[0, 0, 15, 12] = 7
+    for each in (decode_numpy, decode_kernel):
+        keypoints = each.decode(heatmap, np.zeros((1, 2, 20, 20), np.int8), 1)
+        np.testing.assert_array_equal(keypoints[0, 0, :2], [12, 15])
+
+
 def test_a_peak_in_a_corner_reads_no_cell_beyond_the_edge() -> None:
     for row, column in [(0, 0), (0, 5), (4, 0), (4, 5)]:
         heatmap = np.full((1, 1, 5, 6), -3.0)

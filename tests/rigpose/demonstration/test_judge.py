@@ -76,6 +76,12 @@ def test_points_that_were_not_given_lower_the_share_only(truth: Truth) -> None:
     assert figures["given_of_seen_share"] == pytest.approx(2 / 3)
 
 
+def test_no_point_at_all_is_a_figure_that_holds_no_bound() -> None:
+    figures = judge.summary_3d(np.full((3, 2), np.nan), np.ones((3, 2), bool))
+    assert np.isnan([figures[name] for name in ("median_mm", "mean_mm", "p95_mm")]).all()
+    assert (figures["points"], figures["given_of_seen_share"]) == (0, 0)
+
+
 def test_losses_missed_invented_and_of_a_wrong_cause_are_told_apart(truth: Truth) -> None:
     fates = {
         "cam_0": [Cause.DELIVERED, Cause.LOST, Cause.DELIVERED, Cause.IGNORED],
