@@ -10,10 +10,10 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response
-from starlette.routing import Mount, Route
-from starlette.staticfiles import StaticFiles
+from starlette.routing import Route
 
 from acquisition.pages.access import Access, new_token
+from acquisition.pages.look import statics
 from acquisition.pages.serving import bound_socket, running, shown_host
 from acquisition.preview.reader import Gallery
 
@@ -46,5 +46,5 @@ def _app(gallery: Gallery) -> Starlette:
 
     return Starlette(routes=[
         Route("/", index), Route("/state", state), Route("/picture/{camera}", picture),
-        Mount("/static", StaticFiles(directory=STATIC)),
+        statics(STATIC),
     ])  # fmt: skip

@@ -14,10 +14,10 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response
-from starlette.routing import Mount, Route
-from starlette.staticfiles import StaticFiles
+from starlette.routing import Route
 
 from acquisition.pages.access import Access
+from acquisition.pages.look import statics
 from acquisition.pages.serving import bound_socket, running
 from calibration.live.gallery import Gallery
 from calibration.live.plan import HOST, USUAL_PORT, WatchPlan
@@ -75,5 +75,5 @@ def _app(
 
     return Starlette(routes=[
         Route("/", index), Route("/state", state), Route("/picture/{camera}/{number:int}", picture),
-        Route("/stop", stop, methods=["POST"]), Mount("/static", StaticFiles(directory=STATIC)),
+        Route("/stop", stop, methods=["POST"]), statics(STATIC),
     ])  # fmt: skip

@@ -26,10 +26,10 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response, StreamingResponse
-from starlette.routing import Mount, Route
-from starlette.staticfiles import StaticFiles
+from starlette.routing import Route
 
 from acquisition.pages.access import Access
+from acquisition.pages.look import statics
 from acquisition.pages.serving import bound_socket, running, shown_host
 from calibration.formats.anipose import load_calibration
 from calibration.poses import Pose3D, PoseSet
@@ -115,7 +115,7 @@ def page_app(
 
     return Starlette(routes=[
         Route("/", index), Route("/state", state), Route("/frames", frames),
-        Route("/stop", stop, methods=["POST"]), Mount("/static", StaticFiles(directory=STATIC)),
+        Route("/stop", stop, methods=["POST"]), statics(STATIC),
     ])  # fmt: skip
 
 
