@@ -92,7 +92,7 @@ GROUPS: dict[str, dict[str, Command]] = {
             "Find which cameras were moved since the calibration, by the animal's keypoints, and mend it.",
         ),
         "triangulate": Command(
-            "rigpose.commands.calibration:triangulate", "Triangulate 2D poses of several cameras into 3D."
+            "rigpose.commands.triangulation:triangulate", "Triangulate 2D poses of several cameras into 3D."
         ),
     },
     "Projects, labels, networks": {
