@@ -19,7 +19,13 @@ from calibration.camera_model import CalibratedRig
 from calibration.choose_sets import choose_sets
 from calibration.cross_checks import CrossChecks, cross_check
 from calibration.find_views import Found, find_views
-from calibration.formats.anipose import calibration_hash, details_path, load_calibration, save_toml
+from calibration.formats.anipose import (
+    calibration_hash,
+    check_toml_name,
+    details_path,
+    load_calibration,
+    save_toml,
+)
 from calibration.ground import on_ground, read_ground
 from calibration.inputs import open_input
 from calibration.known_length import MeasuredLength, measure_length, read_length, scale_by
@@ -212,11 +218,7 @@ def calibrate_to(
         As `calibrate`; if the output's folder is none, or the verdict is FAIL without `accept`.
     """
     output = Path(output)
-    if output.suffix.lower() != ".toml":
-        raise RigposeError(
-            output, expected="a name that ends in .toml", found=f"'{output.name}'",
-            remedy="Say for instance -o calibration.toml",
-        )  # fmt: skip
+    check_toml_name(output)
     result = calibrate(path, board_file, lens=lens, lenses=lenses, world=world, max_spread_ms=max_spread_ms)
     figures = {**result.figures(), "since_previous": _since(output, result)}
     page = report or output.with_suffix(".html")

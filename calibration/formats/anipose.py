@@ -119,6 +119,15 @@ def save_toml(rig: CalibratedRig, path: Path, details: dict[str, Any] | None = N
         part.replace(file)
 
 
+def check_toml_name(output: Path) -> None:
+    """Refuse, with `RigposeError`, a name for a calibration to write that does not end in .toml."""
+    if output.suffix.lower() != ".toml":
+        raise RigposeError(
+            output, expected="a name that ends in .toml", found=f"'{output.name}'",
+            remedy="Say for instance -o calibration.toml",
+        )  # fmt: skip
+
+
 def details_path(path: Path) -> Path:
     """Where the JSON beside a calibration TOML is."""
     return Path(path).with_suffix(".json")

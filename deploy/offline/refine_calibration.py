@@ -13,6 +13,7 @@ from acquisition.errors import RigposeError
 from calibration.bundle import LENS, Array
 from calibration.formats.anipose import (
     calibration_hash,
+    check_toml_name,
     details_path,
     load_calibration,
     load_details,
@@ -40,11 +41,7 @@ def refine_files(
         an input.
     """
     output = Path(output)
-    if output.suffix.lower() != ".toml":
-        raise RigposeError(
-            output, expected="a name that ends in .toml", found=f"'{output.name}'",
-            remedy="Say for instance -o refined.toml",
-        )  # fmt: skip
+    check_toml_name(output)
     inputs = {Path(path).resolve() for path in (*poses, calibration, details_path(calibration))}
     if {output.resolve(), details_path(output).resolve()} & inputs:
         raise RigposeError(
