@@ -6,7 +6,7 @@ two cameras or more see.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -35,7 +35,8 @@ class Sightings:
         (C, N): its confidence, 0 to 1; 0 where it was not seen or is not to be used. A view's variance is
         that of its keypoint over this.
     keypoint, run:
-        int64 (N,): which keypoint, and which of the session's 16 stretches.
+        int64 (N,): which keypoint, counted among those that are used, and which of the session's 16
+        stretches.
     sets:
         How many frame sets they come from.
     """
@@ -104,4 +105,6 @@ def choose_sightings(rig: CalibratedRig, keypoints: npt.ArrayLike, min_confidenc
         np.where(seen[..., None], views[..., :2], 0.0), np.where(seen, np.minimum(views[..., 2], 1.0), 0.0),
         keypoint, run[row], len(chosen),
     )  # fmt: skip
-    return found.keep(np.asarray(np.isfinite(found.triangulated(rig)).all(1)))
+    found = found.keep(np.asarray(np.isfinite(found.triangulated(rig)).all(1)))
+    # by their place among those that are used: folds are dealt by it, and none may stay empty
+    return replace(found, keypoint=np.unique(found.keypoint, return_inverse=True)[1])

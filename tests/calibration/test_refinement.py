@@ -109,6 +109,14 @@ def test_too_few_keypoints_name_the_camera():
         refine(rig, keypoints)
 
 
+def test_keypoints_that_are_never_seen_leave_no_fold_empty():
+    """A skeleton of six of which two are tracked well: the ones that remain are counted anew."""
+    true = ring(4, seed=1)
+    keypoints = walk(true, seed=3)
+    keypoints[:, :, [k for k in range(keypoints.shape[2]) if k not in (1, 5)], 2] = 0.1
+    assert refine(bumped(true, 2), keypoints).moved == ("cam_2",)
+
+
 def test_a_camera_without_poses_takes_no_part():
     true = ring(4, seed=1)
     keypoints = walk(true, seed=3)
