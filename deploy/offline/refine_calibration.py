@@ -23,7 +23,8 @@ from calibration.parameter_covariance import covariance_details, load_covariance
 from calibration.refinement import Refined, refine
 from deploy.offline.triangulate_files import join
 
-WRITTEN_BY_SAVING = {"schema", "sha256"}
+# Of the JSON beside the old calibration: saving writes two anew, and its report judged other places.
+NOT_OF_THE_NEW = {"schema", "sha256", "report"}
 
 
 def refine_files(
@@ -85,7 +86,7 @@ def refine_files(
 def _details(
     calibration: Path, figures: dict[str, Any], refined: Refined, covariance: Array, known: Array | None
 ) -> dict[str, Any]:
-    """What calibration.json holds: as before, but how well places are known, and their origin."""
+    """What calibration.json holds: as before, but how well places are known, and no old verdict."""
     before = load_details(calibration) or {}
     cameras = {}
     for c, (camera, move) in enumerate(zip(refined.rig.cameras, refined.cameras, strict=True)):
@@ -96,7 +97,7 @@ def _details(
         if move.freed:
             sd = np.sqrt(np.maximum(np.diag(covariance[c, LENS:, c, LENS:]), 0)).tolist()
             cameras[camera.name] |= {"rotation_sd_rad": sd[:3], "translation_sd_mm": sd[3:]}
-    kept = {key: value for key, value in before.items() if key not in WRITTEN_BY_SAVING}
+    kept = {key: value for key, value in before.items() if key not in NOT_OF_THE_NEW}
     told = {key: value for key, value in figures.items() if key != "written"}
     details = {**kept, "cameras": cameras, "refined": [*before.get("refined", []), told]}
     if known is not None:

@@ -40,7 +40,12 @@ def test_what_is_written_says_where_it_comes_from(scene, tmp_path):
     for c in range(4):
         known[c, :4, c, :4], known[c, 12:15, c, 12:15] = 0.25 * np.eye(4), 1e-8 * np.eye(3)
     cameras = {name: {"size_px": [640, 480], "serial": f"S{name}"} for name in old.names}
-    details = {"cameras": cameras, "covariance": covariance_details(old.names, known), "board": {"a": 1}}
+    details = {
+        "cameras": cameras,
+        "covariance": covariance_details(old.names, known),
+        "board": {"a": 1},
+        "report": {"verdict": "good"},
+    }
     save_toml(old, tmp_path / "old.toml", details)
     files = files_of(tmp_path, old, keypoints, range(3))  # one camera has no poses
     figures = refine_files(tmp_path / "old.toml", files, tmp_path / "new.toml", min_confidence=0.6)
@@ -55,6 +60,7 @@ def test_what_is_written_says_where_it_comes_from(scene, tmp_path):
     assert off[0] < 0.3 * off[1]
     told = load_details(tmp_path / "new.toml")
     assert told["board"] == {"a": 1}
+    assert "report" not in told  # it judged the old places
     assert told["cameras"]["cam_2"]["serial"] == "Scam_2"
     assert max(told["cameras"]["cam_2"]["translation_sd_mm"]) < 3
     record = told["refined"][0]
