@@ -62,7 +62,7 @@ def guide(
             str(runtime), tuple(rig.cameras), rig.sync, board, str(Path(output).resolve()), new_token(),
             new_token(),
         )  # fmt: skip
-        run = RigRun(rig, runtime, [Process(_NAME, watch_board, (plan,))])
+        run = RigRun(rig, runtime, [Process(_NAME, watch_board, (plan,))], command="calibrate")
         with run:
             how = "interrupted"
             if run.start():

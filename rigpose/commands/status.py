@@ -17,8 +17,9 @@ _MARKS = {"ok": "[green]ok[/]", "change": "[yellow]![/]", "broken": "[red]x[/]"}
 def status() -> Measured:
     """Say what runs on this machine, and how it is.
 
-    Every record, live, preview, fuse and replay of this user, in whichever terminal or service: since when,
-    cameras, processes, frame sets, the recording and how long its disk lasts, the stream, the last events.
+    Every record, live, preview, calibrate --live, fuse and replay of this user, in whichever terminal or
+    service: since when, cameras, processes, frame sets, the recording and how long its disk lasts, the
+    stream, the last events.
     What is not well comes with what to do about it. A recording that was cut off by a kill is named until it
     has been recovered.
 
