@@ -91,6 +91,15 @@ class Detector:
         return min(WINDOW_SHARE, margin)
 
 
+def patterns(board: BoardSettings) -> list[Pattern]:
+    """The ways in which this board may have been printed."""
+    if board.kind != "charuco":
+        return [Pattern()]
+    assert board.squares is not None
+    legacy = (False, True) if board.squares[1] % 2 == 0 else (False,)  # of odd rows both are one
+    return [Pattern(old, inverted) for inverted in (False, True) for old in legacy]
+
+
 def recognise(board: BoardSettings, images: Sequence[Image], whose: object) -> Pattern:
     """The pattern that most corners of some images agree with.
 
@@ -99,11 +108,7 @@ def recognise(board: BoardSettings, images: Sequence[Image], whose: object) -> P
     RigposeError
         If no image shows the board; says what was seen instead.
     """
-    options = [Pattern()]
-    if board.kind == "charuco":
-        assert board.squares is not None
-        patterns = (False, True) if board.squares[1] % 2 == 0 else (False,)  # of odd rows both are one
-        options = [Pattern(legacy, inverted) for inverted in (False, True) for legacy in patterns]
+    options = patterns(board)
     counts = []
     for pattern in options:
         detector = Detector(board, pattern)

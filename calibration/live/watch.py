@@ -15,7 +15,7 @@ import numpy as np
 from acquisition.errors import RigposeError
 from acquisition.frame import Image
 from calibration.boards import BoardSettings
-from calibration.detection import Corners, Detector, Pattern, recognise
+from calibration.detection import Corners, Detector, patterns, recognise
 from calibration.live.coverage import Coverage, Trouble
 from calibration.live.seen import Array, SeenView, seen_view, speed_px_s
 
@@ -102,7 +102,7 @@ class BoardWatch:
         self._exposures_s = tuple(exposures_s)
         self._seen_once = False
         self._threads = max(1, min(len(exposures_s), (os.cpu_count() or 2) // 2))
-        self._detectors = [Detector(board, pattern) for pattern in _patterns(board)]
+        self._detectors = [Detector(board, pattern) for pattern in patterns(board)]
 
     def look(self, before: Instant, now: Instant) -> Look:
         """What `now` shows; `before` tells how fast it moves. Views in motion are shown, and not counted."""
@@ -177,15 +177,6 @@ def _found_near(corners: Corners, image: Image, detector: Detector) -> Corners |
     right, bottom = (corners.px.max(axis=0) + margin + 1).astype(int)
     found = detector.find(np.ascontiguousarray(image[top:bottom, left:right]))
     return None if found is None else replace(found, px=found.px + np.array([left, top]))
-
-
-def _patterns(board: BoardSettings) -> list[Pattern]:
-    """The ways in which this board may have been printed."""
-    if board.kind != "charuco":
-        return [Pattern()]
-    assert board.squares is not None
-    legacy = (False, True) if board.squares[1] % 2 == 0 else (False,)  # of odd rows both are one
-    return [Pattern(old, inverted) for inverted in (False, True) for old in legacy]
 
 
 def _grey(image: Image) -> Image:
