@@ -11,11 +11,15 @@ import hmac
 import ipaddress
 import secrets
 import socket
+import threading
 from http.cookies import CookieError, SimpleCookie
 from urllib.parse import parse_qs, urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.responses import PlainTextResponse
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 TOKEN_HEADER = "x-rigpose-token"
@@ -28,6 +32,19 @@ CONTENT_POLICY = (
 def new_token() -> str:
     """A token that cannot be guessed."""
     return secrets.token_urlsafe(24)
+
+
+def stop_route(control: str, asked: threading.Event) -> Route:
+    """POST /stop: sets `asked` for whoever sends `control` in X-Rigpose-Control; nobody may if it is ""."""
+
+    def stop(request: Request) -> Response:
+        given = request.headers.get("x-rigpose-control", "")
+        if not control or not hmac.compare_digest(given.encode(), control.encode()):
+            raise HTTPException(403, "This address may look, and change nothing.")
+        asked.set()
+        return JSONResponse({"asked": "stop"})
+
+    return Route("/stop", stop, methods=["POST"])
 
 
 class Access:

@@ -19,6 +19,7 @@ import mmap
 import os
 import socket
 import struct
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -69,6 +70,13 @@ class RingGeometry:
             np.frombuffer(memory, np.uint8, count, slot * self.slot_bytes).reshape(self.image_shape)
             for slot in range(self.slots)
         ]
+
+
+def release(frames: Iterable[Leased | None]) -> None:
+    """Give back what is there of them."""
+    for leased in frames:
+        if leased is not None:
+            leased.release()
 
 
 class Leased:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hmac
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Route
 
-from acquisition.pages.access import Access
+from acquisition.pages.access import Access, stop_route
 from acquisition.pages.look import statics
 from acquisition.pages.serving import bound_socket, running
 from calibration.live.gallery import Gallery
@@ -66,14 +65,7 @@ def _app(
             raise HTTPException(404)
         return Response(jpeg, media_type="image/jpeg")
 
-    def stop(request: Request) -> Response:
-        given = request.headers.get("x-rigpose-control", "")
-        if not hmac.compare_digest(given.encode(), plan.control.encode()):
-            raise HTTPException(403, "This address may look, and change nothing.")
-        asked.set()
-        return JSONResponse({"asked": "stop"})
-
     return Starlette(routes=[
         Route("/", index), Route("/state", state), Route("/picture/{camera}/{number:int}", picture),
-        Route("/stop", stop, methods=["POST"]), statics(STATIC),
+        stop_route(plan.control, asked), statics(STATIC),
     ])  # fmt: skip

@@ -11,7 +11,6 @@ import contextlib
 import os
 import threading
 import time
-from collections.abc import Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
@@ -20,7 +19,7 @@ import numpy as np
 
 from acquisition.child import ChildLink
 from acquisition.rings.readers import RingReaders
-from acquisition.rings.ring import Leased
+from acquisition.rings.ring import release
 from acquisition.synchronisation.synchronise import StampSet, Synchroniser
 from calibration.camera_identity import device_of
 from calibration.live.gallery import Gallery
@@ -45,7 +44,7 @@ def watch_board(link: ChildLink, plan: WatchPlan) -> None:
         ending.callback(rings.close)
         where = ending.enter_context(served(plan, gallery, lambda: link.told, asked))
         while not (rings.connected and "pulses" in link.told):
-            _release(rings.receive(_WAIT_S))
+            release(rings.receive(_WAIT_S))
             if rings.connected:
                 link.report(state="ready", address=where.look, control=where.control)
             if link.stopping:
@@ -60,8 +59,8 @@ def watch_board(link: ChildLink, plan: WatchPlan) -> None:
                 synchroniser.gone(camera)
             for frame_set in synchroniser.closed(time.monotonic_ns()):
                 looking.offer(frame_set)
-                _release(frame_set.payloads)
-            _release(synchroniser.rejected)
+                release(frame_set.payloads)
+            release(synchroniser.rejected)
             synchroniser.rejected.clear()
             synchroniser.resolved()  # who is late, and why, does not matter here
             link.report(
@@ -140,9 +139,3 @@ def _copied(frame_set: StampSet) -> Instant:
         for leased in frame_set.payloads
     )
     return Instant(frame_set.index, frame_set.t_exposure_ns, frame_set.spread_ns, images)
-
-
-def _release(frames: Iterable[Leased | None]) -> None:
-    for leased in frames:
-        if leased is not None:
-            leased.release()

@@ -11,7 +11,6 @@ import gc
 import json
 import time
 from collections import deque
-from collections.abc import Iterable
 from itertools import chain, dropwhile
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,7 @@ import cv2
 
 from acquisition.child import ChildLink
 from acquisition.rings.readers import RingReaders
-from acquisition.rings.ring import Leased
+from acquisition.rings.ring import Leased, release
 from acquisition.synchronisation.synchronise import FrameSetMaker, StampSet, Synchroniser
 from calibration.poses import PoseSet
 from deploy.latency import StageLatency
@@ -84,7 +83,7 @@ class Tracker:
         # The pulses run already: this tracker replaces one that died, and earlier pulses were not its own.
         self._joining = "pulses" in link.told
         while not self._rings.connected:
-            _release(self._idle())
+            release(self._idle())
             if link.stopping:
                 return
         self._warm_up()
@@ -131,7 +130,7 @@ class Tracker:
         geometries = {
             name: reader.geometry for name, reader in self._rings.readers.items() if reader.geometry
         }
-        self._estimator.warm_up(geometries, lambda: _release(self._idle()))
+        self._estimator.warm_up(geometries, lambda: release(self._idle()))
         self._output.warm_up()
         gc.collect()
         gc.freeze()  # what is loaded now lives as long as the process: the collector need not look at it
@@ -145,7 +144,7 @@ class Tracker:
         self._accept(synchroniser, synchroniser.closed(time.monotonic_ns()))
 
     def _accept(self, synchroniser: FrameSetMaker, sets: list[StampSet]) -> None:
-        _release(synchroniser.rejected)
+        release(synchroniser.rejected)
         synchroniser.rejected.clear()
         if self._joining:
             sets = list(dropwhile(_before_us, sets))
@@ -157,7 +156,7 @@ class Tracker:
     def _release_skipped(self) -> None:
         for frame_set in self._backlog.skipped():
             self._accounts.was_skipped(frame_set)
-            _release(frame_set.payloads)
+            release(frame_set.payloads)
 
     def _track(self, frame_set: StampSet) -> None:
         """One frame set: 2D of all cameras, 3D, out, accounts."""
@@ -169,7 +168,7 @@ class Tracker:
         images = [None if leased is None else leased.image for leased in frame_set.payloads]
         poses = PoseSet(index, t_exposure_ns, self._estimator.keypoints(images))
         end_ns = time.monotonic_ns()
-        _release(frame_set.payloads)
+        release(frame_set.payloads)
         arrival_ns = max(stamp.t_arrival_ns for stamp in frame_set.stamps if stamp is not None)
         stamps = Stamps(arrival_ns, start_ns, end_ns)
         published_ns = self._output.measured(poses, stamps)
@@ -254,9 +253,3 @@ class Tracker:
 
 def _before_us(frame_set: StampSet) -> bool:
     return all(stamp is None for stamp in frame_set.stamps)
-
-
-def _release(frames: Iterable[Leased | None]) -> None:
-    for leased in frames:
-        if leased is not None:
-            leased.release()

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import hmac
 import itertools
 import json
 import struct
@@ -28,7 +27,7 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from acquisition.pages.access import Access
+from acquisition.pages.access import Access, stop_route
 from acquisition.pages.look import statics
 from acquisition.pages.serving import bound_socket, running, shown_host
 from calibration.formats.anipose import load_calibration
@@ -106,16 +105,9 @@ def page_app(
             packets(pictures, listening, hz, closing), media_type="application/octet-stream"
         )
 
-    def stop(request: Request) -> Response:
-        given = request.headers.get("x-rigpose-control", "")
-        if not plan.control or not hmac.compare_digest(given.encode(), plan.control.encode()):
-            raise HTTPException(403, "This address may look, and change nothing.")
-        asked.set()
-        return JSONResponse({"asked": "stop"})
-
     return Starlette(routes=[
         Route("/", index), Route("/state", state), Route("/frames", frames),
-        Route("/stop", stop, methods=["POST"]), statics(STATIC),
+        stop_route(plan.control, asked), statics(STATIC),
     ])  # fmt: skip
 
 
