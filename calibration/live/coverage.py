@@ -19,7 +19,7 @@ TILTED_DEG = 25.0
 LARGEST_SMEAR_PX = 0.5  # a corner is found to a tenth of that: more would be the error of the calibration
 BLURRED = 0.5  # of the camera's usual sharpness
 APART = 0.08  # of the image: boards that lie closer, in all of their cameras, are one view twice
-MOST_VIEWS = 40  # of a camera, and of a pair: more of them say hardly more, and calibrate takes 130 sets
+MOST_VIEWS = 40  # of a camera, and of a pair: more of them say hardly more, and calibrate fits 100 sets
 _USUAL = 5  # views that tell a camera's usual sharpness
 _UNSEEN = -1.0
 

@@ -22,11 +22,6 @@ _JPEG = [int(cv2.IMWRITE_JPEG_QUALITY), 80]
 class Gallery:
     """The newest looks at a rig's cameras, and what is wanting. Written by the watch, read by the page.
 
-    Attributes
-    ----------
-    advice:
-        Where to hold the board.
-
     Parameters
     ----------
     cameras:
@@ -40,7 +35,6 @@ class Gallery:
         self._lock = threading.Lock()
         self._pictures: deque[tuple[int, dict[str, bytes]]] = deque(maxlen=_KEPT)
         nothing = Coverage(len(cameras))
-        self.advice = advise(needs(nothing), cameras)
         self._figures: dict[str, Any] = {"board": board, "looks": 0, "hint": "", "frame_set": None}
         self._figures |= self._of_coverage(nothing)
         self._now: dict[str, dict[str, Any]] = {name: {} for name in cameras}
@@ -90,12 +84,12 @@ class Gallery:
 
     def _of_coverage(self, coverage: Coverage) -> dict[str, Any]:
         wanting = needs(coverage)
-        self.advice = advise(wanting, self._cameras)
+        advice = advise(wanting, self._cameras)
         covered = coverage.covered
         return {
-            "sentence": self.advice.sentence,
-            "enough": self.advice.enough,
-            "asked": _asked(self.advice, self._cameras),
+            "sentence": advice.sentence,
+            "enough": advice.enough,
+            "asked": _asked(advice, self._cameras),
             "needs": [_need(need, self._cameras) for need in wanting],
             "targets": {
                 "coverage": TARGETS.coverage, "views": TARGETS.views,
