@@ -113,9 +113,10 @@ def draw_transform(
     random: Random,
     to_network: ImageTransform,
     centre_px: npt.NDArray[np.float64],
-    crop_px: int,
+    crop_wh: tuple[int, int],
     augmentation: Augmentation,
     *,
+    jitter: float,
     mirrored: bool,
 ) -> ImageTransform:
     """From image to crop: to network scale, then mirrored, turned and scaled about a point.
@@ -126,21 +127,24 @@ def draw_transform(
         From the image to the network's input.
     centre_px:
         (2,) px of the image: what comes to lie near the crop's centre.
-    crop_px:
-        Side of the square crop, network px.
+    crop_wh:
+        Size of the crop, network px.
+    jitter:
+        That point lies within this part of the crop's size from the crop's centre.
     """
     angle = np.radians(random.uniform(-augmentation.rotation_deg, augmentation.rotation_deg))
     scale = augmentation.scale ** random.uniform(-1.0, 1.0)
     linear = scale * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
     if mirrored:
         linear = linear @ np.diag([-1.0, 1.0])
-    target = (crop_px - 1) / 2 + random.uniform(-augmentation.jitter, augmentation.jitter, 2) * crop_px
+    size = np.array(crop_wh, dtype=np.float64)
+    target = (size - 1) / 2 + random.uniform(-jitter, jitter, 2) * size
     about = ImageTransform(np.column_stack([linear, target - linear @ to_network.apply(centre_px)]))
     return to_network.then(about)
 
 
 def alter_levels(random: Random, image: Image, augmentation: Augmentation) -> Image:
-    """Light, blur, noise and compression on a uint8 crop (S, S) or (S, S, 3); returns a new array."""
+    """Light, blur, noise and compression on a uint8 crop (H, W) or (H, W, 3); returns a new array."""
     gain = augmentation.gain ** random.uniform(-1.0, 1.0)
     gamma = augmentation.gamma ** random.uniform(-1.0, 1.0)
     shift = random.uniform(-augmentation.offset_levels, augmentation.offset_levels)
@@ -166,9 +170,9 @@ def cover(random: Random, image: Image, points: Points, augmentation: Augmentati
     """Cover a rectangle of the crop, in place; returns (K,) which of the points lie under it."""
     covered = np.zeros(len(points), dtype=bool)
     if random.random() < augmentation.patches:
-        side = image.shape[0]
-        low = random.uniform(0.0, 0.9, 2) * side
-        high = low + random.uniform(0.05, 0.25, 2) * side
+        size = np.array([image.shape[1], image.shape[0]], dtype=np.float64)
+        low = random.uniform(0.0, 0.9, 2) * size
+        high = low + random.uniform(0.05, 0.25, 2) * size
         (x0, y0), (x1, y1) = low.astype(int), high.astype(int)
         image[y0:y1, x0:x1] = random.integers(0, 256)
         inside = (points >= [x0 - 0.5, y0 - 0.5]) & (points < [x1 - 0.5, y1 - 0.5])

@@ -32,6 +32,10 @@ class Mixture:
         """Steps in which every image of the first set comes once, to one process or another."""
         return -(-self._sets[0].steps_per_epoch // self._team.size)
 
+    def with_whole_images(self, every: int) -> Mixture:
+        """The same, but every so many steps the samples are whole images."""
+        return Mixture(*(part.with_whole_images(every) for part in self._sets), team=self._team)
+
     def batch(self, step: int) -> Batch:
         """The samples of step `step`, spread evenly: a batch is cut into parts that should look like it."""
         number = step * self._team.size + self._team.rank

@@ -30,6 +30,9 @@ FLOAT_FOLDER = "float"
 # Of the budget, for learning to round: the weights are nearly right, their steps are to be found.
 ROUNDING_SHARE = 0.2
 ROUNDING_RATE = 0.1
+# Then every so many steps are of whole images: in a crop nothing far away competes with the animal, and
+# rounding may lift a spot at the far wall over a keypoint by the one level that decides.
+WHOLE_EVERY = 3
 RANGED_BATCHES = 16
 
 
@@ -102,21 +105,19 @@ class Course:
     team: Team = ALONE
     inner: Watched | None = None
 
-    def learn(
-        self, network: PoseNetwork, settings: RunSettings, budget: Budget, output: Path,
-        recipe: Recipe | None = None,
-    ) -> Learned:  # fmt: skip
+    def learn(self, network: PoseNetwork, settings: RunSettings, budget: Budget, output: Path) -> Learned:
         """Spend the budget on `network`, going on from the checkpoint in `output` if there is one."""
-        recipe = recipe or self.recipe
         recorded = {
-            "settings": settings.model_dump(mode="json"), "recipe": asdict(recipe),
+            "settings": settings.model_dump(mode="json"), "recipe": asdict(self.recipe),
             "budget": asdict(budget), **self.recorded,
         }  # fmt: skip
         resumed = read_checkpoint(output, recorded)
         output.mkdir(parents=True, exist_ok=True)
         if self.team.leads:
             self.split.save(output / "split.json")
-        learner = Learner(network, recipe, budget, self.device, pretrained=self.pretrained, team=self.team)
+        learner = Learner(
+            network, self.recipe, budget, self.device, pretrained=self.pretrained, team=self.team
+        )
         stopping = None if self.inner is None else EarlyStopping(self.inner, output)
         measured = learner.run(self.samples, self.watched, output, recorded, resumed, stopping)
         return Learned(
@@ -150,13 +151,15 @@ def learn_to_round(
         seconds, steps = in_float.measured["seconds"], in_float.measured["steps"]
     plain, _ = load_network(first)
     plain = plain.to(course.device)
-    ranges = seen_ranges(plain, (course.samples.batch(step).images for step in range(RANGED_BATCHES)))
+    samples = course.samples.with_whole_images(WHOLE_EVERY)
+    ranges = seen_ranges(plain, (samples.batch(step).images for step in range(RANGED_BATCHES)))
     gently = replace(
         course.recipe, learning_rate=ROUNDING_RATE * course.recipe.learning_rate,
         trunk_learning_rate=ROUNDING_RATE * course.recipe.trunk_learning_rate,
     )  # fmt: skip
     folded = settings.model_copy(update={"folded": True})
-    learned = course.learn(with_rounding(plain, ranges), folded, budget.part(ROUNDING_SHARE), output, gently)
+    course = replace(course, samples=samples, recipe=gently)
+    learned = course.learn(with_rounding(plain, ranges), folded, budget.part(ROUNDING_SHARE), output)
     plain, ranges = without_rounding(learned.network)
     measured = learned.measured | {"float_seconds": seconds, "float_steps": steps}
     return Learned(plain, plain, learned.used, folded, course.split, ranges, measured)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
@@ -33,7 +34,7 @@ class Batch:
     Attributes
     ----------
     images:
-        uint8 (B, S, S, 3) RGB.
+        uint8 (B, H, W, 3) RGB.
     points:
         float32 (B, K, 2) px of the crop; 0 where nothing is known.
     known:
@@ -75,6 +76,9 @@ class TrainingSet:
         Network input; whole images are fitted into it, and crops taken at that scale.
     crop_px:
         Side of the crops, network px.
+    batch:
+        Crops of a step. Where the samples are whole images, as many as have twice the crops' pixels, one at
+        least.
     mirror:
         For each keypoint the index of the one that takes its place in a mirror; None: never mirrored.
     missing_is_absent:
@@ -91,8 +95,11 @@ class TrainingSet:
         self._labels = labels
         self._weight = np.ones(labels.points.shape[:2], np.float32) if weight is None else weight
         self._store = store
+        self._input_wh = input_wh
         self._crop_px = crop_px
         self._batch = batch
+        self._whole_batch = min(batch, max(1, round(2 * batch * crop_px**2 / (input_wh[0] * input_wh[1]))))
+        self._whole_every = 0
         self._augmentation = augmentation
         self._mirror = mirror
         self._unlabelled = Known.ABSENT if missing_is_absent else Known.UNKNOWN
@@ -110,16 +117,24 @@ class TrainingSet:
         """Batches in which every image comes once (the last batch may borrow from the next epoch)."""
         return -(-len(self._labels) // self._batch)
 
+    def with_whole_images(self, every: int) -> TrainingSet:
+        """The same, but every so many steps the samples are whole images, fewer of them."""
+        mixed = copy.copy(self)
+        mixed._whole_every = every
+        return mixed
+
     def batch(self, step: int) -> Batch:
         """The samples of step `step`, counted from 0."""
         return joined(self.samples(step))
 
     def samples(self, step: int) -> list[Sample]:
         """The samples of step `step`, counted from 0, one by one."""
-        return [self.sample(step * self._batch + i) for i in range(self._batch)]
+        whole = self._whole_every > 0 and step % self._whole_every == self._whole_every - 1
+        count = self._whole_batch if whole else self._batch
+        return [self.sample(step * self._batch + i, whole=whole) for i in range(count)]
 
-    def sample(self, number: int) -> Sample:
-        """Sample `number`: crop uint8 (S, S, 3), points (K, 2) px of the crop, known (K,), weight (K,)."""
+    def sample(self, number: int, *, whole: bool = False) -> Sample:
+        """Sample `number`: crop uint8 (H, W, 3), points (K, 2) px of the crop, known (K,), weight (K,)."""
         epoch, position = divmod(number, len(self._labels))
         row = int(self._order(epoch)[position])
         random = np.random.default_rng([self._seed, 2, number])
@@ -134,13 +149,17 @@ class TrainingSet:
             centre = (points[labelled].min(axis=0) + points[labelled].max(axis=0)) / 2
         if random.random() < self._augmentation.elsewhere:
             centre = random.uniform(0.0, 1.0, 2) * size_px
+        crop_wh, jitter = (self._crop_px, self._crop_px), self._augmentation.jitter
+        if whole:
+            centre, crop_wh, jitter = (size_px - 1) / 2, self._input_wh, 0.0
         transform = draw_transform(
-            random, self._to_network[row], centre, self._crop_px, self._augmentation, mirrored=mirrored
-        )
+            random, self._to_network[row], centre, crop_wh, self._augmentation, jitter=jitter,
+            mirrored=mirrored,
+        )  # fmt: skip
         if mirrored:
             assert self._mirror is not None
             points, labelled, weight = points[self._mirror], labelled[self._mirror], weight[self._mirror]
-        crop = to_network(image, transform, (self._crop_px, self._crop_px))
+        crop = to_network(image, transform, crop_wh)
         if image.ndim == 2:  # a third of the work: the channels of a grey image stay equal
             crop = np.ascontiguousarray(crop[..., 0])
         crop = alter_levels(random, crop, self._augmentation)

@@ -63,10 +63,10 @@ class Replicas:
 
     def backward(self, batch: Batch) -> float:
         """Put the gradient of the batch's mean loss into the network's parameters; returns that loss."""
-        count = len(self._networks)
-        parts = batch.parts(count)
-        losses = list(self._pool.map(self._part, self._networks, parts))
-        gradients = [[_gradient(p) for p in network.parameters()] for network in self._networks]
+        count = min(len(self._networks), len(batch.images))
+        networks, parts = self._networks[:count], batch.parts(count)
+        losses = list(self._pool.map(self._part, networks, parts))
+        gradients = [[_gradient(p) for p in network.parameters()] for network in networks]
         for further in gradients[1:]:
             torch._foreach_add_(gradients[0], further)
         if count > 1:

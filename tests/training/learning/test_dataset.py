@@ -87,6 +87,22 @@ def test_an_epoch_shows_every_image_once(tmp_path):
     assert len(seen) == 8
 
 
+def test_now_and_then_samples_are_whole_images_with_the_points_on_their_blobs(tmp_path):
+    samples = samples_of(tmp_path, augmentation=replace(GEOMETRY, rotation_deg=20, scale=1.1))
+    samples = samples.with_whole_images(3)
+    shapes = [samples.batch(step).images.shape for step in range(6)]
+    crops, whole = (4, 64, 64, 3), (1, 128, 192, 3)  # of an image of 192x128, twice the pixels of four crops
+    assert shapes == [crops, crops, whole, crops, crops, whole]
+    misses = []
+    for number in range(40):
+        image, points, known, _ = samples.sample(number, whole=True)
+        for k, sign in enumerate((1.0, -1.0)):
+            if known[k] == Known.AT_POINT and (points[k] > 10).all() and (points[k] < (182, 118)).all():
+                misses.append(blob_at(image, points[k], sign) - points[k])
+    assert len(misses) > 30
+    assert np.median(np.hypot(*np.array(misses).T)) < 0.6
+
+
 def _rows(samples: TrainingSet, count: int) -> list[int]:
     rows = []
     original = samples._store

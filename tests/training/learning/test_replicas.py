@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -40,6 +41,22 @@ def test_two_copies_give_the_gradient_of_one(monkeypatch):
     torch.set_num_threads(threads)
     for mine, expected in zip(network.parameters(), alone.parameters(), strict=True):
         torch.testing.assert_close(mine.grad, expected.grad, rtol=1e-3, atol=1e-4)
+
+
+def test_fewer_samples_than_copies(monkeypatch):
+    """One whole image may be a batch: a copy without a part adds nothing of an earlier one."""
+    network = build_network("residual-8", 2, stride=8)
+    threads = torch.get_num_threads()
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
+    one = batch_of(1).parts(4)[0]
+    one = replace(one, images=np.tile(one.images, (1, 2, 2, 1)))
+    alone = copy.deepcopy(network)
+    with Replicas(alone, 8, LossSettings()) as fresh, Replicas(network, 8, LossSettings()) as used:
+        used.backward(batch_of(2))
+        assert used.backward(one) == fresh.backward(one)
+        for mine, expected in zip(network.parameters(), alone.parameters(), strict=True):
+            torch.testing.assert_close(mine.grad, expected.grad)
+    torch.set_num_threads(threads)
 
 
 def test_a_step_on_the_network_moves_its_copies():
