@@ -13,12 +13,14 @@ import numpy.typing as npt
 
 from acquisition.errors import RigposeError
 from acquisition.progress import Progress
+from calibration.anipose_optim import optimised
 from calibration.camera_model import CalibratedRig, CameraModel
-from calibration.covariance_check import check_covariance, fitted_noise
+from calibration.covariance_check import KeypointCheck, check_covariance, fitted_noise
 from calibration.formats.anipose import calibration_hash, load_calibration
 from calibration.parameter_covariance import load_covariance
 from calibration.triangulation import TriangulationSettings, triangulate_many
 from calibration.triangulation_covariance import with_calibration
+from deploy.offline.skeleton import load_skeleton
 from deploy.poses_io.anipose_csv import save_anipose_csv
 from deploy.poses_io.deeplabcut_3d import is_deeplabcut_3d, save_deeplabcut_3d
 from deploy.poses_io.pose_table import SUFFIX as TABLE_SUFFIX
@@ -60,6 +62,8 @@ def triangulate_files(
     *,
     fit_noise: bool = False,
     calibration_uncertainty: bool = False,
+    optim: bool = False,
+    skeleton: Path | None = None,
 ) -> dict[str, Any]:
     """Triangulate pose files into a CSV that Anipose's tools read, covariances included.
 
@@ -67,15 +71,18 @@ def triangulate_files(
 
     `fit_noise`: each keypoint's noise from how the cameras agree about it (`calibration.covariance_check`).
     `calibration_uncertainty`: covariances hold it as well (`calibration.triangulation_covariance`).
+    `optim`: aniposelib's smoothed solution in place of ours (`calibration.anipose_optim`), without
+    covariances; of the `skeleton` (`load_skeleton`) the bones then keep their lengths.
     Returns what was joined and found, JSON-able.
 
     Raises
     ------
     RigposeError
         If a file is missing or damaged, belongs to no camera or to two, keypoints differ, fewer than
-        two cameras are given, the output would write over an input, or the calibration does not hold the
-        uncertainty that is asked for.
+        two cameras are given, the output would write over an input, the calibration does not hold the
+        uncertainty that is asked for, or an option does not go with `optim`.
     """
+    _check_options(fit_noise, calibration_uncertainty, optim, skeleton)
     output = Path(output)
     if output.suffix.lower() != ".csv" and not is_deeplabcut_3d(output):
         raise RigposeError(
@@ -92,28 +99,15 @@ def triangulate_files(
     rig = load_calibration(calibration)
     joined = join(rig, poses)
     part = rig.subset(joined.cameras)
-    spread = _spread_of(calibration, joined.cameras, output) if calibration_uncertainty else None
-    # What is fitted on every second frame set is judged on the others.
-    judged, fitted = (joined.values[1::2], joined.values[::2]) if fit_noise else (joined.values,) * 2
-    checks = check_covariance(part, fitted, joined.keypoints, settings)
-    if fit_noise:
-        if not checks:
-            raise RigposeError(
-                "--fit-noise", expected="poses of three cameras or more, which can contradict each other",
-                found=f"{len(joined.cameras)}", remedy="Leave it out, or say --noise-px",
-            )  # fmt: skip
-        settings = fitted_noise(checks, settings)
-        checks = check_covariance(part, judged, joined.keypoints, settings)
-    chunks = []
-    with Progress("triangulate", len(joined.index)) as bar:
-        for start in range(0, len(joined.index), CHUNK):
-            given = joined.values[start : start + CHUNK]
-            found = triangulate_many(part, given, settings)
-            if spread is not None:
-                found = with_calibration(part, given, found, spread, settings).astype(np.float32)
-            chunks.append(found)
-            bar.advance(len(chunks[-1]))
-    points = np.concatenate(chunks)
+    checks: tuple[KeypointCheck, ...] = ()
+    if optim:
+        bones = () if skeleton is None else load_skeleton(skeleton, joined.keypoints)
+        limbs = [(joined.keypoints.index(one), joined.keypoints.index(other)) for one, other in bones]
+        points = optimised(calibration, part, joined.values, settings, limbs)
+    else:
+        spread = _spread_of(calibration, joined.cameras, output) if calibration_uncertainty else None
+        checks, settings = _checked(part, joined, settings, fit_noise)
+        points = _triangulated(part, joined.values, settings, spread)
     used = joined.values[..., 2] >= settings.min_confidence
     counted = np.maximum(used.sum(1), 1)
     scores = np.where(used, joined.values[..., 2], 0).sum(1) / counted
@@ -139,6 +133,7 @@ def triangulate_files(
             )
         ),
         "covariance": {
+            "stated": not optim,
             "calibration_uncertainty_included": calibration_uncertainty,
             "checked": [asdict(check) for check in checks],
         },
@@ -148,6 +143,56 @@ def triangulate_files(
         "reprojection_median_px": float(np.median(errors)) if solved.any() else None,
         "reprojection_p95_px": float(np.percentile(errors, 95)) if solved.any() else None,
     }
+
+
+def _check_options(
+    fit_noise: bool, calibration_uncertainty: bool, optim: bool, skeleton: Path | None
+) -> None:
+    """Refuse, with `RigposeError`, options that do not go together."""
+    if skeleton is not None and not optim:
+        raise RigposeError(
+            "--skeleton", expected="--optim beside it", found="no --optim",
+            remedy="Add it, or let rigpose filter --kind kalman --skeleton hold the bones",
+        )  # fmt: skip
+    odd = "--fit-noise" if fit_noise else "--calibration-uncertainty" if calibration_uncertainty else None
+    if optim and odd is not None:
+        raise RigposeError(
+            odd, expected="covariances to be stated", found="--optim, which states none",
+            remedy="Leave one of the two out",
+        )  # fmt: skip
+
+
+def _checked(
+    rig: CalibratedRig, joined: JoinedPoses, settings: TriangulationSettings, fit_noise: bool
+) -> tuple[tuple[KeypointCheck, ...], TriangulationSettings]:
+    """How far covariances can be believed, and the settings with the noise that was fitted, if any."""
+    if not fit_noise:
+        return check_covariance(rig, joined.values, joined.keypoints, settings), settings
+    checks = check_covariance(rig, joined.values[::2], joined.keypoints, settings)
+    if not checks:
+        raise RigposeError(
+            "--fit-noise", expected="poses of three cameras or more, which can contradict each other",
+            found=f"{len(joined.cameras)}", remedy="Leave it out, or say --noise-px",
+        )  # fmt: skip
+    settings = fitted_noise(checks, settings)
+    # What is fitted on every second frame set is judged on the others.
+    return check_covariance(rig, joined.values[1::2], joined.keypoints, settings), settings
+
+
+def _triangulated(
+    rig: CalibratedRig, values: npt.NDArray[np.float32], settings: TriangulationSettings,
+    spread: npt.NDArray[np.float64] | None,
+) -> npt.NDArray[np.float32]:  # fmt: skip
+    chunks = []
+    with Progress("triangulate", len(values)) as bar:
+        for start in range(0, len(values), CHUNK):
+            given = values[start : start + CHUNK]
+            found = triangulate_many(rig, given, settings)
+            if spread is not None:
+                found = with_calibration(rig, given, found, spread, settings).astype(np.float32)
+            chunks.append(found)
+            bar.advance(len(found))
+    return np.concatenate(chunks)
 
 
 def _spread_of(calibration: Path, cameras: tuple[str, ...], output: Path) -> npt.NDArray[np.float64]:

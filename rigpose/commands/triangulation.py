@@ -19,6 +19,8 @@ def triangulate(
     noise_px: float = 2.0,
     fit_noise: bool = False,
     calibration_uncertainty: bool = False,
+    optim: bool = False,
+    skeleton: Path | None = None,
     min_confidence: Annotated[float, Parameter(help="Keypoints below it are not used.")] = 0.3,
 ) -> Measured:
     """Triangulate 2D poses of several cameras into 3D.
@@ -44,6 +46,11 @@ def triangulate(
     calibration_uncertainty:
         Covariances hold how well the calibration is known, as well as the keypoints' noise. The calibration
         must say so (rigpose calibrate writes it beside the TOML).
+    optim:
+        aniposelib's own solution, smooth over time, in place of ours; no covariances. Wants the extra
+        anipose, in an environment of its own.
+    skeleton:
+        --optim: the bones listed there keep their lengths (a bundle, a run, a project, a config.yaml).
 
     Examples
     --------
@@ -64,7 +71,7 @@ def triangulate(
     settings = TriangulationSettings(noise_px=noise_px, min_confidence=min_confidence)
     figures = triangulate_files(
         calibration, poses, output, settings, fit_noise=fit_noise,
-        calibration_uncertainty=calibration_uncertainty,
+        calibration_uncertainty=calibration_uncertainty, optim=optim, skeleton=skeleton,
     )  # fmt: skip
     console = Console(quiet=is_quiet(), highlight=False)
     for camera, file in figures["files"].items():
@@ -81,8 +88,12 @@ def triangulate(
     return figures
 
 
-def _covariance_lines(checked: list[dict[str, Any]], calibration_uncertainty_included: bool) -> list[str]:
+def _covariance_lines(
+    checked: list[dict[str, Any]], calibration_uncertainty_included: bool, stated: bool
+) -> list[str]:
     """What the covariances are worth, for a person."""
+    if not stated:
+        return ["no covariances: aniposelib states none"]
     words = "covariances hold noise of the keypoints only, not the calibration's uncertainty"
     if calibration_uncertainty_included:
         words = "covariances hold noise of the keypoints and the calibration's uncertainty"

@@ -1,4 +1,5 @@
 import json
+import sys
 
 import numpy as np
 import pytest
@@ -217,3 +218,17 @@ def test_rows_of_frames_without_the_column_file_are_refused_by_its_name(scene):
     files = [file.with_name(file.name.replace(".poses.npz", ".csv")) for file in columns]
     with pytest.raises(RigposeError, match=r"Give s1_cam_0DLC_x\.poses\.npz"):
         triangulate_files(folder / "c.toml", files, folder / "out.csv", SETTINGS)
+
+
+def test_optim_needs_aniposelib_and_states_no_covariance(scene, monkeypatch):
+    folder, _, poses = scene
+    monkeypatch.setitem(sys.modules, "aniposelib", None)
+    given = folder / "c.toml", written(folder, poses), folder / "out.csv", SETTINGS
+    with pytest.raises(RigposeError, match=r"package aniposelib.* pip install 'rigpose\[anipose\]'"):
+        triangulate_files(*given, optim=True)
+    for options in ({"fit_noise": True}, {"calibration_uncertainty": True}):
+        with pytest.raises(RigposeError, match="covariances to be stated"):
+            triangulate_files(*given, optim=True, **options)
+    with pytest.raises(RigposeError, match="--optim beside it"):
+        triangulate_files(*given, skeleton=folder / "config.yaml")
+    assert not (folder / "out.csv").exists()
