@@ -3,25 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-
-def run_demo(folder: Path, *words: str) -> tuple[int, str]:
-    # the tests' one thread a process is for tests that run side by side
-    environment = {name: value for name, value in os.environ.items() if not name.endswith("_NUM_THREADS")}
-    run = subprocess.run(
-        [sys.executable, "-m", "rigpose", "demo", "-o", "demo", "--json", "demo.json", *words],
-        cwd=folder, env=environment, capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    print(run.stdout, run.stderr)
-    return run.returncode, run.stderr
+from tests.rigpose.demo_run import run_demo
 
 
 class _Pictures(HTMLParser):
@@ -69,8 +57,8 @@ def test_the_short_demo_runs_and_its_accounts_balance(tmp_path: Path) -> None:
 @pytest.mark.long
 @pytest.mark.alone
 @pytest.mark.timeout(1800)
-def test_the_demo_holds_its_bounds(tmp_path: Path) -> None:
-    figures = check(tmp_path, *run_demo(tmp_path))
+def test_the_demo_holds_its_bounds(whole_demo: tuple[Path, int, str]) -> None:
+    figures = check(*whole_demo)
     assert figures["live_3d"]["given_of_seen_share"] > 0.9
 
 
