@@ -51,7 +51,7 @@ def train(
     shuffle:
         One of DeepLabCut's shuffles, by its number.
     fold:
-        K/N: hold out the K-th of N parts, counted from 0. 0/5 by default.
+        K/N: hold out the K-th of N parts, counted from 0. 0/5 by default. The parts do not depend on --seed.
     hold_out:
         Folders of labeled-data (videos) to hold out.
     missing:
@@ -82,7 +82,7 @@ def train(
     """
     from training.learning.trainer import train as train_run
 
-    chosen = _chosen_split(project, split, shuffle, fold, hold_out, seed)
+    chosen = _chosen_split(project, split, shuffle, fold, hold_out)
     measured = train_run(
         project, output, network=network, init=None if init == "none" else init, minutes=minutes,
         epochs=epochs, input_size=input_size_of(input_size), stride=stride, split=chosen, missing=missing,
@@ -94,6 +94,8 @@ def train(
     print(f"{steps} steps of {network} in {seconds:.0f} s on {images} images")
     if outside := measured["labels_outside_their_image"]:
         print(f"{outside} labels just outside their images were left out: rigpose check-labels shows them")
+    if passed_over := measured["videos_passed_over"]:
+        print(f"not taught, no videos of the project: {', '.join(passed_over)} (rigpose add-videos)")
     if "held_out" in measured:
         rows = {"held out": measured["held_out"]}
         if "held_out_rounded" in measured:
@@ -109,7 +111,6 @@ def _chosen_split(
     shuffle: int | None,
     fold: str | None,
     hold_out: list[str] | None,
-    seed: int,
 ) -> Path | Split | None:
     if sum(choice is not None for choice in (split, shuffle, fold, hold_out)) > 1:
         raise RigposeError(
@@ -136,4 +137,4 @@ def _chosen_split(
         raise RigposeError(
             "--fold", expected="K/N, for instance 0/5", found=str(fold), remedy="Give both numbers"
         )
-    return k_fold(opened, labels, fold=int(numbers[1]), folds=int(numbers[2]), seed=seed)
+    return k_fold(opened, labels, fold=int(numbers[1]), folds=int(numbers[2]))

@@ -155,8 +155,7 @@ def alter_levels(random: Random, image: Image, augmentation: Augmentation) -> Im
     if blurred:
         altered = cv2.filter2D(altered, -1, _line_kernel(random, augmentation.blur_px))
     if deviation > 0:
-        first = int(random.integers(len(_NOISE) - altered.size))
-        noise = _NOISE[first : first + altered.size].reshape(altered.shape)
+        noise = _noise(random, altered.size).reshape(altered.shape)
         altered = cv2.scaleAdd(noise, deviation, altered.astype(np.float32))
         altered = cv2.convertScaleAbs(np.maximum(altered, 0.0, out=altered))
     if random.random() < augmentation.compressed:
@@ -178,6 +177,14 @@ def cover(random: Random, image: Image, points: Points, augmentation: Augmentati
         inside = (points >= [x0 - 0.5, y0 - 0.5]) & (points < [x1 - 0.5, y1 - 0.5])
         covered |= inside.all(axis=1)
     return covered
+
+
+def _noise(random: Random, count: int) -> npt.NDArray[np.float32]:
+    """So many normal values from the bank, from anywhere in it; of a large image it comes round again."""
+    if count < len(_NOISE):
+        first = int(random.integers(len(_NOISE) - count))
+        return _NOISE[first : first + count]
+    return np.resize(np.roll(_NOISE, int(random.integers(len(_NOISE)))), count)
 
 
 def _line_kernel(random: Random, longest_px: float) -> npt.NDArray[np.float32]:

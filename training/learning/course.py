@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -9,9 +11,10 @@ from typing import Any
 import torch
 
 from acquisition.errors import RigposeError
+from training.files import read_json, write_json
 from training.learning.batches import Mixture
 from training.learning.checkpoint import CHECKPOINT_FILE, read_checkpoint
-from training.learning.early_stopping import EarlyStopping
+from training.learning.early_stopping import BEST_FILE, EarlyStopping
 from training.learning.learner import Budget, Learner, Recipe, Watched
 from training.learning.quantization_aware import (
     Ranges,
@@ -23,10 +26,12 @@ from training.learning.quantization_aware import (
 from training.learning.team import ALONE, Team
 from training.networks.table import PoseNetwork
 from training.projects.splits import Split
-from training.run import WEIGHTS_FILE, RunSettings, load_network, load_settings, save_run
+from training.run import WEIGHTS_FILE, RunSettings, load_network, save_run
 
 # A run that learns to round keeps the run in float that it began from in this folder.
 FLOAT_FOLDER = "float"
+# What it was begun with and how long it took, for a course that is gone on with after a kill.
+DONE_FILE = "course.json"
 # Of the budget, for learning to round: the weights are nearly right, their steps are to be found.
 ROUNDING_SHARE = 0.2
 ROUNDING_RATE = 0.1
@@ -70,7 +75,8 @@ class Learned:
         if self.ranges is not None:
             save_ranges(output, self.ranges)
         save_run(output, self.settings, self.network)
-        (output / CHECKPOINT_FILE).unlink(missing_ok=True)
+        for begun in (CHECKPOINT_FILE, BEST_FILE):
+            (output / begun).unlink(missing_ok=True)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -105,12 +111,17 @@ class Course:
     team: Team = ALONE
     inner: Watched | None = None
 
+    def recorded_with(self, settings: RunSettings, budget: Budget) -> dict[str, Any]:
+        """What must be the same for an interrupted course to be gone on with, JSON-able."""
+        images = json.dumps([self.split.train, self.split.test]).encode()
+        return {
+            "settings": settings.model_dump(mode="json"), "recipe": asdict(self.recipe),
+            "budget": asdict(budget), "split_sha256": hashlib.sha256(images).hexdigest(), **self.recorded,
+        }  # fmt: skip
+
     def learn(self, network: PoseNetwork, settings: RunSettings, budget: Budget, output: Path) -> Learned:
         """Spend the budget on `network`, going on from the checkpoint in `output` if there is one."""
-        recorded = {
-            "settings": settings.model_dump(mode="json"), "recipe": asdict(self.recipe),
-            "budget": asdict(budget), **self.recorded,
-        }  # fmt: skip
+        recorded = self.recorded_with(settings, budget)
         resumed = read_checkpoint(output, recorded)
         output.mkdir(parents=True, exist_ok=True)
         if self.team.leads:
@@ -135,20 +146,22 @@ def learn_to_round(
     RigposeError
         If `output` holds a run in float with other settings.
     """
-    first = output / FLOAT_FOLDER
-    seconds, steps = 0.0, 0
+    first, part = output / FLOAT_FOLDER, budget.part(1 - ROUNDING_SHARE)
+    recorded = json.loads(json.dumps(course.recorded_with(settings, part)))
     if (first / WEIGHTS_FILE).is_file():
-        if load_settings(first) != settings:
+        done = read_json(first / DONE_FILE) if (first / DONE_FILE).is_file() else {}
+        if done.get("recorded") != recorded:
             raise RigposeError(
                 first, expected="the run in float of the same options", found="a run of others",
                 remedy="Give the options of that training to go on, or another output to begin anew",
             )  # fmt: skip
     else:
-        in_float = course.learn(network, settings, budget.part(1 - ROUNDING_SHARE), first)
+        in_float = course.learn(network, settings, part, first)
+        done = {"recorded": recorded, **{key: in_float.measured[key] for key in ("seconds", "steps")}}
         if course.team.leads:
+            write_json(first / DONE_FILE, done)
             in_float.save(first)
         course.team.wait()
-        seconds, steps = in_float.measured["seconds"], in_float.measured["steps"]
     plain, _ = load_network(first)
     plain = plain.to(course.device)
     samples = course.samples.with_whole_images(WHOLE_EVERY)
@@ -161,5 +174,5 @@ def learn_to_round(
     course = replace(course, samples=samples, recipe=gently)
     learned = course.learn(with_rounding(plain, ranges), folded, budget.part(ROUNDING_SHARE), output)
     plain, ranges = without_rounding(learned.network)
-    measured = learned.measured | {"float_seconds": seconds, "float_steps": steps}
+    measured = learned.measured | {"float_seconds": done["seconds"], "float_steps": done["steps"]}
     return Learned(plain, plain, learned.used, folded, course.split, ranges, measured)

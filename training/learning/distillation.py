@@ -72,11 +72,14 @@ class Taught:
         float32 (N, K): the teacher's confidence, 0..1.
     frames:
         The pictures.
+    passed_over:
+        Names of videos in the project's folder that the project does not know.
     """
 
     labels: Labels
     weight: npt.NDArray[np.float32]
     frames: KeptFrames
+    passed_over: tuple[str, ...]
 
 
 def teach(
@@ -103,14 +106,15 @@ def teach(
         video with frames it may label.
     """
     speaks = _teacher(teacher, split, labels.keypoints)
-    footages = _videos(project, sizes_px)
+    footages, passed_over = _videos(project, sizes_px)
     open_to = [(footage, teachable(project, footage, labels, split)) for footage in footages]
     open_to = [(footage, may) for footage, may in open_to if may.any() and speaks.knows(footage)]
     views = sum(int(may.sum()) * len(footage.views) for footage, may in open_to)
     if not views:
         raise RigposeError(
             project.root, expected="videos with frames that the teacher may label",
-            found=f"{len(footages)} videos, none with frames apart from what is held out",
+            found=f"{len(footages)} videos, none with frames apart from what is held out"
+            + (f"; {', '.join(passed_over)} no video of the project" if passed_over else ""),
             remedy="Add videos: rigpose add-videos PROJECT VIDEOS, or train without --teacher",
         )  # fmt: skip
     names: list[str] = []
@@ -138,7 +142,8 @@ def teach(
             "the teacher", expected=f"points with a confidence of {LEAST_CONFIDENCE} or more",
             found=f"none in {views} frames", remedy="Give a teacher that knows this animal",
         )  # fmt: skip
-    return Taught(Labels(tuple(names), labels.keypoints, np.stack(points)), np.stack(weight), kept)
+    taught = Labels(tuple(names), labels.keypoints, np.stack(points))
+    return Taught(taught, np.stack(weight), kept, passed_over)
 
 
 def teachable(project: Project, footage: Footage, labels: Labels, split: Split) -> npt.NDArray[np.bool_]:
@@ -170,11 +175,14 @@ def teachable(project: Project, footage: Footage, labels: Labels, split: Split) 
     return may
 
 
-def _videos(project: Project, sizes_px: Mapping[str, tuple[int, int]]) -> list[Footage]:
+def _videos(
+    project: Project, sizes_px: Mapping[str, tuple[int, int]]
+) -> tuple[list[Footage], tuple[str, ...]]:
     """The project's videos, cropped as config.yaml says where the labelled images are of that size.
 
-    Those that config.yaml names, and what else lies in the folder `videos`: projects that travel have
-    placeholders for paths.
+    Those that config.yaml names, and those in the folder `videos` that have labelled images: projects that
+    travel have placeholders for paths. What else lies there is named and passed over: it may be a copy of a
+    held-out video, or one with keypoints drawn onto it.
     """
     labelled = {name.split("/")[1]: size for name, size in sizes_px.items()}
     named = project_videos(project)[0]
@@ -183,11 +191,16 @@ def _videos(project: Project, sizes_px: Mapping[str, tuple[int, int]]) -> list[F
         cropped = crop is not None and labelled.get(path.stem) == (crop[1] - crop[0], crop[3] - crop[2])
         found.append(open_footage(path, crop if cropped else None))
     taken = {path.resolve() for path, _ in named}
+    passed_over = []
     for path in sorted((project.root / "videos").glob("*")):
         if path.is_file() and path.resolve() not in taken:
             with contextlib.suppress(RigposeError):  # notes and pictures may lie there, too
-                found.append(open_footage(path))
-    return found
+                footage = open_footage(path)
+                if path.stem in labelled:
+                    found.append(footage)
+                else:
+                    passed_over.append(path.name)
+    return found, tuple(passed_over)
 
 
 class _Run:

@@ -56,7 +56,6 @@ class EarlyStopping:
             with torch.no_grad():
                 for name, tensor in learner.average.state_dict().items():
                     tensor.copy_(state[name])
-        self._path.unlink(missing_ok=True)
 
     @staticmethod
     def _best(curve: list[dict[str, Any]]) -> tuple[float | None, int]:

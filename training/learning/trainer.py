@@ -97,7 +97,7 @@ def train(
     """
     recipe = recipe or Recipe()
     output = Path(output)
-    _check_options(output, minutes, epochs, missing, input_size, crop)
+    _check_options(output, minutes, epochs, missing, input_size, crop, seed)
     team = team_of_environment()
     where = device_of_process(_device(device))
     material = gather(project, split, input_size=input_size, crop=crop, aside=early_stopping, seed=seed)
@@ -147,6 +147,7 @@ def train(
         "network": network, "parameters": sum(p.numel() for p in learned.network.parameters()),
         "images": len(training), "inner_images": len(material.inner),
         "held_out_images": len(held_out), "taught_images": taught_images,
+        "videos_passed_over": [] if taught is None else list(taught.passed_over),
         "teaching_s": round(teaching_s, 1),
         "labels_outside_their_image": material.outside, "split": material.split.name,
         "input_size_px": list(material.input_wh), "stride": stride, "crop_px": material.crop_px,
@@ -192,7 +193,7 @@ def _samples(
 
 def _check_options(
     output: Path, minutes: float | None, epochs: int | None, missing: str,
-    input_size: tuple[int, int] | None, crop: int | None,
+    input_size: tuple[int, int] | None, crop: int | None, seed: int,
 ) -> None:  # fmt: skip
     if (output / WEIGHTS_FILE).exists():
         raise RigposeError(
@@ -205,6 +206,8 @@ def _check_options(
         raise RigposeError(
             "--minutes and --epochs", expected="one budget", found="two", remedy="Leave one of them out"
         )
+    if seed < 0:
+        raise RigposeError("--seed", expected="0 or more", found=str(seed), remedy="Give a larger one")
     for name, value in (("--minutes", minutes), ("--epochs", epochs)):
         if value is not None and not value > 0:
             raise RigposeError(name, expected="more than 0", found=str(value), remedy="Give a larger budget")

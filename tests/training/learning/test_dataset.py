@@ -103,6 +103,17 @@ def test_now_and_then_samples_are_whole_images_with_the_points_on_their_blobs(tm
     assert np.median(np.hypot(*np.array(misses).T)) < 0.6
 
 
+def test_a_whole_image_of_any_size_gets_its_noise():
+    """More values than the bank of noise holds, as in the whole images of a large colour input."""
+    noisy = replace(NONE, noise_levels=6.0)
+    image = np.full((640, 640, 3), 128, np.uint8)
+    altered = [alter_levels(np.random.default_rng(seed), image, noisy).astype(float) for seed in (0, 1)]
+    for one in altered:
+        assert 1 < one.std() < 6
+        assert abs(one.mean() - 128) < 1
+    assert (altered[0] != altered[1]).mean() > 0.3
+
+
 def _rows(samples: TrainingSet, count: int) -> list[int]:
     rows = []
     original = samples._store

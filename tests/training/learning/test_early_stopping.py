@@ -8,7 +8,7 @@ from tests.training.dots import dot_project
 from tests.training.learning.test_trainer import SMALL
 from training.evaluation import measure, network_predictor
 from training.images import read_image
-from training.learning import early_stopping
+from training.learning import early_stopping, learner, trainer
 from training.learning.trainer import train
 from training.projects.labels import read_labels
 from training.projects.splits import Split, k_fold
@@ -40,6 +40,19 @@ def test_a_training_that_gains_nothing_ends_with_its_best_weights(project, tmp_p
     assert len(errors) == 1 + early_stopping.PATIENCE_LOOKS
     assert inner_error(project, run) == pytest.approx(errors[0], rel=1e-3)
     assert not (run / early_stopping.BEST_FILE).exists()
+
+
+def test_a_kill_in_the_last_evaluation_does_not_cost_the_best_weights(project, tmp_path, monkeypatch):
+    monkeypatch.setattr(early_stopping, "LEAST_GAIN", 0.9)
+    monkeypatch.setattr(learner, "CHECKPOINT_EVERY_S", 0.0)
+    run = tmp_path / "run"
+    with monkeypatch.context() as killed:
+        killed.setattr(trainer, "predict_images", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            train(project.root, run, epochs=12, early_stopping=True, **SMALL)
+    errors = [row["inner_mean_px"] for row in train(
+        project.root, run, epochs=12, early_stopping=True, **SMALL)["learning_curve"]]  # fmt: skip
+    assert inner_error(project, run) == pytest.approx(errors[0], rel=1e-3)
 
 
 def test_a_training_that_gains_to_the_end_spends_its_budget(project, tmp_path, monkeypatch):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import resource
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -19,7 +20,7 @@ from training.learning.trainer import train
 from training.networks.table import build_network
 from training.projects.labels import read_labels, write_labels
 from training.projects.project import Project
-from training.projects.splits import Split
+from training.projects.splits import Split, k_fold
 from training.run import load_network
 
 SMALL = {"network": "residual-8", "input_size": (96, 64), "crop": 64, "stride": 8, "device": "cpu"}
@@ -100,6 +101,10 @@ def test_a_killed_training_goes_on_where_it_was(run, project, tmp_path, monkeypa
     assert not (output / "weights.safetensors").exists()
     with pytest.raises(RigposeError, match=r"found another .*seed"):
         train(project.root, output, epochs=4, seed=5, **SMALL)
+    other = k_fold(project, read_labels(project), folds=5, fold=1)
+    other = replace(other, name=Split.load(output / "split.json").name)  # edited by hand
+    with pytest.raises(RigposeError, match=r"found another .*split_sha256"):
+        train(project.root, output, epochs=4, seed=3, split=other, **SMALL)
     monkeypatch.setattr(learner.Learner, "_step", step)
     result = train(project.root, output, epochs=4, seed=3, **SMALL)
     assert result["steps"] == run[1]["steps"]
