@@ -18,12 +18,14 @@ from calibration.camera_model import CalibratedRig
 from calibration.poses import POSE3D_COLUMNS
 from calibration.triangulation import TriangulationSettings
 
+LONGEST_GAP = 100  # frame sets: over longer ones nothing is smooth, and each costs memory
 LEAST_POINTS = 20  # with fewer triangulate_optim leaves its start as it is
 
 
 def optimised(
     calibration: Path,
     rig: CalibratedRig,
+    index: npt.NDArray[np.int64],
     keypoints: npt.ArrayLike,
     settings: TriangulationSettings,
     limbs: Sequence[tuple[int, int]] = (),
@@ -39,6 +41,9 @@ def optimised(
         The TOML file.
     rig:
         Its cameras that took part, in the keypoints' order.
+    index:
+        (T,) ascending: the numbers of the frame sets. It is smooth over those that are missing, too, up to
+        a hundred at a time.
     limbs:
         Pairs of keypoints whose distance stays the same.
 
@@ -48,7 +53,9 @@ def optimised(
         If aniposelib is not installed, or there are too few points for it.
     """
     group: Any = _camera_group().load(str(calibration)).subset_cameras_names(list(rig.names))
-    given = np.asarray(keypoints, dtype=np.float64)
+    place = np.concatenate([[0], np.cumsum(np.minimum(np.diff(index), LONGEST_GAP))])
+    given = np.full((int(place[-1]) + 1, *np.shape(keypoints)[1:]), np.nan)
+    given[place] = keypoints
     usable = np.isfinite(given).all(-1) & (given[..., 2] >= settings.min_confidence)
     pixels = np.where(usable[..., None], given[..., :2], np.nan).transpose(1, 0, 2, 3)
     views = usable.sum(1)
@@ -59,14 +66,15 @@ def optimised(
         )  # fmt: skip
     scores = np.where(usable, given[..., 2], 0.0).transpose(1, 0, 2)
     found = group.triangulate_optim(pixels, constraints=[list(limb) for limb in limbs], scores=scores)
-    points = np.full((*views.shape, len(POSE3D_COLUMNS)), np.nan, np.float32)
+    points: npt.NDArray[np.float32] = np.full((*views.shape, len(POSE3D_COLUMNS)), np.nan, np.float32)
     seen = views >= 2
     points[seen, :3] = found[seen]
     off = np.linalg.norm(rig.project(found.reshape(-1, 3)).reshape(pixels.shape) - pixels, axis=-1)
     squares = np.where(usable.transpose(1, 0, 2), off**2, 0.0).sum(0)
     points[..., 9] = views
     points[seen, 10] = np.sqrt(squares[seen] / views[seen])
-    return points
+    there: npt.NDArray[np.float32] = points[place]
+    return there
 
 
 def _camera_group() -> Any:

@@ -21,9 +21,9 @@ from calibration.formats.anipose import load_calibration
 from calibration.image_transform import ImageTransform
 from deploy.figures import colours_of
 from deploy.offline.drawing import Pen, write
+from deploy.offline.joined_poses import camera_of
 from deploy.offline.skeleton import load_skeleton
 from deploy.offline.space import Space
-from deploy.offline.triangulate_files import camera_of
 from deploy.offline.views import NONE, View, line_up, pair, sort_files
 from deploy.poses_io.anipose_csv import load_anipose_csv
 

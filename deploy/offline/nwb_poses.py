@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from acquisition.errors import RigposeError
 from acquisition.recordings.recording import Recording
-from deploy.offline.triangulate_files import camera_of
+from deploy.offline.joined_poses import camera_of
 from deploy.poses_io.anipose_csv import load_anipose_csv
 from deploy.poses_io.pose_table import PoseTable, read_pose_tables
 from deploy.poses_io.poses import Poses, load_poses

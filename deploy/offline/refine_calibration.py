@@ -21,7 +21,7 @@ from calibration.formats.anipose import (
 )
 from calibration.parameter_covariance import covariance_details, load_covariance
 from calibration.refinement import Refined, refine
-from deploy.offline.triangulate_files import join
+from deploy.offline.joined_poses import join
 
 # Of the JSON beside the old calibration: saving writes two anew, and its report judged other places.
 NOT_OF_THE_NEW = {"schema", "sha256", "report"}

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -14,44 +13,18 @@ import numpy.typing as npt
 from acquisition.errors import RigposeError
 from acquisition.progress import Progress
 from calibration.anipose_optim import optimised
-from calibration.camera_model import CalibratedRig, CameraModel
+from calibration.camera_model import CalibratedRig
 from calibration.covariance_check import KeypointCheck, check_covariance, fitted_noise
 from calibration.formats.anipose import calibration_hash, load_calibration
 from calibration.parameter_covariance import load_covariance
 from calibration.triangulation import TriangulationSettings, triangulate_many
 from calibration.triangulation_covariance import with_calibration
+from deploy.offline.joined_poses import JoinedPoses, join
 from deploy.offline.skeleton import load_skeleton
 from deploy.poses_io.anipose_csv import save_anipose_csv
 from deploy.poses_io.deeplabcut_3d import is_deeplabcut_3d, save_deeplabcut_3d
-from deploy.poses_io.pose_table import SUFFIX as TABLE_SUFFIX
-from deploy.poses_io.pose_table import read_pose_table
-from deploy.poses_io.poses import Poses, load_poses
-from deploy.poses_io.set_rows import with_sets
 
 CHUNK = 2000  # frame sets at a time, for the bar
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class JoinedPoses:
-    """2D poses of several cameras, joined by frame set.
-
-    Attributes
-    ----------
-    cameras, keypoints:
-        Names.
-    index:
-        int64 (T,): frame sets that any file has, ascending.
-    values:
-        float32 (T, C, K, 3): x px, y px, confidence; NaN where a file has no such frame set.
-    files:
-        Which file each camera's poses came from.
-    """
-
-    cameras: tuple[str, ...]
-    keypoints: tuple[str, ...]
-    index: npt.NDArray[np.int64]
-    values: npt.NDArray[np.float32]
-    files: dict[str, Path]
 
 
 def triangulate_files(
@@ -64,6 +37,8 @@ def triangulate_files(
     calibration_uncertainty: bool = False,
     optim: bool = False,
     skeleton: Path | None = None,
+    assume_aligned: bool = False,
+    overwrite: bool = False,
 ) -> dict[str, Any]:
     """Triangulate pose files into a CSV that Anipose's tools read, covariances included.
 
@@ -73,14 +48,14 @@ def triangulate_files(
     `calibration_uncertainty`: covariances hold it as well (`calibration.triangulation_covariance`).
     `optim`: aniposelib's smoothed solution in place of ours (`calibration.anipose_optim`), without
     covariances; of the `skeleton` (`load_skeleton`) the bones then keep their lengths.
+    `assume_aligned`: as in `join`.
     Returns what was joined and found, JSON-able.
 
     Raises
     ------
     RigposeError
-        If a file is missing or damaged, belongs to no camera or to two, keypoints differ, fewer than
-        two cameras are given, the output would write over an input, the calibration does not hold the
-        uncertainty that is asked for, or an option does not go with `optim`.
+        If poses cannot be joined (`join`), the output is there or would write over an input, the calibration
+        does not hold the uncertainty that is asked for, or an option does not go with `optim`.
     """
     _check_options(fit_noise, calibration_uncertainty, optim, skeleton)
     output = Path(output)
@@ -96,14 +71,19 @@ def triangulate_files(
             found="one of the inputs",
             remedy="Choose another -o",
         )
+    if output.exists() and not overwrite:
+        raise RigposeError(
+            output, expected="an output that does not exist yet", found="a file",
+            remedy="Give --overwrite to replace it, or another -o",
+        )  # fmt: skip
     rig = load_calibration(calibration)
-    joined = join(rig, poses)
+    joined = join(rig, poses, assume_aligned=assume_aligned)
     part = rig.subset(joined.cameras)
     checks: tuple[KeypointCheck, ...] = ()
     if optim:
         bones = () if skeleton is None else load_skeleton(skeleton, joined.keypoints)
         limbs = [(joined.keypoints.index(one), joined.keypoints.index(other)) for one, other in bones]
-        points = optimised(calibration, part, joined.values, settings, limbs)
+        points = optimised(calibration, part, joined.index, joined.values, settings, limbs)
     else:
         spread = _spread_of(calibration, joined.cameras, output) if calibration_uncertainty else None
         checks, settings = _checked(part, joined, settings, fit_noise)
@@ -210,90 +190,3 @@ def _spread_of(calibration: Path, cameras: tuple[str, ...], output: Path) -> npt
             remedy="Calibrate again with rigpose calibrate, or leave it out",
         )  # fmt: skip
     return found
-
-
-def join(rig: CalibratedRig, paths: Sequence[Path]) -> JoinedPoses:
-    """Read pose files and join their rows by frame set; raises `RigposeError`."""
-    paths = [Path(path) for path in paths]
-    if len(paths) == 1 and paths[0].name.endswith(TABLE_SUFFIX):
-        table = read_pose_table(paths[0])
-        rig.subset(table.cameras)
-        files = dict.fromkeys(table.cameras, paths[0])
-        index = table.records["index"].astype(np.int64)
-        return JoinedPoses(table.cameras, table.keypoints, index, table.records["pose2d"], files)
-    files, found = {}, {}
-    for path in paths:
-        poses = with_sets(path, load_poses(path))
-        camera = camera_of(path, poses, rig.names)
-        if camera in files:
-            raise RigposeError(
-                path, expected="one file per camera",
-                found=f"camera '{camera}' in {files[camera].name} as well",
-                remedy="Give one of the two",
-            )  # fmt: skip
-        _require_size(path, poses, rig.camera(camera))
-        files[camera], found[camera] = path, poses
-    if len(files) < 2:
-        raise RigposeError(
-            "poses", expected="files of at least two cameras", found=f"{len(files)}",
-            remedy=f"Give the files of more of {', '.join(rig.names)}",
-        )  # fmt: skip
-    cameras = tuple(name for name in rig.names if name in files)
-    keypoints = found[cameras[0]].keypoints
-    index = np.unique(np.concatenate([found[camera].index for camera in cameras]))
-    values = np.full((len(index), len(cameras), len(keypoints), 3), np.nan, np.float32)
-    for c, camera in enumerate(cameras):
-        poses = found[camera]
-        if set(poses.keypoints) != set(keypoints):
-            raise RigposeError(
-                files[camera], expected=f"the keypoints {', '.join(keypoints)}",
-                found=", ".join(poses.keypoints),
-                remedy="Analyse all cameras with one network",
-            )  # fmt: skip
-        if len(np.unique(poses.index)) != len(poses.index):
-            raise RigposeError(
-                files[camera], expected="every frame set once", found="some that stand there twice",
-                remedy="Analyse the recording again",
-            )  # fmt: skip
-        order = [poses.keypoints.index(name) for name in keypoints]
-        values[np.searchsorted(index, poses.index), c] = poses.values[:, order]
-    return JoinedPoses(cameras, keypoints, index, values, {camera: files[camera] for camera in cameras})
-
-
-def _require_size(path: Path, poses: Poses, camera: CameraModel) -> None:
-    """Refuse poses of images of another size than the calibrated ones, where the file says which."""
-    size = poses.about.get("size_px")
-    if size is not None and tuple(size) != camera.size_px:
-        raise RigposeError(
-            path, expected=f"poses in images of {camera.size_px} px, as '{camera.name}' was calibrated",
-            found=f"{tuple(size)} px", remedy="Analyse the videos as they were recorded, or calibrate again",
-        )  # fmt: skip
-
-
-def camera_of(path: Path, poses: Poses, names: Sequence[str]) -> str:
-    """The camera a pose file belongs to: the one it names itself, else the one in its file name."""
-    stated = poses.about.get("camera")
-    if stated in names:
-        return str(stated)
-    spans = [(match.span(), name) for name in names for match in _in_name(name).finditer(path.name)]
-    # 'side' in 'side_left' is not meant when 'side_left' is a camera too
-    inner = {
-        (span, name)
-        for span, name in spans
-        for other, longer in spans
-        if longer != name and other[0] <= span[0] and span[1] <= other[1]
-    }
-    suits = sorted({name for span, name in spans if (span, name) not in inner})
-    if len(suits) != 1:
-        raise RigposeError(
-            path, expected=f"the name of one camera of {', '.join(names)} in the file's name",
-            found=" and ".join(suits) or "none", remedy="Rename the file",
-        )  # fmt: skip
-    return suits[0]
-
-
-def _in_name(camera: str) -> re.Pattern[str]:
-    """The camera's name as a word. DeepLabCut's suffix may follow it directly: top + DLC_Resnet50..."""
-    after = r"(?!\d)" if camera[-1:].isdigit() else r"(?![a-z0-9]|[A-Z](?!LC))"
-    before = r"(?<!\d)" if camera[:1].isdigit() else r"(?<![A-Za-z])"
-    return re.compile(before + re.escape(camera) + after)

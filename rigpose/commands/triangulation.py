@@ -9,6 +9,7 @@ from cyclopts import Parameter
 
 from acquisition.errors import RigposeError
 from rigpose.commands.options import Measured, Output
+from rigpose.commands.poses import Overwrite
 
 
 def triangulate(
@@ -21,12 +22,14 @@ def triangulate(
     calibration_uncertainty: bool = False,
     optim: bool = False,
     skeleton: Path | None = None,
+    assume_aligned: bool = False,
+    overwrite: Overwrite = False,
     min_confidence: Annotated[float, Parameter(help="Keypoints below it are not used.")] = 0.3,
 ) -> Measured:
     """Triangulate 2D poses of several cameras into 3D.
 
     Which file belongs to which camera is found from its name and printed. Rows are joined by frame
-    set; nothing is cut to the shortest.
+    set; nothing is cut to the shortest. Files that know no frame sets must have as many rows each.
 
     Parameters
     ----------
@@ -51,6 +54,8 @@ def triangulate(
         anipose, in an environment of its own.
     skeleton:
         --optim: the bones listed there keep their lengths (a bundle, a run, a project, a config.yaml).
+    assume_aligned:
+        Of files without frame sets: row n is the same instant in all, although they differ in length.
 
     Examples
     --------
@@ -72,6 +77,7 @@ def triangulate(
     figures = triangulate_files(
         calibration, poses, output, settings, fit_noise=fit_noise,
         calibration_uncertainty=calibration_uncertainty, optim=optim, skeleton=skeleton,
+        assume_aligned=assume_aligned, overwrite=overwrite,
     )  # fmt: skip
     console = Console(quiet=is_quiet(), highlight=False)
     for camera, file in figures["files"].items():

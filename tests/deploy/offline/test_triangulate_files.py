@@ -8,7 +8,8 @@ from acquisition.errors import RigposeError
 from calibration.formats.anipose import save_toml
 from calibration.parameter_covariance import covariance_details
 from calibration.triangulation import TriangulationSettings
-from deploy.offline.triangulate_files import camera_of, triangulate_files
+from deploy.offline.joined_poses import camera_of
+from deploy.offline.triangulate_files import triangulate_files
 from deploy.poses_io.anipose_csv import load_anipose_csv
 from deploy.poses_io.columns import save_columns
 from deploy.poses_io.deeplabcut import save_csv
@@ -232,3 +233,29 @@ def test_optim_needs_aniposelib_and_states_no_covariance(scene, monkeypatch):
     with pytest.raises(RigposeError, match="--optim beside it"):
         triangulate_files(*given, skeleton=folder / "config.yaml")
     assert not (folder / "out.csv").exists()
+
+
+def test_files_without_frame_sets_must_be_as_long_as_each_other(scene):
+    """Three frames lost somewhere in one camera: no row after them is the instant of the others' rows."""
+    folder, _, poses = scene
+    short = poses["cam_1"]
+    poses["cam_1"] = Poses.of_video(NAMES, short.values[3:], {})
+    files = written(folder, poses)
+    with pytest.raises(RigposeError, match="30 of cam_0, 27 of cam_1, 30 of cam_2"):
+        triangulate_files(folder / "c.toml", files, folder / "out.csv", SETTINGS)
+    figures = triangulate_files(folder / "c.toml", files, folder / "out.csv", SETTINGS, assume_aligned=True)
+    assert figures["frame_sets"] == 30
+
+
+def test_no_rows_and_an_output_that_is_there_are_refused(scene):
+    folder, _, poses = scene
+    empty = {name: Poses.of_video(NAMES, item.values[:0], {}) for name, item in poses.items()}
+    with pytest.raises(RigposeError, match="at least one frame set"):
+        triangulate_files(folder / "c.toml", written(folder, empty, "e_{}"), folder / "out.csv", SETTINGS)
+    files = written(folder, poses)
+    (folder / "out.csv").write_text("three weeks of work")
+    with pytest.raises(RigposeError, match="--overwrite"):
+        triangulate_files(folder / "c.toml", files, folder / "out.csv", SETTINGS)
+    assert (folder / "out.csv").read_text() == "three weeks of work"
+    triangulate_files(folder / "c.toml", files, folder / "out.csv", SETTINGS, overwrite=True)
+    assert load_anipose_csv(folder / "out.csv").points.shape[0] == 30

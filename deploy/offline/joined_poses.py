@@ -1,0 +1,168 @@
+"""2D poses of several cameras, joined by frame set: which file is which camera's, which rows one instant."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from acquisition.errors import RigposeError
+from calibration.camera_model import CalibratedRig, CameraModel
+from deploy.poses_io.pose_table import SUFFIX as TABLE_SUFFIX
+from deploy.poses_io.pose_table import read_pose_table
+from deploy.poses_io.poses import NO_TIME_NS, Poses, load_poses
+from deploy.poses_io.set_rows import with_sets
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class JoinedPoses:
+    """2D poses of several cameras, joined by frame set.
+
+    Attributes
+    ----------
+    cameras, keypoints:
+        Names.
+    index:
+        int64 (T,): frame sets that any file has, ascending.
+    values:
+        float32 (T, C, K, 3): x px, y px, confidence; NaN where a file has no such frame set.
+    files:
+        Which file each camera's poses came from.
+    """
+
+    cameras: tuple[str, ...]
+    keypoints: tuple[str, ...]
+    index: npt.NDArray[np.int64]
+    values: npt.NDArray[np.float32]
+    files: dict[str, Path]
+
+
+def join(rig: CalibratedRig, paths: Sequence[Path], *, assume_aligned: bool = False) -> JoinedPoses:
+    """Read pose files and join their rows by frame set.
+
+    Files that know no frame sets, of other programs for instance, are joined by row. Where one of them has
+    fewer rows than another, frames were lost and nobody knows where: refused unless `assume_aligned`.
+
+    Raises
+    ------
+    RigposeError
+        If a file cannot be read, belongs to no camera or to two, keypoints or sizes differ, there are fewer
+        than two cameras, or no rows; or as said above.
+    """
+    paths = [Path(path) for path in paths]
+    if len(paths) == 1 and paths[0].name.endswith(TABLE_SUFFIX):
+        table = read_pose_table(paths[0])
+        rig.subset(table.cameras)
+        files = dict.fromkeys(table.cameras, paths[0])
+        index = table.records["index"].astype(np.int64)
+        _require_rows(paths[0], len(index))
+        return JoinedPoses(table.cameras, table.keypoints, index, table.records["pose2d"], files)
+    files, found = {}, {}
+    for path in paths:
+        poses = with_sets(path, load_poses(path))
+        camera = camera_of(path, poses, rig.names)
+        if camera in files:
+            raise RigposeError(
+                path, expected="one file per camera",
+                found=f"camera '{camera}' in {files[camera].name} as well",
+                remedy="Give one of the two",
+            )  # fmt: skip
+        _require_size(path, poses, rig.camera(camera))
+        files[camera], found[camera] = path, poses
+    if len(files) < 2:
+        raise RigposeError(
+            "poses", expected="files of at least two cameras", found=f"{len(files)}",
+            remedy=f"Give the files of more of {', '.join(rig.names)}",
+        )  # fmt: skip
+    if not assume_aligned:
+        _require_equal_rows(found)
+    cameras = tuple(name for name in rig.names if name in files)
+    keypoints = found[cameras[0]].keypoints
+    index = np.unique(np.concatenate([found[camera].index for camera in cameras]))
+    _require_rows("poses", len(index))
+    values = np.full((len(index), len(cameras), len(keypoints), 3), np.nan, np.float32)
+    for c, camera in enumerate(cameras):
+        poses = found[camera]
+        if set(poses.keypoints) != set(keypoints):
+            raise RigposeError(
+                files[camera], expected=f"the keypoints {', '.join(keypoints)}",
+                found=", ".join(poses.keypoints),
+                remedy="Analyse all cameras with one network",
+            )  # fmt: skip
+        if len(np.unique(poses.index)) != len(poses.index):
+            raise RigposeError(
+                files[camera], expected="every frame set once", found="some that stand there twice",
+                remedy="Analyse the recording again",
+            )  # fmt: skip
+        order = [poses.keypoints.index(name) for name in keypoints]
+        values[np.searchsorted(index, poses.index), c] = poses.values[:, order]
+    return JoinedPoses(cameras, keypoints, index, values, {camera: files[camera] for camera in cameras})
+
+
+def _require_rows(whose: object, rows: int) -> None:
+    if not rows:
+        raise RigposeError(
+            whose, expected="at least one frame set", found="none",
+            remedy="Give the poses of a recording in which frames were tracked",
+        )  # fmt: skip
+
+
+def _require_equal_rows(found: Mapping[str, Poses]) -> None:
+    """Refuse files without frame sets whose rows cannot all be the same instants."""
+    rows = {camera: len(poses.index) for camera, poses in found.items() if not _states_sets(poses)}
+    if len(set(rows.values())) > 1:
+        raise RigposeError(
+            "poses", expected="as many rows in every file, since these know no frame sets",
+            found=", ".join(f"{count} of {camera}" for camera, count in rows.items()),
+            remedy="Analyse the recording with rigpose (other videos: rigpose adopt them first), or say "
+            "--assume-aligned if row n is the same instant in all and only ends are missing",
+        )  # fmt: skip
+
+
+def _states_sets(poses: Poses) -> bool:
+    if poses.about.get("rows") == "frame sets" or (poses.t_exposure_ns != NO_TIME_NS).any():
+        return True
+    return not np.array_equal(poses.index, np.arange(len(poses.index)))
+
+
+def _require_size(path: Path, poses: Poses, camera: CameraModel) -> None:
+    """Refuse poses of images of another size than the calibrated ones, where the file says which."""
+    size = poses.about.get("size_px")
+    if size is not None and tuple(size) != camera.size_px:
+        raise RigposeError(
+            path, expected=f"poses in images of {camera.size_px} px, as '{camera.name}' was calibrated",
+            found=f"{tuple(size)} px", remedy="Analyse the videos as they were recorded, or calibrate again",
+        )  # fmt: skip
+
+
+def camera_of(path: Path, poses: Poses, names: Sequence[str]) -> str:
+    """The camera a pose file belongs to: the one it names itself, else the one in its file name."""
+    stated = poses.about.get("camera")
+    if stated in names:
+        return str(stated)
+    spans = [(match.span(), name) for name in names for match in _in_name(name).finditer(path.name)]
+    # 'side' in 'side_left' is not meant when 'side_left' is a camera too
+    inner = {
+        (span, name)
+        for span, name in spans
+        for other, longer in spans
+        if longer != name and other[0] <= span[0] and span[1] <= other[1]
+    }
+    suits = sorted({name for span, name in spans if (span, name) not in inner})
+    if len(suits) != 1:
+        raise RigposeError(
+            path, expected=f"the name of one camera of {', '.join(names)} in the file's name",
+            found=" and ".join(suits) or "none", remedy="Rename the file",
+        )  # fmt: skip
+    return suits[0]
+
+
+def _in_name(camera: str) -> re.Pattern[str]:
+    """The camera's name as a word. DeepLabCut's suffix may follow it directly: top + DLC_Resnet50..."""
+    after = r"(?!\d)" if camera[-1:].isdigit() else r"(?![a-z0-9]|[A-Z](?!LC))"
+    before = r"(?<!\d)" if camera[:1].isdigit() else r"(?<![A-Za-z])"
+    return re.compile(before + re.escape(camera) + after)
