@@ -94,6 +94,8 @@ class CameraInfo:
         What the device sends, before the driver's conversion to uint8 grey or RGB.
     offset_px, binning:
         Of the image on the sensor: (x, y) of its top left pixel, and how many pixels make one.
+    flip:
+        Whether the device mirrors the image, in x and in y.
     features:
         The wished features as they were read back, and `TriggerMode` of a device that has it.
     silence_s:
@@ -121,6 +123,7 @@ class CameraInfo:
     pixel_format: str = "Mono8"
     offset_px: tuple[int, int] = (0, 0)
     binning: tuple[int, int] = (1, 1)
+    flip: tuple[bool, bool] = (False, False)
     features: dict[str, Value] = field(default_factory=dict)
     silence_s: float | None = None
     stamps_on_rig_clock: bool = False

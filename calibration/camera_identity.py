@@ -1,7 +1,7 @@
-"""Which device a calibration is of: serial number, place of the image on the sensor, binning.
+"""Which device a calibration is of: serial number, place of the image on the sensor, binning, mirroring.
 
-A camera that was exchanged, whose region was moved or that bins otherwise gives images of the same size
-with another calibration; nothing in the pixels tells.
+A camera that was exchanged, whose region was moved, that bins or mirrors otherwise gives images of the same
+size with another calibration; nothing in the pixels tells.
 """
 
 from __future__ import annotations
@@ -14,7 +14,10 @@ from acquisition.errors import RigposeError
 from calibration.formats.anipose import load_details
 
 # What `CameraInfo` and calibration.json call it -> what a person does.
-KEYS = {"serial": "serial number", "offset_px": "place of the image on the sensor", "binning": "binning"}
+KEYS = {
+    "serial": "serial number", "offset_px": "place of the image on the sensor", "binning": "binning",
+    "flip": "mirroring in x and y",
+}  # fmt: skip
 
 
 def device_of(info: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -98,7 +99,10 @@ def open_input(path: Path) -> BoardInput:
     folders = {entry.name: _stills_in(entry) for entry in entries if entry.is_dir()}
     folders = {name: files for name, files in folders.items() if files}
     if folders:
-        named = {name: {file.stem: file for file in files} for name, files in folders.items()}
+        named: dict[str, dict[str, Path]] = {name: {} for name in folders}
+        for name, files in folders.items():
+            for file in files:
+                _keep_still(named[name], file.stem, file)
         return _of_stills(path, named)
     stills = _stills_in(path)
     if stills:
@@ -134,9 +138,20 @@ def _of_recording(path: Path) -> BoardInput:
 
 def _of_videos(path: Path, videos: list[Path]) -> BoardInput:
     names = _camera_names([video.stem for video in videos])
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise RigposeError(
+            path, expected="one video a camera", found=f"two that are called {twice[0]}",
+            remedy="Move the copy somewhere else",
+        )  # fmt: skip
     times_file = videos[0].parent / TIMES
     if path.is_dir() and times_file.exists():
         index, rows, times = _read_times(times_file, names)
+        for name, video, told in zip(names, videos, (rows >= 0).sum(0), strict=True):
+            if (count := _count_frames(video)) != told:
+                raise RigposeError(
+                    times_file, expected=f"{count} rows of {name}, one for every frame of {video.name}",
+                    found=str(told), remedy="Take out the rows of frames that were not written",
+                )  # fmt: skip
         return BoardInput(path, names, index, rows, times, True, tuple(videos))
     counts = [_count_frames(video) for video in videos]
     if max(counts) != min(counts):
@@ -187,7 +202,8 @@ def _read_times(
     ids = sorted({camera for _, camera, _ in entries})
     camera_of = {}
     for camera in ids:
-        suits = [c for c, name in enumerate(names) if name == camera or re.search(rf"(?<!\d){camera}$", name)]
+        last = re.compile(rf"(?<!\d){re.escape(camera)}$")
+        suits = [c for c, name in enumerate(names) if name == camera or last.search(name)]
         if len(suits) != 1:
             raise RigposeError(
                 path, expected=f"cam_id of one of {', '.join(names)}", found=f"'{camera}'",
@@ -201,6 +217,12 @@ def _read_times(
     seen = [0] * len(names)
     for number, camera, time_s in sorted(entries, key=lambda entry: entry[2]):
         c = camera_of[camera]
+        if not math.isfinite(time_s) or rows[row_of[number], c] >= 0:
+            raise RigposeError(
+                path, expected="a time for each frame, and each camera once in a sync_index",
+                found=f"{time_s}" if not math.isfinite(time_s) else f"cam_id {camera} twice in {number}",
+                remedy="Mend the file, or remove it if the cameras are synchronised",
+            )  # fmt: skip
         rows[row_of[number], c], times[row_of[number], c] = seen[c], time_s
         seen[c] += 1
     return index, rows, times
@@ -216,8 +238,17 @@ def _by_prefix(path: Path, stills: list[Path]) -> dict[str, dict[str, Path]]:
                 file, expected="a name of camera and number, for instance left01.jpg or camera-1-01.jpg",
                 found=f"'{file.name}'", remedy="Rename or remove it, or make one folder per camera",
             )  # fmt: skip
-        cameras.setdefault(match[1] or path.name, {})[str(int(match[2]))] = file
+        _keep_still(cameras.setdefault(match[1] or path.name, {}), str(int(match[2])), file)
     return cameras
+
+
+def _keep_still(stills: dict[str, Path], key: str, file: Path) -> None:
+    if key in stills:
+        raise RigposeError(
+            file, expected="one picture of each number", found=f"{stills[key].name} as well",
+            remedy="Rename or remove one of them",
+        )  # fmt: skip
+    stills[key] = file
 
 
 def _of_stills(path: Path, named: dict[str, dict[str, Path]]) -> BoardInput:

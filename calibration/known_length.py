@@ -59,6 +59,11 @@ def read_length(path: Path, cameras: Sequence[str]) -> KnownLength:
         raise RigposeError(
             path, expected=f"cameras of {', '.join(cameras)}", found=strangers[0], remedy="Mend the name"
         )
+    for name, (one, other) in given.ends.items():
+        if tuple(one) == tuple(other):
+            raise RigposeError(
+                path, expected="two ends", found=f"one point twice in {name}", remedy="Mark them again"
+            )
     return given
 
 

@@ -269,6 +269,7 @@ class AravisCamera:
             pixel_format=pixel_format,
             offset_px=(x_px, y_px),
             binning=tuple(camera.get_binning()) if camera.is_binning_available() else (1, 1),
+            flip=(_mirrored(camera, "ReverseX"), _mirrored(camera, "ReverseY")),
             features=actual,
             silence_s=silence_s,
         )
@@ -288,6 +289,10 @@ class AravisCamera:
             return to_uint8(buffer.get_image_data(), info.pixel_format, width_px, height_px, stride)
         except (ValueError, TypeError):
             return None
+
+
+def _mirrored(camera: Any, feature: str) -> bool:
+    return bool(camera.is_feature_available(feature) and camera.get_boolean(feature))
 
 
 def _let_go(held: list[Any], streaming: list[Any], lost: bool) -> None:

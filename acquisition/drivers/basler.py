@@ -210,6 +210,7 @@ class BaslerCamera:
                 int(features.value_or("BinningHorizontal", 1)),
                 int(features.value_or("BinningVertical", 1)),
             ),
+            flip=(bool(features.value_or("ReverseX", False)), bool(features.value_or("ReverseY", False))),
             features=actual,
             silence_s=_SILENT_PERIODS / rate_hz + _SILENT_S
             if rate_hz > 0 and not features.triggered

@@ -211,6 +211,7 @@ class GenICamCamera:
             binning=(
                 int(features.value_or("BinningHorizontal", 1)), int(features.value_or("BinningVertical", 1)),
             ),
+            flip=(bool(features.value_or("ReverseX", False)), bool(features.value_or("ReverseY", False))),
             features=actual,
             silence_s=None if rate_hz == 0 or features.triggered else _SILENT_PERIODS / rate_hz + _SILENT_S,
         )  # fmt: skip

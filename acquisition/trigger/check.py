@@ -148,7 +148,8 @@ class _Heard:
         late_ns = np.array(
             [arrival - first_ns - slot * period_ns for slot, arrival in pulses], dtype=np.int64
         )
-        return {slot for slot, _ in pulses}, (late_ns - late_ns.min(initial=0)) * 1e-6
+        earliest_ns = late_ns.min() if late_ns.size else 0
+        return {slot for slot, _ in pulses}, (late_ns - earliest_ns) * 1e-6
 
     def bridged(self, train: Train, hz: int) -> int:
         """Edges that are the trigger's own: at a pulse's start, or its width after."""

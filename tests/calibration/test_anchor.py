@@ -102,6 +102,9 @@ def test_what_is_no_length_is_refused(tmp_path: Path) -> None:
     path.write_text(path.read_text().replace("cam_1", "cam_9"))
     with pytest.raises(RigposeError, match="cam_9"):
         measure_length(rig, path)
+    path.write_text("length_mm: 100\nends:\n  cam_0: [[1, 2], [1, 2]]\n  cam_1: [[1, 2], [1, 2]]\n")
+    with pytest.raises(RigposeError, match="one point twice in cam_0"):
+        measure_length(rig, path)
     path.write_text("length_mm: 100\nends:\n  cam_0: [[1, 2], [3, 4]]\n")
     with pytest.raises(RigposeError):
         measure_length(rig, path)

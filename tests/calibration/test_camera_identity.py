@@ -9,7 +9,7 @@ from calibration.camera_identity import device_of, require_same_devices
 from calibration.formats.anipose import save_toml
 from tests.calibration.synthetic import ring
 
-INFO = {"serial": "GV01", "offset_px": (8, 16), "binning": (1, 1), "width_px": 640}
+INFO = {"serial": "GV01", "offset_px": (8, 16), "binning": (1, 1), "flip": (False, False), "width_px": 640}
 
 
 @pytest.fixture
@@ -33,6 +33,7 @@ def test_the_same_cameras_pass_and_so_does_what_nobody_knows(calibration, tmp_pa
         ("serial", "GV02", "serial number GV01"),
         ("offset_px", (0, 16), "place of the image on the sensor"),
         ("binning", (2, 2), "binning"),
+        ("flip", (True, False), "mirroring in x and y"),
     ],
 )
 def test_another_device_or_another_part_of_its_sensor_is_refused(calibration, key, value, says):

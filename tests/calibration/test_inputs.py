@@ -83,6 +83,38 @@ def test_time_stamps_give_the_sets_of_free_running_videos(tmp_path):
     assert np.isnan(source.times_s[1, 1])
 
 
+@pytest.mark.parametrize(
+    ("rows", "found"),
+    [
+        ("5,0,0.0\n6,0,0.1\n5,1,0.0\n6,1,0.1\n7,1,0.2\n", "found 2"),  # a frame that was written has no row
+        ("5,0,0\n6,0,1\n7,0,2\n8,0,3\n5,1,0\n6,1,1\n7,1,2\n", "found 4"),  # a row of none that was
+        ("5,0,0\n5,0,1\n7,0,2\n5,1,0\n6,1,1\n7,1,2\n", "cam_id 0 twice in 5"),
+        ("5,0,nan\n6,0,1\n7,0,2\n5,1,0\n6,1,1\n7,1,2\n", "found nan"),
+        ("5,a(,0\n", r"found 'a\('"),
+    ],
+)
+def test_time_stamps_that_do_not_fit_the_videos_are_refused(tmp_path, rows, found):
+    for name in ("port_0.mp4", "port_1.mp4"):
+        write_video(tmp_path / name, [0, 50, 100])
+    (tmp_path / "timestamps.csv").write_text(f"sync_index,cam_id,frame_time\n{rows}")
+    with pytest.raises(RigposeError, match=found):
+        open_input(tmp_path)
+
+
+def test_a_camera_with_two_videos_or_two_stills_of_a_number_is_refused(tmp_path):
+    for name in ("a/cam1.mp4", "a/cam1.avi", "a/cam2.mp4"):
+        (tmp_path / "a").mkdir(exist_ok=True)
+        write_video(tmp_path / name, [0, 50])
+    with pytest.raises(RigposeError, match="two that are called cam1"):
+        open_input(tmp_path / "a")
+    write_stills(tmp_path / "b", ["left1.png", "left01.png", "right1.png"])
+    with pytest.raises(RigposeError, match=r"found left01\.png as well"):
+        open_input(tmp_path / "b")
+    write_stills(tmp_path / "c" / "left", ["1.png", "1.jpg"])
+    with pytest.raises(RigposeError, match=r"found 1\.jpg as well"):
+        open_input(tmp_path / "c")
+
+
 def test_videos_of_unequal_length_are_not_cut_to_the_shortest(tmp_path):
     write_video(tmp_path / "a.mp4", [0] * 5)
     write_video(tmp_path / "b.mp4", [0] * 4)
