@@ -15,6 +15,7 @@ from acquisition.settings import read_settings
 from calibration.anchor import Anchored, anchor, common_cameras
 from calibration.boards import BoardSettings
 from calibration.bundle import LENS, Array
+from calibration.camera_identity import require_same_devices
 from calibration.camera_model import CalibratedRig
 from calibration.choose_sets import choose_sets
 from calibration.cross_checks import CrossChecks, cross_check
@@ -26,18 +27,17 @@ from calibration.formats.anipose import (
     load_calibration,
     save_toml,
 )
-from calibration.ground import on_ground, read_ground
+from calibration.ground import read_ground
 from calibration.inputs import open_input
-from calibration.known_length import MeasuredLength, measure_length, read_length, scale_by
+from calibration.known_length import MeasuredLength, measure_length, read_length
 from calibration.lens import LensModel, free_parameters, parameter_names
 from calibration.observations import Observations
 from calibration.parameter_covariance import covariance_details
-from calibration.placing import AS_SOLVED, World, board_row, placed_covariance
+from calibration.placing import AS_SOLVED, World, board_row, place, placed_covariance
 from calibration.quality import CameraQuality, HeldOut, camera_qualities, held_out
 from calibration.report import write_report
 from calibration.solve import Solution, solve
 from calibration.verdict import judge, judge_timing, judge_world
-from calibration.world import on_board
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -162,6 +162,8 @@ def calibrate(
     if world.ground is not None:
         read_ground(world.ground, source.cameras)
     known = None if lenses is None else load_calibration(lenses).subset(source.cameras)
+    if lenses is not None:
+        require_same_devices(lenses, source.devices)
     old = None if world.anchor is None else load_calibration(world.anchor)
     if old is not None:
         common_cameras(source.cameras, old, world.anchor)
@@ -173,19 +175,15 @@ def calibrate(
     spared = held_out(solution, board)
     checks = cross_check(solution, board)
     covariance = placed_covariance(solution, board, world, old, path)
-    rig = solution.rig if world.frame_set is None else _in_world_of(solution, world.frame_set, path)
-    rig, scale = (rig, None) if world.length is None else scale_by(rig, world.length)
-    solution = solution if scale is None else solution.scaled(scale)
-    grounded = None if world.ground is None else on_ground(rig, world.ground)
-    rig = rig if grounded is None else grounded.rig
-    anchored = None if old is None else anchor(rig, old, world.anchor)
-    rig = rig if anchored is None else anchored.rig
-    checked = None if world.check_length is None else measure_length(rig, world.check_length)
+    row = None if world.frame_set is None else board_row(solution, world.frame_set, path)
+    placed = place(solution.rig, world, old, None if row is None else solution.board_pose(row))
+    solution = solution if placed.scale is None else solution.scaled(placed.scale)
+    checked = None if world.check_length is None else measure_length(placed.rig, world.check_length)
     findings = judge(qualities, spared, source.free_running, board.square_mm)
     findings += judge_timing(checks.timing, source.free_running)
-    verdict, ordered = verdict_of([*findings, *judge_world(anchored, checked, scale)])
+    verdict, ordered = verdict_of([*findings, *judge_world(placed.anchored, checked, placed.scale)])
     return Calibrated(
-        rig,
+        placed.rig,
         covariance,
         board,
         found,
@@ -193,9 +191,9 @@ def calibrate(
         qualities,
         spared,
         checks,
-        None if grounded is None else grounded.rms_mm,
-        anchored,
-        scale,
+        None if placed.grounded is None else placed.grounded.rms_mm,
+        placed.anchored,
+        placed.scale,
         checked,
         verdict,
         ordered,
@@ -245,11 +243,6 @@ def _since(previous: Path, result: Calibrated) -> list[dict[str, Any]] | None:
     except RigposeError:  # another rig's, or a damaged one: it is replaced either way
         return None
     return [asdict(change) for change in changes]
-
-
-def _in_world_of(solution: Solution, frame_set: int, path: Path) -> CalibratedRig:
-    row, bundle = board_row(solution, frame_set, path), solution.adjusted.bundle
-    return on_board(solution.rig, bundle.board_rotations[row], bundle.board_translations[row])
 
 
 def _known_lenses(known: CalibratedRig, observations: Observations, whose: object) -> np.ndarray[Any, Any]:

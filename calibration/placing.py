@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 
 from acquisition.errors import RigposeError
-from calibration.anchor import anchor
+from calibration.anchor import Anchored, anchor
 from calibration.boards import BoardSettings
 from calibration.bundle import DELAY, Array
 from calibration.camera_model import CalibratedRig
-from calibration.ground import on_ground
+from calibration.ground import Grounded, on_ground
 from calibration.known_length import scale_by
 from calibration.parameter_covariance import carried, stepped
 from calibration.rotation import rotation_matrix
@@ -75,6 +75,35 @@ def board_row(solution: Solution, frame_set: int, whose: object) -> int:
     return int(row[0])
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Placed:
+    """A rig in the world that was asked for.
+
+    Attributes
+    ----------
+    scale, grounded, anchored:
+        The factor by which a known length changed the board's scale; how the rig stands on the ground; how it
+        lies on the old calibration. None where it was not asked for.
+    """
+
+    rig: CalibratedRig
+    scale: float | None
+    grounded: Grounded | None
+    anchored: Anchored | None
+
+
+def place(
+    rig: CalibratedRig, world: World, old: CalibratedRig | None, board: tuple[Array, Array] | None = None
+) -> Placed:
+    """Bring a rig into `world`; `old` is the rig of its anchor, `board` the pose of its frame set's board."""
+    rig = rig if board is None else on_board(rig, *board)
+    rig, scale = (rig, None) if world.length is None else scale_by(rig, world.length)
+    grounded = None if world.ground is None else on_ground(rig, world.ground)
+    rig = rig if grounded is None else grounded.rig
+    anchored = None if old is None else anchor(rig, old, world.anchor)
+    return Placed(rig if anchored is None else anchored.rig, scale, grounded, anchored)
+
+
 def placed_covariance(
     solution: Solution, board: BoardSettings, world: World, old: CalibratedRig | None, whose: object
 ) -> Array:
@@ -85,16 +114,14 @@ def placed_covariance(
         return solution.adjusted.covariance[:, :DELAY, :, :DELAY]
     row = None if world.frame_set is None else board_row(solution, world.frame_set, whose)
 
-    def place(steps: Array) -> CalibratedRig:
+    def placed(steps: Array) -> CalibratedRig:
         rig = stepped(solution.rig, steps[:size].reshape(cameras, DELAY))
-        if row is not None:
-            turn, shift = rotation_matrix(steps[size : size + 3]), steps[size + 3 :]
-            bundle = solution.adjusted.bundle
-            rig = on_board(rig, turn @ bundle.board_rotations[row], bundle.board_translations[row] + shift)
-        rig = rig if world.length is None else scale_by(rig, world.length)[0]
-        rig = rig if world.ground is None else on_ground(rig, world.ground).rig
-        return rig if old is None else anchor(rig, old, world.anchor).rig
+        if row is None:
+            return place(rig, world, old).rig
+        rotation, translation = solution.board_pose(row)
+        rotation = rotation_matrix(steps[size : size + 3]) @ rotation
+        return place(rig, world, old, (rotation, translation + steps[size + 3 :])).rig
 
     if row is not None:
-        return carried(place, covariance_with_board(solution, board, row))
-    return carried(place, solution.adjusted.covariance[:, :DELAY, :, :DELAY].reshape(size, size))
+        return carried(placed, covariance_with_board(solution, board, row))
+    return carried(placed, solution.adjusted.covariance[:, :DELAY, :, :DELAY].reshape(size, size))

@@ -52,6 +52,10 @@ class Solution:
         """(C, 12): which of `lens.PARAMETERS` were estimated."""
         return np.stack([lens.free for lens in self.lenses])
 
+    def board_pose(self, row: int) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+        """(3, 3) and (3,) mm: board points to the rig's world, as the board lay at `instants[row]`."""
+        return self.adjusted.bundle.board_rotations[row], self.adjusted.bundle.board_translations[row]
+
     def scaled(self, factor: float) -> Solution:
         """The same in a world whose lengths are `factor` times as long."""
         bundle, covariance = self.adjusted.bundle, self.adjusted.covariance.copy()
