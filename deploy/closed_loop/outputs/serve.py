@@ -31,6 +31,7 @@ SOCKET = "outputs"
 """In the runtime folder: where commands are taken."""
 
 _WAKE_MS = 20
+_AGAIN_NS = 200_000_000  # an output that did not obey is asked again; each time may wait for an answer
 _FAILED = "device"
 
 
@@ -83,7 +84,8 @@ class _Output:
     def __init__(self, name: str, settings: OutputSettings, device: OutputDevice) -> None:
         self.name, self.settings, self.device = name, settings, device
         self.guard = OutputGuard(settings)
-        self.was_on = False
+        self.was_on: bool | None = False  # None: it was asked for something, and did not say that it did it
+        self.asked_low_ns = 0
         self.switched = Counter[str]()
         self.refused = Counter[str]()
         self.cut = Counter[str]()
@@ -105,7 +107,9 @@ class _Server:
     ) -> None:
         self._link, self._outputs, self._events = link, outputs, events
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self._listener.bind(str(Path(plan.runtime) / SOCKET))
+        where = Path(plan.runtime) / SOCKET
+        where.unlink(missing_ok=True)  # of one that was killed
+        self._listener.bind(str(where))
         self._listener.listen(1)
         self._client: socket.socket | None = None
         self._fresh_ns = 0
@@ -187,7 +191,7 @@ class _Server:
         why = output.guard.judge(command, now_ns)
         if why:
             output.refused[why] += 1
-            fell = output.was_on
+            fell = output.was_on is not False
             self._follow(output, msgspec.structs.replace(command, on=False))
             self._log("output refused", command, why=why, fell=fell)
             return
@@ -212,6 +216,7 @@ class _Server:
             output.device.switch(command)
         except (OSError, RigposeError) as error:
             output.guard.cut()
+            output.was_on = None  # it may be high: it is asked for low until it says so
             return str(error) or type(error).__name__
         output.was_on = command.on
         return ""
@@ -226,11 +231,13 @@ class _Server:
 
     def _cut_all(self, why: str) -> None:
         for output in self._outputs.values():
-            if output.was_on:
+            if output.was_on is not False:
                 self._cut(output, why)
 
     def _tend(self, output: _Output, now_ns: int) -> None:
-        if output.was_on and not output.guard.on:  # the device did not obey: ask again
+        unheard = output.was_on is not False and not output.guard.on
+        if unheard and now_ns - output.asked_low_ns > _AGAIN_NS:  # the device did not obey: ask again
+            output.asked_low_ns = now_ns
             self._follow(output, Command(output.name, False, -1, 0, 0, 0.0, 0, "again"))
         with contextlib.suppress(OSError):
             output.device.tend(now_ns)

@@ -67,10 +67,10 @@ class LineRelay:
     def _attend(self, client: socket.socket) -> None:
         while not self._stop.is_set():
             try:
-                packet = client.recv(1)
+                packet = client.recv(2)
                 if not packet:
                     return
-                client.send(self._switched(packet == b"\x01").encode() or b"\n")
+                client.send(packet[:1] + self._switched(packet[1:] == b"\x01").encode())
             except TimeoutError:
                 continue
             except OSError:
@@ -91,6 +91,7 @@ class TriggerLine:
     def __init__(self, address: str, runtime: Path) -> None:
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._socket.settimeout(_ANSWER_S)
+        self._asked = 0
         try:
             self._socket.connect(str(runtime / LINE_SOCKET))
         except OSError:
@@ -102,10 +103,15 @@ class TriggerLine:
 
     def switch(self, command: Command) -> None:
         """Ask for high or low; raises `OSError` where the trigger refuses or does not answer."""
-        self._socket.send(b"\x01" if command.on else b"\x00")
-        answer = self._socket.recv(4096).decode()
-        if answer != "\n":
-            raise OSError(answer or "the trigger is gone")
+        self._asked = (self._asked + 1) % 256
+        self._socket.send(bytes([self._asked, command.on]))
+        answer = b"\0"
+        while answer and answer[0] != self._asked:  # a late answer is to an earlier question
+            answer = self._socket.recv(4096)
+        if not answer:
+            raise OSError("the trigger is gone")
+        if len(answer) > 1:
+            raise OSError(answer[1:].decode())
 
     def tend(self, now_ns: int) -> None:
         """Nothing to do: the trigger hears beats of its own."""

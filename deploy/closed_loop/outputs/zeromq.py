@@ -75,6 +75,7 @@ class RequestedOutput:
 
     def switch(self, command: Command) -> None:
         """Send the command and wait for the answer, whatever it says."""
+        self._on = self._on or command.on  # until it has answered nobody knows
         self._ask(message(command))
         self._on = command.on
 

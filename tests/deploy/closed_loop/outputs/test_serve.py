@@ -17,9 +17,10 @@ from acquisition.errors import RigposeError
 from acquisition.recordings.events import read_events
 from acquisition.supervise import runtime_folder
 from deploy.closed_loop.outputs.client import Outputs, support
+from deploy.closed_loop.outputs.port import Command
 from deploy.closed_loop.outputs.serve import OutputsPlan, serve_outputs
 from deploy.closed_loop.outputs.settings import OutputSettings
-from deploy.closed_loop.outputs.trigger_line import LineRelay
+from deploy.closed_loop.outputs.trigger_line import LineRelay, TriggerLine
 from deploy.closed_loop.processor import Moment
 from deploy.stream.messages import CameraView, Session, StreamClock
 
@@ -217,6 +218,53 @@ def test_a_requested_output_waits_for_its_answer_and_says_when_there_is_none(
         assert heard[0]["on"] is True and heard[0]["frame_set"] == 5 and heard[-1]["on"] is False
     (refused,) = events(tmp_path, "output refused")
     assert "did not answer within 50 ms" in refused["why"]
+
+
+def test_a_device_that_rose_without_saying_so_is_asked_to_fall(runtime: Path, tmp_path: Path) -> None:
+    """Its answer to "on" came too late: it may be high, and nothing else would ever ask it for low."""
+    address = f"ipc://{runtime}/device"
+    with zmq.Context() as context, context.socket(zmq.REP) as device:
+        device.bind(address)
+        with served(runtime, tmp_path, valve=settings(f"zmq-req:{address}")) as (outputs, link):
+            outputs.evidence = moment(5)
+            outputs["valve"].set(True)
+            assert device.poll(10_000)
+            assert json.loads(device.recv())["on"] is True
+            wait_for(lambda: link.reports["outputs"]["valve"]["refused"])
+            device.send(b"ok")  # of a connection that is given up
+            asked = []
+            assert device.poll(10_000)
+            while device.poll(500):  # until it has said that it is low; then nobody asks again
+                asked.append(json.loads(device.recv())["on"])
+                device.send(b"ok")
+                assert len(asked) < 20
+            assert set(asked) == {False}
+
+
+def test_outputs_that_were_killed_are_served_again(runtime: Path, tmp_path: Path) -> None:
+    for number in (1, 2):  # the socket's file of the first is still there
+        with served(runtime, tmp_path, led=settings()) as (outputs, link):
+            outputs.evidence = moment(number)
+            outputs["led"].set(True)
+            wait_for(lambda: link.reports["outputs"]["led"]["on"] == 1)
+
+
+def test_a_late_answer_of_the_triggers_line_is_no_answer_to_the_next_command(runtime: Path) -> None:
+    slow = threading.Event()
+
+    def line(high: bool) -> None:
+        if high and not slow.is_set():
+            slow.set()
+            time.sleep(0.6)
+            raise RigposeError("trigger", expected="a line", found="none", remedy="Ask for low")
+
+    with LineRelay(runtime, line):
+        output = TriggerLine("trigger:line", runtime)
+        with pytest.raises(TimeoutError):
+            output.switch(Command("ttl", True, 1, 0, 0, 1.0, 2, ""))
+        time.sleep(1.0)  # now the answer lies there: that it failed
+        output.switch(Command("ttl", False, 2, 0, 0, 1.0, 2, ""))
+        output.close()
 
 
 def test_the_triggers_line_is_switched_where_the_trigger_is(runtime: Path, tmp_path: Path) -> None:
