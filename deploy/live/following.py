@@ -124,6 +124,9 @@ class AnimalWindow:
             self.lost += 1
             return LOST
         (low, high), whole = box
+        if not self.following and not whole:  # a part of it says nothing of its size
+            self._centre = None
+            return ""
         size_px = float(np.linalg.norm(high - low))
         if not self.following:
             self._size_px, self._scale = size_px, 0.0

@@ -157,7 +157,7 @@ class PoseSubscriber(Arrivals):
             message = self._take()
             if message is not None:
                 return message
-            if deadline_ns is not None and time.monotonic_ns() >= deadline_ns:
+            if self._waited(deadline_ns):
                 return None
 
     async def receive_async(self, timeout_ms: int | None = None) -> Received | None:
@@ -178,8 +178,12 @@ class PoseSubscriber(Arrivals):
             message = self._take()
             if message is not None:
                 return message
-            if deadline_ns is not None and time.monotonic_ns() >= deadline_ns:
+            if self._waited(deadline_ns):
                 return None
+
+    def _waited(self, deadline_ns: int | None) -> bool:
+        """Whether the time is over, and nothing more lies there: what was taken last may not be wanted."""
+        return deadline_ns is not None and time.monotonic_ns() >= deadline_ns and not self._socket.poll(0)
 
     def close(self) -> None:
         """Disconnect. May be called twice."""

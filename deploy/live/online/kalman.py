@@ -29,6 +29,7 @@ MEMORY = 48.0  # measurements over which innovations are averaged
 SETTLED = 8  # measurements before one may be refused
 SPEED_VARIANCE, ACCELERATION_VARIANCE = 1e4, 1e2  # before anything is known; in measurement's variances
 BRIDGE_NS = 100_000_000
+LONGEST = 10.0  # of these: between two sets in a row, too, nothing is known of an animal any longer
 """How long a point is followed without being measured."""
 
 
@@ -166,14 +167,17 @@ def _take(  # type: ignore[no-untyped-def]
     new, less = np.empty(size), np.empty((size, size))
     for n in range(count):
         if seen[n]:
+            unseen = since[n] > 0  # the set before as well: slow cameras are no gap
             since[n] += step
-            if since[n] > bridge:
+            if since[n] > bridge and (unseen or since[n] > LONGEST * bridge):
                 seen[n] = 0
             else:
                 for m in range(models):
                     advance(states[n, m], spreads[n, m], step, JERKS[m] * unit_of[n])
         unit = _whiten(points[n], shapes[n], value, whitening)
         if unit == 0:
+            if since[n] > bridge:
+                seen[n] = 0
             continue
         if seen[n] == 0:
             unit_of[n] = unit

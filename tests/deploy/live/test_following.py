@@ -53,6 +53,18 @@ def test_the_window_holds_the_animal_at_a_scale_of_the_training(
     assert (inside >= low - 1).all() and (inside <= high + 1).all()
 
 
+def test_a_part_of_the_animal_does_not_set_the_scale() -> None:
+    """Two neighbouring keypoints at first: a window of their size would hold nothing else of it, ever."""
+    window = AnimalWindow("top", None, TRAINED, INPUT)
+    image = np.zeros((600, 800), np.uint8)
+    part = np.concatenate([animal(300, 200, 10)[:2], animal(300, 200, 200, confidence=0.1)])
+    window.of(image)
+    assert window.saw(part.copy()) == ""
+    assert not window.following
+    assert window.of(image)[1] is None
+    assert window.saw(animal(300, 200, 200)) == FOUND
+
+
 def test_the_scale_stays_while_the_size_is_in_the_range() -> None:
     window = AnimalWindow("top", None, TRAINED, INPUT)
     image = np.zeros((1000, 1000), np.uint8)

@@ -3,6 +3,7 @@
 import asyncio
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
@@ -66,6 +67,20 @@ def test_age_needs_the_publishers_clock(endpoint: str) -> None:
                 break
         assert message is not None and message.session is not None
         assert message.topic == "pose3d" and message.age_ns is None
+
+
+def test_what_is_not_wanted_hides_nothing_behind_it(publisher: Publisher, endpoint: str) -> None:
+    """Who takes all that lies there without waiting gets the newest, though predictions lie between."""
+    with PoseSubscriber(endpoint, kinds=("measured",)) as subscriber:
+        join(publisher, subscriber)
+        for index in range(20):
+            publisher.pose(pose3d(index), STAMPS, kind="predicted")
+            publisher.pose(pose3d(index), STAMPS)
+        time.sleep(0.3)
+        found = []
+        while (message := subscriber.receive(timeout_ms=0)) is not None:
+            found.append(message.topic)
+        assert found.count("pose3d") == 20
 
 
 def test_a_gap_in_the_sequence_is_a_loss_of_that_topic_only(publisher: Publisher, endpoint: str) -> None:

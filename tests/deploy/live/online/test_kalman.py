@@ -127,6 +127,19 @@ def test_unit_origin_and_axes_do_not_matter(seed: int, scale: float, angle: floa
     np.testing.assert_allclose(spread, turn @ covariance @ turn.T, rtol=1e-5, atol=1e-6 * scale**2)
 
 
+@pytest.mark.parametrize("period_ns", [PERIOD_NS, 200_000_000])
+def test_a_slow_camera_is_no_gap(period_ns: int) -> None:
+    """At five sets a second each is further from the last than a gap that is bridged."""
+    bank = KalmanBank(1, 2, period_ns)
+    shape = np.eye(2)[None]
+    for t in range(40):
+        bank.take(np.array([[3.0 * t, 100.0]]), shape, t * period_ns)
+    ahead, _ = bank.at(41 * period_ns)
+    np.testing.assert_allclose(ahead[0], [3.0 * 41, 100.0], atol=0.3)
+    bank.take(np.full((1, 2), np.nan), shape, 39 * period_ns + BRIDGE_NS + 1)
+    assert np.isnan(bank.at(39 * period_ns + BRIDGE_NS + 1)[0]).all()
+
+
 def test_points_do_not_know_of_each_other() -> None:
     _, one = movement(60, 1.0, 1)
     _, other = movement(60, 1.0, 2)
