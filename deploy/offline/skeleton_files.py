@@ -9,7 +9,6 @@ from __future__ import annotations
 import csv
 import importlib.util
 import io
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,7 @@ import numpy.typing as npt
 from acquisition.progress import track
 from deploy.offline.skeleton import Measured, load_skeleton, measure_angles, measure_bones
 from deploy.offline.tracks import load_tracks, plan_outputs
-from deploy.poses_io.pandas_h5 import KEY
+from deploy.poses_io.write_h5 import write_frame
 from deploy.whole_file import whole_file
 
 BONES, ANGLES = "_skeleton", "_angles"
@@ -45,6 +44,8 @@ def skeleton_files(
         write. Nothing is written then.
     """
     outputs = {mark: plan_outputs(paths, mark, output, overwrite, ending=".csv") for mark in (BONES, ANGLES)}
+    for mark in outputs:
+        plan_outputs(paths, mark, output, overwrite, ending=".h5")  # written beside
     measured = []
     for path in track(paths, "skeleton"):
         tracks = load_tracks(path)
@@ -81,9 +82,8 @@ def _save(table: Measured, index: npt.NDArray[np.int64], path: Path) -> list[str
     columns = pandas.MultiIndex.from_tuples(table.columns)
     columns = columns.set_levels([level.astype(object) for level in columns.levels])
     frame = pandas.DataFrame(table.values, columns=columns, index=index)
-    with whole_file(path.with_suffix(".h5")) as temporary, warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # PyTables warns of object columns; they are what pandas 2 reads
-        frame.to_hdf(temporary, key=KEY, format="fixed", mode="w")
+    with whole_file(path.with_suffix(".h5")) as temporary:
+        write_frame(frame, temporary)
     return [str(path), str(path.with_suffix(".h5"))]
 
 

@@ -24,7 +24,7 @@ Floats = npt.NDArray[np.float64]
 _TRIANGLE = np.array([[3, 4, 5], [4, 6, 7], [5, 7, 8]])
 _SCORER_UNKNOWN = "rigpose"
 # A table beside a recording is never written again: what is made of one is a CSV.
-WRITTEN_AS = {TABLE_SUFFIX: ".csv"}
+WRITTEN_AS = {TABLE_SUFFIX: ".csv", ".slp": ".csv"}
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -116,7 +116,7 @@ def load_anipose_csv(path: Path | str) -> Poses3D:
         column = {name: number for number, name in enumerate(header)}
         table = np.array([[float(cell) if cell else np.nan for cell in line] for line in lines[1:]])
         table = table.reshape(len(lines) - 1, len(header))
-    except (OSError, UnicodeDecodeError, ValueError) as error:
+    except (OSError, UnicodeDecodeError, ValueError, csv.Error) as error:
         raise not_poses(path, f"one that does not read ({error})") from None
     names = tuple(name.removesuffix("_ncams") for name in header if name.endswith("_ncams"))
     if not names or "fnum" not in column or any(f"{n}_{axis}" not in column for n in names for axis in "xyz"):

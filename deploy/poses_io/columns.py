@@ -57,11 +57,12 @@ def load_columns(path: Path | str) -> Poses:
         content = io.BytesIO(path.read_bytes())  # np.load would leave a damaged file open
         with np.load(content, allow_pickle=False) as file:
             about = json.loads(str(file["about"]))
+            keypoints = about.pop("keypoints")
             values, frame = file["values"], file["frame"]
             index, t_exposure_ns = file["index"], file["t_exposure_ns"]
     except FileNotFoundError:
         raise not_poses(path, "no such file") from None
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError, zipfile.BadZipFile) as error:
         raise not_poses(path, f"one that does not read ({error})") from None
     if about.get("format") != FORMAT:
         raise not_poses(path, f"the format {about.get('format')!r}")
@@ -70,7 +71,7 @@ def load_columns(path: Path | str) -> Poses:
             path, expected=f"version {VERSION} of the column file or older",
             found=str(about["format_version"]), remedy="Update rigpose here",
         )  # fmt: skip
-    names = tuple(str(name) for name in about.pop("keypoints"))
+    names = tuple(str(name) for name in keypoints)
     try:
         return Poses(names, values, frame, index, t_exposure_ns, about)
     except ValueError as error:

@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import csv
 import io
-import warnings
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +25,9 @@ import numpy as np
 from acquisition.errors import RigposeError
 from deploy.bundles.bundle import Bundle
 from deploy.poses_io.deeplabcut_table import read_table
-from deploy.poses_io.pandas_h5 import KEY, NotAFrame
+from deploy.poses_io.pandas_h5 import NotAFrame
 from deploy.poses_io.poses import Poses, not_poses
+from deploy.poses_io.write_h5 import write_frame
 from deploy.whole_file import whole_file
 
 COORDS = ("x", "y", "likelihood")
@@ -62,9 +62,8 @@ def save_h5(poses: Poses, scorer: str, path: Path | str) -> None:
     )
     columns = columns.set_levels([level.astype(object) for level in columns.levels])
     frame = pandas.DataFrame(_flat(poses).astype(np.float64), columns=columns)
-    with whole_file(Path(path)) as temporary, warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # PyTables warns of object columns; they are what pandas 2 reads
-        frame.to_hdf(temporary, key=KEY, format="fixed", mode="w")
+    with whole_file(Path(path)) as temporary:
+        write_frame(frame, temporary)
 
 
 def load_deeplabcut(path: Path | str) -> Poses:

@@ -8,18 +8,17 @@ from __future__ import annotations
 
 import csv
 import io
-import warnings
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from acquisition.errors import RigposeError
+from deploy.poses_io.write_h5 import write_frame
 from deploy.whole_file import whole_file
 
 ENDING = "_DLC_3D"
 SCORER = "DLC_3D"
-KEY = "df_with_missing"
 AXES = ("x", "y", "z")
 
 
@@ -55,9 +54,8 @@ def save_deeplabcut_3d(
         [[SCORER], list(keypoints), list(AXES)], names=["scorer", "bodyparts", "coords"]
     )
     columns = columns.set_levels([level.astype(object) for level in columns.levels])
-    with whole_file(path) as temporary, warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # PyTables warns of object columns; they are what pandas 2 reads
-        pandas.DataFrame(rows, columns=columns).to_hdf(temporary, key=KEY, format="fixed", mode="w")
+    with whole_file(path) as temporary:
+        write_frame(pandas.DataFrame(rows, columns=columns), temporary)
 
 
 def _save_csv(path: Path, keypoints: tuple[str, ...], rows: npt.NDArray[np.float64]) -> None:

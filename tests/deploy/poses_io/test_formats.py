@@ -17,6 +17,7 @@ from deploy.poses_io.anipose_csv import load_anipose_csv, save_anipose_csv
 from deploy.poses_io.columns import load_columns, save_columns
 from deploy.poses_io.deeplabcut import load_deeplabcut, save_csv, save_h5, scorer_of
 from deploy.poses_io.poses import NO_TIME_NS, READERS, Poses, load_poses
+from tests.equipment.disk import small_disk
 
 GOLDEN_BUNDLE = Path(__file__).parents[1] / "golden" / "schema1.bundle"
 NAMES = ("snout", "left ear, upper", "tail_base")
@@ -161,6 +162,29 @@ def test_without_pandas_the_h5_says_what_to_install(tmp_path: Path, monkeypatch:
     with pytest.raises(RigposeError, match="pip install"):
         save_h5(some_poses(), "S", tmp_path / "a.h5")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_full_disk_is_one_line_for_an_h5_too(tmp_path: Path) -> None:
+    poses = Poses.of_video(NAMES, np.random.default_rng(0).normal(size=(100_000, 3, 3)))
+    with small_disk(tmp_path / "disk") as disk:
+        with pytest.raises(RigposeError, match="no space left"):
+            save_h5(poses, "S", disk / "a.h5")
+        assert list(disk.iterdir()) == []
+
+
+@pytest.mark.parametrize("about", ["[]", '{"format": "rigpose poses"}', "3"])
+def test_a_column_file_with_another_about_is_refused(tmp_path: Path, about: str) -> None:
+    path = tmp_path / "a.poses.npz"
+    save_columns(some_poses(), path)
+    with np.load(path) as file:
+        np.savez(path.with_name("b"), **{**file, "about": np.array(about)})
+    path.with_name("b.npz").replace(path)
+    with pytest.raises(RigposeError, match="does not read"):
+        load_columns(path)
+    np.save(path.with_name("c.npy"), np.zeros(3))
+    path.with_name("c.npy").replace(path)
+    with pytest.raises(RigposeError, match="does not read"):
+        load_columns(path)
 
 
 def test_a_failed_write_leaves_the_old_file(tmp_path: Path) -> None:
