@@ -15,11 +15,11 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-import cv2
 import numpy as np
 
 from acquisition.child import ChildLink
 from acquisition.frame import Image
+from acquisition.pages.small_pictures import as_jpeg, shrunk
 from acquisition.preview.measures import PictureQuality, camera_figures, measure_picture
 from acquisition.rings.readers import RingReaders
 from acquisition.rings.ring import Leased
@@ -27,7 +27,6 @@ from acquisition.rings.ring import Leased
 EVERY_NS = 200_000_000
 _KEPT = 1500  # measurements a camera: five minutes
 _SIDE_PX = 640
-_JPEG = [int(cv2.IMWRITE_JPEG_QUALITY), 80]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,16 +60,9 @@ class View:
     def take(self, image: Image) -> None:
         """Measure a picture and keep a small copy: at most 640 px wide."""
         quality = measure_picture(image)
-        scale = min(1.0, _SIDE_PX / max(image.shape[:2]))
-        small = image
-        if scale < 1:
-            size = max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale))
-            small = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
-        if small.ndim == 3:
-            small = small[:, :, ::-1]  # OpenCV codes BGR
-        _, coded = cv2.imencode(".jpg", np.ascontiguousarray(small), _JPEG)
+        jpeg = as_jpeg(shrunk(image, _SIDE_PX))
         with self._lock:
-            self._jpeg, self._size = coded.tobytes(), image.shape
+            self._jpeg, self._size = jpeg, image.shape
             self._seen.append(quality)
             self._best = max(self._best, quality.laplacian_variance)
             self.number += 1

@@ -6,17 +6,13 @@ import threading
 from collections import deque
 from typing import Any
 
-import cv2
-import numpy as np
-
-from acquisition.frame import Image
+from acquisition.pages.small_pictures import as_jpeg, shrunk
 from calibration.live.coverage import TILTED_DEG, Coverage
 from calibration.live.guidance import REGIONS, TARGETS, Advice, Need, advise, needs, tree
 from calibration.live.watch import Look
 
 _KEPT = 4  # looks whose pictures can still be asked for
 _SIDE_PX = 640
-_JPEG = [int(cv2.IMWRITE_JPEG_QUALITY), 80]
 
 
 class Gallery:
@@ -47,7 +43,7 @@ class Gallery:
             now[name] = {}
             if camera is not None:
                 height, width = camera.image.shape
-                pictures[name] = _small_jpeg(camera.image)
+                pictures[name] = as_jpeg(shrunk(camera.image, _SIDE_PX))
                 now[name] = {
                     "width_px": width, "height_px": height, "corners": camera.px.round(1).tolist(),
                     "state": camera.state,
@@ -127,13 +123,3 @@ def _need(need: Need, cameras: tuple[str, ...]) -> dict[str, Any]:
         "kind": need.kind, "cameras": [cameras[c] for c in need.cameras], "have": round(need.have, 4),
         "target": need.target, "sentence": advise([need], cameras).sentence,
     }  # fmt: skip
-
-
-def _small_jpeg(image: Image) -> bytes:
-    """At most 640 px at the longer side."""
-    scale = min(1.0, _SIDE_PX / max(image.shape))
-    if scale < 1:
-        size = max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale))
-        image = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
-    _, coded = cv2.imencode(".jpg", np.ascontiguousarray(image), _JPEG)
-    return coded.tobytes()

@@ -16,7 +16,7 @@ from acquisition.recordings.picture_rows import GONE
 from acquisition.recordings.recording import Recording
 from acquisition.recordings.session import FILE as SESSION_FILE
 from deploy.offline.skeleton import load_skeleton
-from deploy.offline.views import pair, recorded_pictures, sort_files
+from deploy.offline.views import pair, recorded_pictures, sort_files, videos_of_camera
 from deploy.poses_io.poses import READERS, Poses, load_poses
 from deploy.poses_io.slp import ENDING, save_slp
 
@@ -72,7 +72,7 @@ def _first_segments(files: Sequence[Path]) -> list[Path]:
                 videos = [recording.video_paths(camera) for camera in recording.cameras]
             found += [paths[0] for paths in videos if paths]
         else:
-            found += [path for path, _ in recorded_pictures(file)[:1]] or [file]
+            found += list(videos_of_camera(file)[:1]) or [file]
     return list(dict.fromkeys(found))
 
 

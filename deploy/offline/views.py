@@ -7,7 +7,8 @@ one of DeepLabCut's row n is frame n.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -155,22 +156,36 @@ def line_up(pairs: Sequence[tuple[Path, Path]], *, unequal: bool) -> tuple[Numbe
     return index, views
 
 
+def videos_of_camera(video: Path) -> tuple[Path, ...]:
+    """If it is a recording's: all videos of its camera."""
+    with _recording_of(video) as found:
+        return () if found is None else found[0].video_paths(found[1])
+
+
 def recorded_pictures(video: Path) -> list[tuple[Path, Numbers]]:
     """If it is a recording's: all videos of its camera, and for each row of theirs the picture's number.
 
     The number is `NONE` where the picture is gone; of a damaged video the later ones are no longer the rows'.
     """
+    with _recording_of(video) as found:
+        if found is None:
+            return []
+        recording, camera = found
+        paths, rows = recording.video_paths(camera), recording.rows_by_video(camera)
+        ends = np.cumsum([rows.get(path, 0) for path in paths])
+        return list(zip(paths, np.split(recording.picture_numbers(camera), ends[:-1]), strict=True))
+
+
+@contextmanager
+def _recording_of(video: Path) -> Iterator[tuple[Recording, str] | None]:
+    """The recording that a video is of, and its camera there."""
     folder = video.resolve().parent
     if video.is_dir() or not (folder / SESSION_FILE).is_file():
-        return []
+        yield None
+        return
     with Recording.open(folder) as recording:
-        for camera in recording.cameras:
-            paths = recording.video_paths(camera)
-            if folder / video.name in paths:
-                rows, numbers = recording.rows_by_video(camera), recording.picture_numbers(camera)
-                ends = np.cumsum([rows.get(path, 0) for path in paths])
-                return list(zip(paths, np.split(numbers, ends[:-1]), strict=True))
-    return []
+        cameras = [c for c in recording.cameras if folder / video.name in recording.video_paths(c)]
+        yield (recording, cameras[0]) if cameras else None
 
 
 def _of_pictures(poses: Poses, video: Path) -> Poses:

@@ -6,13 +6,12 @@ import threading
 from collections import deque
 from dataclasses import dataclass
 
-import cv2
-
+from acquisition.pages.small_pictures import as_jpeg, shrunk
 from acquisition.rings.ring import Leased
 
 LARGEST_HZ = 30.0
 _SIDE_PX = 480
-_JPEG = [int(cv2.IMWRITE_JPEG_QUALITY), 75]
+_QUALITY = 75
 _KEPT = 8
 _GUARD_NS = 2_000_000  # exposures of one set do not lie farther apart
 
@@ -82,17 +81,9 @@ class Pictures:
         image, stamp = leased.image, leased.stamp
         assert image is not None
         height, width = image.shape[:2]
-        scale = min(1.0, _SIDE_PX / max(width, height))
-        if scale < 1:
-            size = max(1, round(width * scale)), max(1, round(height * scale))
-            small = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
-        else:
-            small = image.copy()
+        small = shrunk(image, _SIDE_PX)
         leased.release()
-        if small.ndim == 3:
-            small = cv2.cvtColor(small, cv2.COLOR_RGB2BGR)
-        _, coded = cv2.imencode(".jpg", small, _JPEG)
-        picture = Picture(stamp.t_exposure_ns, stamp.seq, width, height, coded.tobytes())
+        picture = Picture(stamp.t_exposure_ns, stamp.seq, width, height, as_jpeg(small, _QUALITY))
         with self._lock:
             hz = max(self._watchers.values(), default=LARGEST_HZ)
             self._slot[stamp.camera] = (stamp.t_exposure_ns + _GUARD_NS) // round(1e9 / hz)
