@@ -132,7 +132,12 @@ def _call(name: str, command: Command, words: list[str]) -> int:
             except CommandFailed as failed:
                 measured, failure = failed.measured, str(failed)
         if request.json_file is not None:
-            measured_file.write_measured(request.json_file, measured)
+            try:
+                measured_file.write_measured(request.json_file, measured)
+            except OSError as error:
+                if failure is None:
+                    raise
+                failure = f"{failure}; and {_os_error_line(error)}"
     except CycloptsError as error:
         return _complain(f"{name}: {error} See 'rigpose {name} --help'")
     except RigposeError as error:

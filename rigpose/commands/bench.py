@@ -100,13 +100,20 @@ def bench(
     from deploy.whole_file import whole_file
 
     limits = {"turns": (turns, 10_000), "frame-sets": (frame_sets, 1000), "threads": (threads, 1024)}
-    limits |= {"cameras": (min(cameras, default=0), 64), "warm-up": (warm_up, 100_000)}
-    for name, (value, most) in limits.items():
+    limits |= {"warm-up": (warm_up, 100_000)}
+    asked = [(name, value, most) for name, (value, most) in limits.items()]
+    asked += [("cameras", count, 64) for count in cameras or [0]]
+    for name, value, most in asked:
         if not 1 <= value <= most:
             raise RigposeError(
                 f"--{name}", expected=f"1 to {most}", found=str(value), remedy="Give another number"
             )
     if loop is not None:
+        if output is not None:
+            raise RigposeError(
+                "--loop", expected="no --output, since it draws nothing", found=f"-o {output}",
+                remedy="Leave it out; --json FILE keeps the figures",
+            )  # fmt: skip
         return _loop(bundle, loop, calibration, camera, output_name, seconds, runtime, precision, threads)
     measured = run_bench(
         Bundle.load(bundle),

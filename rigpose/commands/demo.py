@@ -41,13 +41,14 @@ def demo(
 
     from acquisition.progress import is_quiet
     from rigpose.demonstration.demonstrate import SHORT, Plan, demonstrate, print_table
+    from training.files import write_bytes
 
     console = Console(quiet=is_quiet(), stderr=False)
     plan = SHORT if short else Plan()
     figures, judged = demonstrate(
         output, seed, plan if minutes is None else replace(plan, minutes=minutes), console
     )
-    (output / "figures.json").write_text(json.dumps(figures, indent=1) + "\n")
+    write_bytes(output / "figures.json", (json.dumps(figures, indent=1) + "\n").encode())
     print_table(judged, console)
     seconds = figures["seconds"]["all"]
     console.print(f"{seconds:.0f} s in all. Report: {output / 'report.html'}", highlight=False)

@@ -8,13 +8,17 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from rigpose.commands.options import Measured, Output
-from rigpose.commands.poses import BonesOf, Overwrite
+from rigpose.commands.poses import Overwrite
 
 PoseFiles = Annotated[list[Path] | None, Parameter(consume_multiple=True)]
+WrittenBones = Annotated[
+    Path | None,
+    Parameter(name="--skeleton", help="Bones to write, as listed in a bundle, run, project, config.yaml."),
+]
 
 
 def export_slp(
-    *files: Path, output: Output, skeleton: BonesOf = None, overwrite: Overwrite = False
+    *files: Path, output: Output, skeleton: WrittenBones = None, overwrite: Overwrite = False
 ) -> Measured:
     """Write poses into a SLEAP file (.slp), to look at and correct them there.
 
@@ -55,7 +59,7 @@ def export_slp(
 
 def export_nwb(
     session: Path, /, *, output: Output, poses: PoseFiles = None, points: Path | None = None,
-    calibration: Path | None = None, skeleton: BonesOf = None, metadata: Path | None = None,
+    calibration: Path | None = None, skeleton: WrittenBones = None, metadata: Path | None = None,
     description: str | None = None, subject_id: str | None = None, species: str | None = None,
     sex: str | None = None, age: str | None = None, date_of_birth: str | None = None,
     strain: str | None = None, genotype: str | None = None, weight: str | None = None,

@@ -12,7 +12,7 @@ import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from cyclopts import Parameter
+from cyclopts import Parameter, validators
 
 from acquisition.errors import RigposeError
 
@@ -20,7 +20,7 @@ from acquisition.errors import RigposeError
 Measured = dict[str, Any]
 
 Output = Annotated[Path, Parameter(name=["--output", "-o"], help="Where the result is written.")]
-Seed = Annotated[int, Parameter(help="Seed of everything random.")]
+Seed = Annotated[int, Parameter(help="Seed of everything random.", validator=validators.Number(gte=0))]
 Device = Annotated[str, Parameter(help="Where to compute: cpu, cuda, cuda:1, or auto.")]
 Network = Annotated[str, Parameter(help="Network by name, for instance mobilenetv2-0.35.")]
 Init = Annotated[

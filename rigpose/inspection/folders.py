@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 from rigpose.inspection.links import Facts, description, joined, of_bundle, of_calibration, of_labels, of_run
+from training.files import read_json
 
 
 def bundle(path: Path) -> Facts:
@@ -128,7 +128,7 @@ def demo(path: Path) -> Facts:
     """Of rigpose demo: its report, and each folder in it is a thing of its own."""
     facts: Facts = {"finished": (path / "report.html").exists()}
     if (path / "figures.json").exists():
-        bounds = json.loads((path / "figures.json").read_text(encoding="utf-8")).get("bounds", [])
+        bounds = read_json(path / "figures.json").get("bounds", [])
         facts["bounds held"] = f"{sum(bool(each.get('held')) for each in bounds)} of {len(bounds)}"
     facts["holds"] = joined(sorted(each.name for each in path.iterdir() if not each.name.startswith(".")))
     return description("output of rigpose demo", facts)
@@ -144,7 +144,7 @@ def keys(path: Path) -> Facts:
 
 def scene(path: Path) -> Facts:
     """The world of a simulated rig."""
-    said = json.loads((path / "scene.json").read_text(encoding="utf-8"))
+    said = read_json(path / "scene.json")
     facts = {name: said.get(name) for name in ("seed", "cameras", "rate_hz", "frame_sets")}
     return description("world of a simulated rig", facts)
 

@@ -6,6 +6,7 @@ import csv
 import html
 import json
 import re
+import zipfile
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -178,7 +179,7 @@ def received(path: Path) -> Facts:
             facts: Facts = {"2D poses": len(arrays["pose2d_index"]), "3D poses": len(arrays["pose3d_index"])}
             for name in ("cameras", "keypoints"):
                 facts[name] = joined(arrays[name].tolist()) if name in arrays.files else None
-    except (OSError, ValueError, KeyError, EOFError) as error:
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise RigposeError(
             path, expected="poses that a subscriber received, or a column file (.poses.npz)",
             found=str(error), remedy="Give a file that rigpose wrote",
@@ -186,10 +187,20 @@ def received(path: Path) -> Facts:
     return description("poses that a subscriber received", facts)
 
 
+def csv_rows(path: Path) -> list[list[str]]:
+    """The rows of a CSV; raises `RigposeError`."""
+    try:
+        with path.open(encoding="utf-8", newline="") as stream:
+            return list(csv.reader(stream))
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise RigposeError(
+            path, expected="a CSV that rigpose wrote", found=str(error), remedy="Make the file again"
+        ) from None
+
+
 def table(path: Path) -> Facts:
     """A CSV of figures: a run's learning curve, an evaluation's predictions."""
-    with path.open(encoding="utf-8", newline="") as stream:
-        rows = list(csv.reader(stream))
+    rows = csv_rows(path)
     facts = {"rows": max(0, len(rows) - 1), "columns": joined(rows[0]) if rows else ""}
     return description(path.stem.replace("_", " "), facts)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ import numpy as np
 
 from acquisition.errors import RigposeError
 from rigpose.inspection.links import Facts, description, joined, of_bundle, of_calibration, of_footage
+from rigpose.inspection.other_files import csv_rows
 
 _FILTERED = "_filtered"
 
@@ -78,8 +78,7 @@ def measures(path: Path) -> Facts:
     kind = "file of bones" if "_skeleton" in path.stem else "file of angles at keypoints"
     facts: Facts = {}
     if path.suffix == ".csv":
-        with path.open(encoding="utf-8", newline="") as stream:
-            rows = list(csv.reader(stream))
+        rows = csv_rows(path)
         facts = {
             "rows": max(0, len(rows) - 2),
             "of": joined(list(dict.fromkeys(rows[0][1:]))) if rows else "",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import shutil
 from pathlib import Path
@@ -254,6 +255,9 @@ def test_what_is_not_ours_or_damaged_is_one_line(tmp_path: Path, capsys: pytest.
         "a.toml": b"= 1", "a.pub": b"no", "a.yaml": b"\t", "x_skeleton.h5": b"no", "CollectedData_a.csv": b"",
         "a.poses": b"no", "a.poses.npz": b"no", "rigpose_points.json": b'{"images": {"a": 1}}',
     }  # fmt: skip
+    whole = io.BytesIO()
+    np.savez(whole, pose2d_index=np.arange(1000))
+    contents |= {"torn.npz": whole.getvalue()[:900], "x_skeleton.csv": b"\xff", "learning_curve.csv": b"\xff"}
     for name, content in contents.items():
         (tmp_path / name).write_bytes(content)
         assert run("inspect", tmp_path / name) == 2, name

@@ -142,6 +142,8 @@ def test_a_live_run_from_its_start_to_its_death(tmp_path):
         assert sets["sets_in"] >= sets["published"] + sets["skipped"] + sets["empty"]
         assert all(bool(one["remedy"]) == (one["state"] != "ok") for one in run["findings"])
         assert code == int(not said["well"])
+        states = {one["what"]: one["state"] for one in run["findings"]}
+        assert states["processes"] == states["stream"] == states["recording"] == "ok"
         process.kill()
         process.wait(20)
         code, said = status(tmp_path)
