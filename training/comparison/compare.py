@@ -170,8 +170,9 @@ def _of_network(run: Path, project: Project, held_out: Labels, name: str, fold: 
     predicted = predict_images(network_predictor(network, settings), paths, f"{name}, {fold}")
     file = run / "training.json"
     trained = read_json(file) if file.is_file() else {}
+    spent = [trained.get(key) or 0.0 for key in ("teaching_s", "float_seconds", "seconds")]
     facts = {
-        "seconds": trained.get("seconds"), "parameters": trained.get("parameters"),
+        "seconds": round(sum(spent), 2) if trained else None, "parameters": trained.get("parameters"),
         "input_size_px": list(settings.input_size_px), "stride": settings.stride,
     }  # fmt: skip
     return FoldResult(name, "fp32", fold, run, ordered.images, predicted, ordered.seen, facts)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,8 +11,10 @@ import numpy as np
 from deploy.figures import INK, new_figure, png
 from training.comparison.measured import FoldResult
 from training.evaluation.measures import distances
-from training.evaluation.tables import read_learning_curve
+from training.evaluation.tables import Floats, read_learning_curve
+from training.learning.course import FLOAT_FOLDER
 
+CURVE = "learning_curve.csv"
 COLOURS = ("#e8590c", "#1c7ed6", "#2f9e44", "#9c36b5", "#f08c00", "#0c8599", "#c2255c", "#495057")
 
 
@@ -114,14 +117,14 @@ def learning_curves_chart(results: Sequence[FoldResult]) -> bytes:
     networks = list(dict.fromkeys(result.network for result in results))
     lowest = []
     for result in results:
-        file = result.run / "learning_curve.csv"
-        curve = read_learning_curve(file) if file.is_file() and result.precision == "fp32" else {}
-        errors = curve.get("held_out_mean_px", np.array([]))
+        minutes, errors = (
+            _learning_curve(result.run) if result.precision == "fp32" else (np.array([]), np.array([]))
+        )
         if np.isfinite(errors).any():
             lowest.append(float(np.nanmin(errors)))
             place = networks.index(result.network)
             axis.plot(
-                curve["seconds"] / 60, errors, color=COLOURS[place % len(COLOURS)], linewidth=0.9,
+                minutes, errors, color=COLOURS[place % len(COLOURS)], linewidth=0.9,
                 label=result.network,
             )  # fmt: skip
     axis.set_xlabel("minutes of training")
@@ -133,6 +136,20 @@ def learning_curves_chart(results: Sequence[FoldResult]) -> bytes:
     if once:
         axis.legend(once.values(), once.keys(), loc="upper right")
     return png(figure)
+
+
+def _learning_curve(run: Path) -> tuple[Floats, Floats]:
+    """Minutes and held-out errors, px: in float, then with int8's rounding if it was learned."""
+    parts = [file for file in (run / FLOAT_FOLDER / CURVE, run / CURVE) if file.is_file()]
+    minutes: list[Floats] = [np.array([])]
+    errors: list[Floats] = [np.array([])]
+    before_s = 0.0
+    for file in parts:
+        if curve := read_learning_curve(file):
+            minutes.append((before_s + curve["seconds"]) / 60)
+            errors.append(curve["held_out_mean_px"])
+            before_s += curve["seconds"][-1]
+    return np.concatenate(minutes), np.concatenate(errors)
 
 
 def _px(value: float | None, sign: str = "") -> str:
