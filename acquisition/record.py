@@ -58,8 +58,10 @@ class RecordingSummary:
         return asdict(self)
 
 
-def recorder_process(runtime: Path, folder: Path, rig: RigSettings, *, essential: bool = True) -> Process:
-    """The recorder into session folder `folder` as a line of the table of processes.
+def recorder_process(
+    runtime: Path, folder: Path, rig: RigSettings, *, essential: bool = True, paused: bool = False
+) -> Process:
+    """The recorder into session folder `folder` as a line of the table of processes; `paused`: switched off.
 
     Raises
     ------
@@ -67,7 +69,7 @@ def recorder_process(runtime: Path, folder: Path, rig: RigSettings, *, essential
         A codec that this machine has no encoder for.
     """
     check_codec(rig.recording.codec)
-    plan = RecorderPlan(str(runtime), str(folder.resolve()), tuple(rig.cameras), rig.recording)
+    plan = RecorderPlan(str(runtime), str(folder.resolve()), tuple(rig.cameras), rig.recording, paused)
     return Process(
         "recorder",
         recorder,
@@ -161,10 +163,11 @@ def end_session(session: Session, run: RigRun, how: str) -> dict[str, Any] | Non
         counted[name]["recorded"] = written.get(name, {}).get("frames", 0)
     _keep_trains(run, session)
     cut_off = run.supervisor.dead.get("recorder", "")
+        counted[name]["not_asked"] = written.get(name, {}).get("not_asked", 0)
     if cut_off and how in CLEAN_ENDS:
         how = f"the recorder {cut_off}"  # what it had counted last is not what is on the disk
         for figures in counted.values():
-            del figures["recorded"]
+            del figures["recorded"], figures["not_asked"]
     session.end(
         run.fault if run.fault and how in CLEAN_ENDS else how, cameras=counted, pulses=run.pulse_count
     )

@@ -12,7 +12,7 @@ from acquisition.supervise import Supervisor
 
 _COUNTED = ("frames", "lost", "damaged", "ring_full", "reopened")
 # Of what processes report. Not more: the page's address, for instance, is as good as a key.
-_SAID = ("endpoint", "ended", "disk_left_s", "warnings", "events")
+_SAID = ("endpoint", "ended", "disk_left_s", "recording", "warnings", "events")
 
 
 def rig_facts(
@@ -37,7 +37,8 @@ def rig_facts(
     dict
         `name`, `state`, `elapsed_s`, `session`, `fault`; `waits_for`, while it starts; `cameras`: `state` and
         `wished_hz` of each; `processes`: `alive`, `pid`, `silent_s` (None before its first report),
-        `restarts`, `state`, and what it reports of `endpoint`, `ended`, `disk_left_s`, `warnings`, `events`;
+        `restarts`, `state`, and what it reports of `endpoint`, `ended`, `disk_left_s`, `recording` (`on`,
+        `since_ns`, `refused`), `warnings`, `events`;
         `died`; `counters`: of each "camera NAME", and frame sets of each process that reports `sets`.
     """
     reported = dict(supervisor.counters)
@@ -47,6 +48,7 @@ def rig_facts(
         counters[f"camera {name}"] = {what: counts.get(what, 0) for what in _COUNTED}
         if name in recorded:
             counters[f"camera {name}"]["recorded"] = recorded[name].get("frames", 0)
+            counters[f"camera {name}"]["not_asked"] = recorded[name].get("not_asked", 0)
     counters |= {name: dict(said["sets"]) for name, said in reported.items() if said.get("sets")}
     now_ns = time.monotonic_ns()
     processes = {}

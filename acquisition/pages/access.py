@@ -12,6 +12,7 @@ import ipaddress
 import secrets
 import socket
 import threading
+from collections.abc import Callable
 from http.cookies import CookieError, SimpleCookie
 from urllib.parse import parse_qs, urlsplit
 
@@ -34,17 +35,26 @@ def new_token() -> str:
     return secrets.token_urlsafe(24)
 
 
-def stop_route(control: str, asked: threading.Event) -> Route:
-    """POST /stop: sets `asked` for whoever sends `control` in X-Rigpose-Control; nobody may if it is ""."""
+def control_route(path: str, control: str, act: Callable[[Request], Response]) -> Route:
+    """POST `path`: `act` for whoever sends `control` in X-Rigpose-Control; nobody may if it is ""."""
 
-    def stop(request: Request) -> Response:
+    def guarded(request: Request) -> Response:
         given = request.headers.get("x-rigpose-control", "")
         if not control or not hmac.compare_digest(given.encode(), control.encode()):
             raise HTTPException(403, "This address may look, and change nothing.")
+        return act(request)
+
+    return Route(path, guarded, methods=["POST"])
+
+
+def stop_route(control: str, asked: threading.Event) -> Route:
+    """POST /stop: sets `asked`, as `control_route` allows."""
+
+    def stop(request: Request) -> Response:
         asked.set()
         return JSONResponse({"asked": "stop"})
 
-    return Route("/stop", stop, methods=["POST"])
+    return control_route("/stop", control, stop)
 
 
 class Access:

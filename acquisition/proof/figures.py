@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from acquisition.frame_stamp import NEW_COUNT, NO_DEVICE_STAMP
 from acquisition.recordings.recording import Recording
+from acquisition.recordings.switch import NOT_ASKED
 from acquisition.synchronisation.clock_fit import ClockFit, fit_clock
 from acquisition.synchronisation.synchronise import StampSet
 
@@ -104,6 +105,9 @@ class Synchrony:
     ptp:
         What PTP was while recording, None where it was not watched: `roles` and `grandmasters` seen,
         `offset_us_median` and `offset_us_max` of this host's clock from the master's, `lost` times.
+    stretches, paused_s:
+        How often it recorded without a break, and for how long it was switched off in between, s: no frame
+        set is of that time.
     clock_steps_ms:
         By how much the calendar's clock was set while recording, each step above 1 ms.
     t_ns, index, causes, doubtful, off_ns:
@@ -124,6 +128,8 @@ class Synchrony:
     gaps: tuple[str, ...]
     events: dict[str, int]
     ptp: dict[str, Any] | None
+    stretches: int
+    paused_s: float
     clock_steps_ms: tuple[float, ...]
     cause_names: tuple[str, ...]
     t_ns: Numbers
@@ -177,13 +183,15 @@ def measure(recording: Recording) -> Synchrony:
         gaps=tuple(recording.gaps),
         events={kind: n for kind, n in Counter(e["kind"] for e in events).items() if kind not in _ORDINARY},
         ptp=_ptp(events),
+        stretches=_stretches(recording),
+        paused_s=_paused_s(recording, events),
         clock_steps_ms=_clock_steps(events),
         cause_names=tuple(cause_names),
         t_ns=t_ns, index=index, causes=causes, doubtful=doubtful, off_ns=off_ns,
     )  # fmt: skip
 
 
-_ORDINARY = ("clock", "ptp", "pulse", "recording ended", "segment ended")
+_ORDINARY = ("clock", "ptp", "pulse", "recording ended", "segment ended", NOT_ASKED)
 
 
 def _camera(
@@ -251,6 +259,23 @@ def _percentiles(values_ns: Numbers) -> tuple[float, float, float] | None:
         return None
     p50, p95 = np.percentile(values_ns, [50, 95])
     return float(p50) * _MS, float(p95) * _MS, float(values_ns.max()) * _MS
+
+
+def _stretches(recording: Recording) -> int:
+    """In how many of the times that it was asked to record there is a frame."""
+    seams_ns = np.array(recording.stretches().seams_ns, np.int64)
+    found: set[int] = set()
+    for camera in recording.cameras:
+        exposures_ns = recording.frame_table(camera)["t_exposure_ns"]
+        found.update(np.unique(np.searchsorted(seams_ns, exposures_ns, side="right")).tolist())
+    return len(found)
+
+
+def _paused_s(recording: Recording, events: list[dict[str, Any]]) -> float:
+    ended = recording.session["ended"]
+    last_ns = max((event.get("t_ns", 0) for event in events), default=0)
+    until_ns = last_ns if ended is None else ended.get("t_ns", last_ns)
+    return round(recording.stretches().off_ns(until_ns) * 1e-9, 3)
 
 
 def _clock_steps(events: list[dict[str, Any]]) -> tuple[float, ...]:

@@ -180,7 +180,10 @@ def _windows(recording: Recording, sets: list[StampSet]) -> list[tuple[int, int]
             recording.folder, expected=f"{LEAST_FRAMES} frame sets, to hold a whole word of the LED",
             found=str(len(sets)), remedy="Record for longer",
         )  # fmt: skip
-    begins = [row for row, one in enumerate(sets) if one.index in _train_begins(recording)] or [0]
+    trains = _train_begins(recording)
+    begins = [row for row, one in enumerate(sets) if one.index in trains] or [0]
+    # Where the recording was switched off, pulses are missing that no word may be read across.
+    begins += [row for row in range(1, len(sets)) if sets[row].index > sets[row - 1].index + 1]
     starts = {*begins, max(0, len(sets) - WINDOW_SETS)}
     for column in range(len(recording.cameras)):
         back = False

@@ -57,6 +57,11 @@ def _counts(report: dict[str, Any]) -> str:
     kind = "A set is a pulse of the trigger." if report["triggered"] else (
         "The cameras run freely: a set is the exposures nearest to the first camera's."
     )  # fmt: skip
+    if report["paused_s"]:
+        kind += (
+            f" It recorded {report['stretches']} times, and was switched off for {report['paused_s']:.1f} s: "
+            "no set is of that time, and nothing of it is missing."
+        )
     return f"{text}. {kind} Ended: {report['ended'] or 'cut off'}."
 
 

@@ -62,7 +62,8 @@ def report_of(session: str, measured: Synchrony, optical: dict[str, Any] | None 
         `verdict`, `findings`; `frame_sets`, `complete_sets`, `uncertain_sets`, `pulses`; `spread_ms`,
         `period_ms`, `tolerance_ms`, `triggered`; per camera what `CameraSynchrony` has, with the number
         of its gaps and the first 2000 of them; `uncertain`: the first 2000 of [set, cameras]; `ptp`,
-        `clock_steps_ms`, `events`; `optical`: the optical proof, if it was made.
+        `clock_steps_ms`, `events`; `stretches`, `paused_s`: how often it recorded, and how long it was off in
+        between; `optical`: the optical proof, if it was made.
     """
     findings = judge(measured)
     if optical is not None:
@@ -92,6 +93,8 @@ def report_of(session: str, measured: Synchrony, optical: dict[str, Any] | None 
         "events": measured.events,
         "ptp": measured.ptp,
         "clock_steps_ms": list(measured.clock_steps_ms),
+        "stretches": measured.stretches,
+        "paused_s": measured.paused_s,
         "cut_off": list(measured.gaps),
     }
 

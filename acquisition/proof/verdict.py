@@ -32,6 +32,9 @@ _FREE_RUNNING = "It runs freely and drifts past the others: wire a trigger, or a
 def judge(measured: Synchrony) -> list[Finding]:
     """What is wrong with a session's synchrony, or could be better."""
     findings: list[Finding] = []
+    if not measured.frame_sets and measured.paused_s and not measured.stretches:
+        remedy = "The rig may be well all the same; the live page switches it on, at its control address"
+        return [Finding("WARN", "session", "its recording was never switched on", remedy)]
     if not measured.frame_sets:
         return [Finding("FAIL", "session", "no frame set", "See that the trigger runs and cameras deliver")]
     if measured.ended is None:

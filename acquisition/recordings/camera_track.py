@@ -8,6 +8,7 @@ import queue
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import Enum, auto
 from pathlib import Path
 
 from acquisition.frame import Image
@@ -17,6 +18,13 @@ from acquisition.recordings.segments import ENDED, Segment, segment_of
 from acquisition.videos.encoder import Encoder
 
 QUEUE_BYTES = 96 << 20
+
+
+class _End(Enum):
+    """In the place of a frame: what ends there."""
+
+    SEGMENT = auto()
+    TRACK = auto()
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +90,7 @@ class CameraTrack:
         self.segment = -1
         self.error = ""
         self._note = note
-        self._queue: queue.Queue[tuple[FrameStamp, Image, int] | None] = queue.Queue(plan.queued_most)
+        self._queue: queue.Queue[tuple[FrameStamp, Image, int] | _End] = queue.Queue(plan.queued_most)
         self._piece: _Piece | None = None
         self._lock = threading.Lock()
         self._unsynced: list[int] = []
@@ -106,6 +114,13 @@ class CameraTrack:
         self.waiting_most = max(self.waiting_most, self._queue.qsize())
         return True
 
+    def end_segment(self) -> bool:
+        """End the files after what was put; the next frame begins new ones. False where the queue is full."""
+        if self._queue.full():
+            return False
+        self._queue.put(_End.SEGMENT)
+        return True
+
     def sync(self) -> None:
         """Have the kernel put onto the disk what has been written so far, the ended segments' too."""
         with self._lock:
@@ -119,15 +134,18 @@ class CameraTrack:
 
     def finish(self) -> None:
         """Write what waits and end the files."""
-        self._queue.put(None)
+        self._queue.put(_End.TRACK)
         self._thread.join()
         self._end_piece()
         self.sync()
 
     def _encode(self) -> None:
-        while (item := self._queue.get()) is not None:
+        while (item := self._queue.get()) is not _End.TRACK:
             if self.error:
                 continue  # the disk is full: the queue is emptied so that nobody waits for it
+            if item is _End.SEGMENT:
+                self._end_piece()
+                continue
             stamp, image, number = item
             try:
                 if self._piece is None or self._piece.segment.number != number:

@@ -36,6 +36,7 @@ from acquisition.recordings.segments import (
     whole_rows,
 )
 from acquisition.recordings.session import read_session
+from acquisition.recordings.switch import NOT_ASKED, Stretches
 from acquisition.rig import RigSettings, SyncSettings
 from acquisition.settings import parse_settings
 from acquisition.synchronisation.synchronise import StampSet, Synchroniser
@@ -47,6 +48,8 @@ T = TypeVar("T")
 _NO_ROWS: npt.NDArray[np.void] = np.empty(0, FRAME_DTYPE)
 _BEYOND_NS = 1 << 62
 _PULSES: dict[str, int | None] = {"period_ns": None, "first_exposure_ns": None}
+_TOLD = {"ring full": Absence.RING_FULL, NOT_ASKED: Absence.NOT_RECORDED}
+# Frames that an event alone tells of.
 
 
 class Recording:
@@ -172,14 +175,27 @@ class Recording:
         """The events table."""
         return read_events(self.folder)
 
+    def stretches(self) -> Stretches:
+        """When it was asked to record: all the time, where nobody switched it off."""
+        return Stretches.of(self.events())
+
     def frame_sets(self, sync: SyncSettings | None = None) -> list[StampSet]:
         """All frame sets, made by the same code as live; payloads are row numbers, None where absent.
+
+        While the recording was switched off there are none; their numbers stay those of the live run.
 
         Where the trigger had to be started anew, its pulses are counted anew too: the sets of the new
         count follow at `first_index`, which session.json states for every count, and none is missing in
         between.
         """
         trains = self.session.get("trains") or [{**_PULSES, **(self.session["pulses"] or {})}]
+        stretches, tolerance_ms = self.stretches(), (sync or self.rig.sync).tolerance_ms
+
+        def asked_for(one: StampSet) -> bool:
+            # Next to a seam a camera's frame may have been on the other side.
+            whole = one.complete or stretches.from_seam_ns(one.t_exposure_ns) > tolerance_ms * 1e6
+            return whole and stretches.asked(one.t_exposure_ns)
+
         stamps = list(self._stamps())
         sets: list[StampSet] = []
         for train, following in pairwise([*trains, None]):
@@ -194,8 +210,8 @@ class Recording:
             for stamp, row in stamps:
                 if from_ns <= stamp.t_exposure_ns < to_ns:
                     maker.add(stamp, row)
-                    made += maker.closed(0)
-            made += maker.flush()
+                    made += filter(asked_for, maker.closed(0))
+            made += filter(asked_for, maker.flush())
             base = train.get("first_index", 0)
             sets += [replace(one, index=base + one.index) for one in made] if base else made
         return self._with_recorder_gaps(sets)
@@ -272,12 +288,12 @@ class Recording:
         self._missing[segment.video] = lacking, gap
 
     def _stamps(self) -> Iterator[tuple[FrameStamp, int | None]]:
-        """All frames in the order of their arrival, with those that a full ring dropped."""
+        """All frames by arrival, with those that a full ring dropped, and some that nobody asked for."""
         dropped: dict[str, list[tuple[FrameStamp, int | None]]] = {camera: [] for camera in self.cameras}
         for event in self.events():
-            if event["kind"] == "ring full":
+            if event["kind"] in _TOLD:
                 numbers = {name: int(event[name]) for name in COLUMNS}
-                stamp = FrameStamp(camera=event["camera"], absence=Absence.RING_FULL, **numbers)
+                stamp = FrameStamp(camera=event["camera"], absence=_TOLD[event["kind"]], **numbers)
                 dropped[stamp.camera].append((stamp, None))
         streams = []
         for camera in self.cameras:

@@ -28,7 +28,7 @@ from deploy.live.estimator import require_size
 from deploy.live.recorder_behind import record_behind
 from deploy.live.tracker import track
 from deploy.live.tracker_plan import TrackerPlan
-from deploy.page.parent import asked_to_stop, page_process, say_where, tell_page
+from deploy.page.parent import asked_to_stop, page_process, say_where, tell_page, tell_recorder
 from deploy.page.plan import PageAddress
 from deploy.stream.endpoint import reachable, require_free
 from deploy.stream.keys import ClientKeys, allowed, fresh_pair, server_pair
@@ -61,6 +61,8 @@ class LiveOptions:
         The user's closed-loop code and what it may switch; None: none.
     record, subject, notes:
         Folder of the session to record beside; None: no recording.
+    paused:
+        Whether the recording begins switched off: it is switched on at the page's control address.
     poses:
         An .npz of what the measuring subscriber received; None: only its latencies are kept.
     page:
@@ -80,6 +82,7 @@ class LiveOptions:
     record: Path | None = None
     subject: str = ""
     notes: str = ""
+    paused: bool = False
     poses: Path | None = None
     page: PageAddress | None = None
     version: str = ""
@@ -122,6 +125,8 @@ def live(rig: RigSettings, stream: StreamSettings, options: LiveOptions) -> dict
         load_calibration(options.calibration).subset(tuple(rig.cameras))
     if options.record is not None:
         check_output(options.record)
+    if options.paused:
+        _check_switch(options)
     if options.page is not None:
         require_page_packages("rigpose live --page")
     if options.poses is not None and not options.poses.resolve().parent.is_dir():
@@ -163,6 +168,16 @@ def live(rig: RigSettings, stream: StreamSettings, options: LiveOptions) -> dict
             }
 
 
+def _check_switch(options: LiveOptions) -> None:
+    """A recording that begins switched off needs somebody who can switch it on."""
+    if options.record is None or options.page is None or not options.page.control:
+        raise RigposeError(
+            "--record-paused", expected="--record FOLDER and --page-control",
+            found="no --record" if options.record is None else "no --page-control",
+            remedy="Give both: the page that is printed second switches the recording on",
+        )  # fmt: skip
+
+
 def _readers(
     rig: RigSettings, stream: StreamSettings, ours: ClientKeys | None, options: LiveOptions, runtime: Path,
     report: Path, heard: Path,
@@ -189,10 +204,9 @@ def _readers(
     readers = [Process("probe", probe, (listening,), essential=False)]
     if options.record is not None:
         # A recording that ends (a full disk) is reported; the tracking goes on.
-        recording = recorder_process(runtime, options.record, rig, essential=False)
+        recording = recorder_process(runtime, options.record, rig, essential=False, paused=options.paused)
         readers.append(replace(recording, target=record_behind))
     if options.page is not None:
-        disk = options.record.resolve().parent if options.record else Path.cwd()
         showing = page_process(
             options.page,
             runtime,
@@ -200,7 +214,7 @@ def _readers(
             reachable(stream.endpoint),
             ours,
             plan.calibration,
-            disk,
+            options.record,
         )
         readers = [showing, *readers]
     if options.loop is not None:
@@ -272,6 +286,7 @@ def _run(run: RigRun, seconds: float | None) -> str:
         def each() -> bool:
             nonlocal shown, warned
             tell_page(run)
+            tell_recorder(run)
             tracker = run.supervisor.counters.get("tracker", {})
             for warning in tracker.get("warnings", [])[warned:]:
                 print(warning, flush=True)
@@ -290,9 +305,12 @@ def _recording(session: Session | None, run: RigRun) -> dict[str, Any] | None:
     if session is None or not run.started_ns:
         return None
     written = run.supervisor.counters.get("recorder", {}).get("cameras", {})
-    frames = {name: written.get(name, {}).get("frames", 0) for name in run.rig.cameras}
+    frames, not_asked = (
+        {name: written.get(name, {}).get(key, 0) for name in run.rig.cameras}
+        for key in ("frames", "not_asked")
+    )
     ended = recording_ended(run) or run.supervisor.dead.get("recorder", "stopped")
-    return {"session": str(session.folder), "ended": ended, "frames": frames}
+    return {"session": str(session.folder), "ended": ended, "frames": frames, "not_asked": not_asked}
 
 
 def _read(path: Path) -> dict[str, Any]:

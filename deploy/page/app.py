@@ -27,11 +27,12 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from acquisition.pages.access import Access, stop_route
+from acquisition.pages.access import Access, control_route, stop_route
 from acquisition.pages.look import statics
 from acquisition.pages.serving import bound_socket, running, shown_host
 from calibration.formats.anipose import load_calibration
 from calibration.poses import Pose3D, PoseSet
+from deploy.page.asked import Asked
 from deploy.page.listening import SAME_SET_NS, Listening, listed
 from deploy.page.machine import machine_facts
 from deploy.page.pictures import LARGEST_HZ, Picture, Pictures
@@ -55,7 +56,7 @@ def served(
     pictures: Pictures,
     listening: Listening,
     told: Callable[[], dict[str, Any]],
-    asked: threading.Event,
+    asked: Asked,
 ) -> Iterator[dict[str, str]]:
     """Serve inside the block; `address` and, where there is one, `control`, tokens included."""
     address = plan.address
@@ -75,10 +76,10 @@ def served(
 
 
 def page_app(
-    plan: PagePlan, pictures: Pictures, listening: Listening, told: Told, asked: threading.Event,
+    plan: PagePlan, pictures: Pictures, listening: Listening, told: Told, asked: Asked,
     closing: threading.Event,
 ) -> Starlette:  # fmt: skip
-    """The routes. `told`: what the parent said last; `asked` is set when somebody who may ends the run;
+    """The routes. `told`: what the parent said last; `asked`: what somebody who may has asked for;
     `closing`: the server is about to end."""
     space = _cameras_in_space(plan.calibration)
 
@@ -93,7 +94,7 @@ def page_app(
             "pids": {name: one.get("pid") for name, one in parent.get("processes", {}).items()},
             "cameras": parent.get("cameras", {}), "elapsed_s": parent.get("elapsed_s"),
             "space": space, "machine": machine_facts(plan.disk), "watchers": pictures.watchers,
-            "controls": bool(plan.control),
+            "controls": bool(plan.control), "recording": _recording(plan, parent),
         })  # fmt: skip
 
     def frames(request: Request) -> Response:
@@ -105,9 +106,21 @@ def page_app(
             packets(pictures, listening, hz, closing), media_type="application/octet-stream"
         )
 
+    def record(request: Request) -> Response:
+        on = {"true": True, "false": False}.get(request.query_params.get("on", ""))
+        if on is None:
+            raise HTTPException(400, "on is true or false")
+        recording = _recording(plan, told())
+        if recording is None:
+            raise HTTPException(409, "Nothing is recorded into: start rigpose live with --record FOLDER.")
+        if recording["ended"]:
+            raise HTTPException(409, f"The recording has ended: {recording['ended']}.")
+        asked.switch(on)
+        return JSONResponse({"asked": "record", "on": on})
+
     return Starlette(routes=[
         Route("/", index), Route("/state", state), Route("/frames", frames),
-        stop_route(plan.control, asked), statics(STATIC),
+        stop_route(plan.control, asked.stop), control_route("/record", plan.control, record), statics(STATIC),
     ])  # fmt: skip
 
 
@@ -173,6 +186,21 @@ def packet(chosen: dict[str, Picture], pose_at: PoseAt, order: tuple[str, ...]) 
     header = json.dumps(about).encode()
     body = header + b"".join(picture.jpeg for picture in chosen.values())
     return _LENGTHS.pack(len(body) + 4, len(header)) + body
+
+
+def _recording(plan: PagePlan, parent: dict[str, Any]) -> dict[str, Any] | None:
+    """The recording beside; None where there is no session to record into."""
+    if plan.session is None:
+        return None
+    said = parent.get("recorder", {})
+    switch, counted = said.get("recording", {}), said.get("cameras", {})
+    since_ns = switch.get("since_ns")
+    return {
+        "session": plan.session, "on": switch.get("on"), "refused": switch.get("refused", ""),
+        "ended": said.get("ended", ""), "disk_left_s": said.get("disk_left_s"),
+        "since_s": None if since_ns is None else max(0.0, (time.monotonic_ns() - since_ns) * 1e-9),
+        "frames": sum(camera["frames"] for camera in counted.values()),
+    }  # fmt: skip
 
 
 def _cameras_in_space(calibration: str | None) -> list[dict[str, Any]]:

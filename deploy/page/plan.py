@@ -18,7 +18,7 @@ class PageAddress:
     host, port:
         Of this machine only; None: the usual port, or a free one.
     control:
-        Whether a second address is given out that may end the run.
+        Whether a second address is given out that may end the run and switch its recording.
     """
 
     host: str = "127.0.0.1"
@@ -42,9 +42,11 @@ class PagePlan:
         Whose cameras are drawn in the 3D view; None: no 3D.
     disk:
         The folder whose disk is watched.
+    session:
+        The folder of its recording; None: there is none.
     token, control:
-        What an address must carry to look, and to end the run ("": nobody may). Those of the whole run: a
-        page that was restarted is found again.
+        What an address must carry to look, and to end the run or switch its recording ("": nobody may). Those
+        of the whole run: a page that was restarted is found again.
     """
 
     runtime: str
@@ -54,5 +56,6 @@ class PagePlan:
     address: PageAddress
     calibration: str | None
     disk: str
+    session: str | None
     token: str
     control: str

@@ -14,6 +14,7 @@ from pathlib import Path
 from acquisition.child import ChildLink
 from acquisition.rings.readers import RingReaders
 from acquisition.rings.ring import Leased
+from deploy.page.asked import Asked
 from deploy.page.listening import Listening
 from deploy.page.pictures import Pictures
 from deploy.page.plan import PagePlan
@@ -29,7 +30,7 @@ def page(link: ChildLink, plan: PagePlan) -> None:
 
     os.nice(_NICE)
     pictures, listening = Pictures(plan.cameras), Listening()
-    asked = threading.Event()
+    asked = Asked()
     ears = threading.Thread(target=_listen, args=(link, plan, listening), name="stream", daemon=True)
     with contextlib.ExitStack() as ending:
         rings = RingReaders(Path(plan.runtime), plan.cameras, "page")
@@ -38,12 +39,13 @@ def page(link: ChildLink, plan: PagePlan) -> None:
         ears.start()
         while not link.stopping:
             _look(rings, pictures)
+            link.report(
+                watchers=pictures.watchers, pictures=pictures.taken, record=asked.record,
+                asked="stop" if asked.stop.is_set() else "", address=address["address"],
+                control=address["control"],
+            )  # fmt: skip
             if rings.connected:
-                link.report(
-                    state="ready", watchers=pictures.watchers, pictures=pictures.taken,
-                    asked="stop" if asked.is_set() else "", address=address["address"],
-                    control=address["control"],
-                )  # fmt: skip
+                link.report(state="ready")
     ears.join(1.0)
 
 

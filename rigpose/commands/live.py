@@ -30,6 +30,9 @@ def live(
     minutes: Minutes = None,
     seconds: Seconds = None,
     record: Annotated[Path | None, Parameter(help="Record a session into this new folder beside.")] = None,
+    record_paused: Annotated[
+        bool, Parameter(help="Begin with the recording paused; --page-control switches it on.", negative=())
+    ] = False,
     subject: Annotated[str, Parameter(help="Who is recorded; kept in the session.")] = "",
     notes: Annotated[str, Parameter(help="Anything worth knowing later; kept in the session.")] = "",
     endpoint: Annotated[str | None, Parameter(help="Where to publish; by default the rig file's.")] = None,
@@ -68,7 +71,9 @@ def live(
     ] = "measured",
     page: Annotated[bool, Parameter(help="Serve a page: views, 3D, latency, health.")] = False,
     page_port: Annotated[int | None, Parameter(help="Its port; by default 8612 or a free one.")] = None,
-    page_control: Annotated[bool, Parameter(help="Print a second address, which may end the run.")] = False,
+    page_control: Annotated[
+        bool, Parameter(help="Print a second address: it may end the run, pause and resume the recording.")
+    ] = False,
     poses: Annotated[
         Path | None, Parameter(help="Write what a subscriber received to this .npz (kept in memory).")
     ] = None,
@@ -90,6 +95,8 @@ def live(
         How long, counted from the first pulse.
     record, subject, notes:
         A session to record into, with the measured poses in its folder `poses`.
+    record_paused:
+        Nothing is recorded before somebody at the second address of the page says so. Tracking goes on.
     endpoint:
         ZeroMQ address to publish on. Without keys it must be of this host.
     keys:
@@ -106,7 +113,7 @@ def live(
         of the rig file.
     page, page_port, page_control:
         A page for a browser on this machine (from another: through ssh). It shows and changes nothing, unless
-        it is opened by the second address.
+        it is opened by the second address: there the recording is paused and resumed, and the run ended.
     poses:
         An .npz for all poses that arrived, with their stamps.
 
@@ -126,6 +133,7 @@ def live(
     --------
     rigpose live rig.yaml --model mouse.bundle --calibration calibration.toml --record sessions/mouse-7
     rigpose live rig.yaml --model mouse.bundle --predict --processor zone_entry.py:ZoneEntry
+    rigpose live rig.yaml --model mouse.bundle --record sessions/mouse-7 --record-paused --page-control
     """
     import rigpose
     from acquisition.recordings.session import CLEAN_ENDS
@@ -156,6 +164,7 @@ def live(
         tracking=_tracking(file.tracking, crop, follow, smooth, predict, lead_ms),
         loop=_loop(processor, processor_options, processor_camera, processor_pose, file.outputs),
         record=record,
+        paused=record_paused,
         subject=subject,
         notes=notes,
         poses=poses,

@@ -62,4 +62,7 @@ def show(measured: Measured) -> None:
     for process, reason in measured["died"].items():
         console.print(f"process '{process}' died: {reason}")
     if measured["recording"]:
-        console.print(f"{measured['recording']['session']}: {measured['recording']['ended']}")
+        recording = measured["recording"]
+        paused = max(recording["not_asked"].values(), default=0)
+        while_paused = f"; paused for {paused} frames of a camera" if paused else ""
+        console.print(f"{recording['session']}: {recording['ended']}{while_paused}")

@@ -24,8 +24,8 @@ _JUDGED_S = 5.0  # rates of a shorter time say little
 _SLOW_START_S = 60.0
 _SLOW_END_S = 60.0
 _EVENTS = 5
-_ROUTINE = ("clock", "ptp", "pulse", "edge", "segment ended")
-_DETAILS = ("camera", "why", "minutes_left", "segment", "detail")
+_ROUTINE = ("clock", "ptp", "pulse", "edge", "segment ended", "not asked for")
+_DETAILS = ("camera", "why", "minutes_left", "segment", "detail", "by")
 
 
 def judged_runs() -> list[tuple[Run, list[Finding]]]:
@@ -211,7 +211,9 @@ def _recording(facts: Facts) -> list[Finding]:
     if recorder.get("ended"):
         remedy = "What was recorded is whole: mend the cause, then start a new recording"
         return [Finding("recording", "broken", f"{session} has ended: {recorder['ended']}", remedy)]
-    findings, left_s = [ok("recording", session)], recorder.get("disk_left_s")
+    switch = recorder.get("recording", {})
+    off = "" if switch.get("on", True) else ", switched off: on again at the live page's control address"
+    findings, left_s = [ok("recording", f"{session}{off}")], recorder.get("disk_left_s")
     try:
         said = f"{shutil.disk_usage(session).free / 1e9:.1f} GB free"
     except OSError:

@@ -99,6 +99,8 @@ def test_what_cannot_work_is_one_line_and_leaves_nothing(tmp_path: Path, rig: Pa
             (("--model", BUNDLE, "--seconds", 1, "--minutes", 1), "found both"),
             (("--model", BUNDLE, "--seconds", 0), "more than 0 seconds"),
             (("--model", BUNDLE, "--record", "scene"), "a folder that is not empty"),
+            (("--model", BUNDLE, "--record-paused", "--page-control"), "found no --record"),
+            (("--model", BUNDLE, "--record", "day1", "--record-paused", "--page"), "found no --page-control"),
             (("--model", BUNDLE, "--crop", "0,0,9,9"), "CAMERA=LEFT,TOP,WIDTH,HEIGHT"),
             (("--model", BUNDLE, "--crop", "cam_0=0,0,9"), "4 whole numbers"),
             (("--model", BUNDLE, "--crop", "cam_7=0,0,9,9"), "cameras of the rig"),

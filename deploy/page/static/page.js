@@ -2,6 +2,7 @@
 
 import { Space } from "/static/space.js";
 import { drawLatency } from "/static/latency.js";
+import { RecordingPanel } from "/static/recording.js";
 
 const PAUSE_MS = 500;
 const STALE_MS = 200;
@@ -74,6 +75,7 @@ class View {
 
 const views = new Map();
 const space = new Space($("space"), colour);
+const panel = new RecordingPanel($, definitions, control);
 
 async function showPacket(about, body) {
   let at = 0;
@@ -144,8 +146,7 @@ function showState(state) {
   const { session, health, machine } = state;
   $("rig").textContent = session?.rig ?? "";
   const network = session?.network;
-  const recording = session?.recording ? `, recording ${session.recording}` : "";
-  $("summary").textContent = network ? `${network.bundle}, ${network.runtime} ${network.precision}${recording}` : "waiting for the tracker";
+  $("summary").textContent = network ? `${network.bundle}, ${network.runtime} ${network.precision}` : "waiting for the tracker";
   const sets = health.tracker ?? {};
   const share = sets.sets_in ? (100 * (sets.complete_in ?? 0)) / sets.sets_in : 0;
   definitions($("sets"), [
@@ -176,6 +177,7 @@ function showState(state) {
   drawLatency($("latency"), state.latency);
   space.cameras = state.space;
   $("space-panel").hidden = !state.space.length;
+  panel.show(state);
   $("stop").hidden = !(control && state.controls);
 }
 
@@ -194,6 +196,6 @@ async function ask() {
 $("stop").addEventListener("click", async () => {
   if (confirm("End the run for everybody?")) await fetch("/stop", { method: "POST", headers: { "X-Rigpose-Control": control } });
 });
-window.rigpose = { shown, views, space };
+window.rigpose = { shown, views, space, panel };
 ask();
 follow();

@@ -49,17 +49,17 @@ class Link:
 class Bench:
     """A recorder in a thread, its ring in our hands."""
 
-    def __init__(self, folder: Path, segment_minutes: float = 60.0) -> None:
+    def __init__(self, folder: Path, segment_minutes: float = 60.0, paused: bool = False) -> None:
         self.folder = folder / "s"
         self.folder.mkdir(exist_ok=True)
         self.link = Link()
         self.runtime = folder
         self.ring = RingWriter(ring_path(folder, "cam"), "cam", GEOMETRY, {"rate_hz": 30.0})
         settings = RecordingSettings(keep_free_gb=0.001, segment_minutes=segment_minutes)
-        plan = RecorderPlan(str(folder), str(self.folder), ("cam",), settings)
+        plan = RecorderPlan(str(folder), str(self.folder), ("cam",), settings, paused)
         self.thread = threading.Thread(target=recorder, args=(self.link, plan))
         self.thread.start()
-        self.until(lambda: self.link.counters.get("state") == "ready")
+        self.until(lambda: {"state", "recording"} <= self.link.counters.keys())
 
     def until(self, condition) -> None:
         limit = time.monotonic() + 30
@@ -71,6 +71,18 @@ class Bench:
     def publish(self, seq: int, lost_before: int = 0) -> bool:
         t_ns = 10**12 + seq * 33_333_333
         return self.ring.publish(FrameStamp("cam", seq, t_ns, t_ns, 1, t_ns + 5, lost_before), picture(seq))
+
+    def publish_all(self, seqs: range) -> None:
+        """Each is with the recorder when this returns."""
+        for seq in seqs:
+            assert self.publish(seq)
+            self.until(lambda: self.ring.free_slots == GEOMETRY.slots)
+
+    def switch(self, on: bool, after_seq: int) -> None:
+        """As the page's control address does, when frame `after_seq` was the newest."""
+        asked_ns = 10**12 + after_seq * 33_333_333 + 1
+        self.link.told = {**self.link.told, "record": {"on": on, "asked_ns": asked_ns, "by": "page"}}
+        self.until(lambda: self.link.counters["recording"]["on"] is on)
 
     def finish(self) -> None:
         self.link.stop()
@@ -235,6 +247,111 @@ def test_trigger_that_counts_anew_begins_new_segments_at_its_first_pulse(bench):
     assert [read_frame_table(one.table)["seq"].tolist() for one in segments_of(bench.folder, "cam")] == [
         [0, 1, 2, 3, 4, 5, 6], [7, 8, 9, 10, 11],
     ]  # fmt: skip
+
+
+def tables(bench) -> list[list[int]]:
+    return [read_frame_table(one.table)["seq"].tolist() for one in segments_of(bench.folder, "cam")]
+
+
+def test_off_ends_the_segment_whole_and_on_begins_another(bench):
+    bench.publish_all(range(5))
+    bench.switch(False, 4)
+    bench.publish_all(range(5, 25))
+    bench.until(lambda: "segment ended" in bench.kinds())
+    assert bench.pictures == list(range(5))
+    bench.switch(True, 24)
+    bench.publish_all(range(25, 30))
+    bench.switch(False, 29)
+    bench.publish_all(range(30, 33))
+    bench.finish()
+    assert tables(bench) == [[0, 1, 2, 3, 4], [25, 26, 27, 28, 29]]
+    assert [number_of(image) for image in open_video(bench.folder / "s_cam.0001.mkv")] == tables(bench)[1]
+    counted = bench.link.counters["cameras"]["cam"]
+    assert (counted["frames"], counted["not_asked"]) == (10, 23)
+    told = [event for event in read_events(bench.folder) if event["kind"].startswith("recording o")]
+    assert [(event["kind"], event["by"]) for event in told] == [
+        ("recording off", "page"), ("recording on", "page"), ("recording off", "page"),
+    ]  # fmt: skip
+    half_ns = 33_333_333 // 2
+    assert [event["t_ns"] for event in told] == [10**12 + n * 33_333_333 + half_ns for n in (4, 24, 29)]
+    ended = whole_rows({"ended": None}, read_events(bench.folder), segments_of(bench.folder, "cam"))
+    assert ended == {0: 5, 1: 5}
+
+
+def test_what_waits_for_a_slow_encoder_when_it_is_switched_off_is_still_written(bench, monkeypatch):
+    monkeypatch.setattr("acquisition.recordings.camera_track.QUEUE_BYTES", 48 * 64 * 10)
+    gate = threading.Event()
+    write = Encoder.write
+
+    def slow(self, image, t_ms):
+        gate.wait(30)
+        write(self, image, t_ms)
+
+    monkeypatch.setattr(Encoder, "write", slow)
+    for seq in range(20):  # one with the encoder, ten in its queue, nine in the ring
+        bench.until(lambda: bench.ring.free_slots > 2)
+        assert bench.publish(seq)
+    bench.until(lambda: bench.link.counters.get("cameras", {}).get("cam", {}).get("waiting") == 10)
+    bench.switch(False, 19)
+    gate.set()
+    bench.publish_all(range(20, 24))
+    bench.switch(True, 23)
+    bench.publish_all(range(24, 26))
+    bench.finish()
+    assert tables(bench) == [list(range(20)), [24, 25]] and bench.pictures == list(range(20))
+    assert bench.ring.dropped == 0 and bench.link.counters["cameras"]["cam"]["not_asked"] == 4
+
+
+def test_a_recorder_that_takes_over_goes_on_as_it_was_switched(tmp_path):
+    bench = Bench(tmp_path, paused=True)
+    assert bench.link.counters["recording"]["on"] is False
+    bench.publish_all(range(3))
+    bench.finish()
+    bench.ring.close()
+    assert segments_of(bench.folder, "cam") == []
+    second = Bench(tmp_path, paused=True)
+    second.publish_all(range(3, 6))
+    later_ns = time.monotonic_ns() + 10**15  # the frames of these rings are of no clock
+    second.link.told = {"record": {"on": True, "asked_ns": later_ns, "by": "page"}}
+    second.until(lambda: second.link.counters["recording"]["on"])
+    seam_ns = second.link.counters["recording"]["since_ns"]
+    first = -(-(seam_ns - 10**12) // 33_333_333)
+    second.publish_all(range(first, first + 3))
+    second.finish()
+    second.ring.close()
+    third = Bench(tmp_path, paused=True)
+    assert third.link.counters["recording"]["on"] is True
+    third.link.told = second.link.told  # told again, and not a new wish
+    third.publish_all(range(first + 5, first + 7))
+    third.finish()
+    third.ring.close()
+    assert tables(third) == [[first, first + 1, first + 2], [first + 5, first + 6]]
+    counted = third.link.counters["cameras"]["cam"]
+    assert (counted["frames"], counted["not_asked"]) == (5, 6)
+    kinds = [kind for kind in third.kinds() if kind.startswith("recording o")]
+    assert kinds == ["recording off", "recording on"]
+
+
+def test_a_full_disk_does_not_end_what_is_paused_and_is_not_recorded_onto(tmp_path, monkeypatch):
+    monkeypatch.setattr("acquisition.recordings.recorder._SECOND_NS", 50_000_000)
+    bench = Bench(tmp_path, paused=True)
+    bench.publish_all(range(2))
+    usage = namedtuple("usage", "total used free")
+    with monkeypatch.context() as full:
+        full.setattr("acquisition.recordings.disk.shutil.disk_usage", lambda folder: usage(10, 9, 1))
+        seconds = len(read_events(bench.folder))
+        bench.until(lambda: len(read_events(bench.folder)) >= seconds + 2)  # it looks once a second
+        asked_ns = time.monotonic_ns() + 10**15
+        bench.link.told = {"record": {"on": True, "asked_ns": asked_ns, "by": "page"}}
+        bench.until(lambda: "to be kept" in bench.link.counters["recording"]["refused"])
+        assert not bench.link.counters["recording"]["on"] and bench.link.counters["state"] == "ready"
+    seconds = len(read_events(bench.folder))
+    bench.until(lambda: len(read_events(bench.folder)) >= seconds + 2)
+    bench.link.told = {"record": {"on": True, "asked_ns": asked_ns + 1, "by": "page"}}
+    bench.until(lambda: bench.link.counters["recording"]["on"])
+    assert bench.link.counters["recording"]["refused"] == ""
+    bench.finish()
+    bench.ring.close()
 
 
 def test_two_cameras_never_share_a_file(tmp_path):

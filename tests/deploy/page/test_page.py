@@ -29,7 +29,7 @@ pytestmark = [pytest.mark.long, pytest.mark.alone]
 
 
 class Run:
-    """`rigpose live --page --page-control` of four small cameras."""
+    """`rigpose live --page --page-control` of four small cameras, with a recording that begins paused."""
 
     def __init__(self, folder: Path) -> None:
         write_scene(folder, kind="animal", seed=5, frame_sets=60, cameras=CAMERAS, size=(160, 120))
@@ -44,7 +44,7 @@ class Run:
                 sys.executable, "-m", "rigpose", "live", str(folder / "rig.yaml"), "--model", str(BUNDLE),
                 "--calibration", str(folder / "calibration.toml"), "--page", "--page-control",
                 "--page-port", "0", "--endpoint", f"ipc://{folder}/stream", "--seconds", "240",
-                "--json", str(self.report),
+                "--json", str(self.report), "--record", str(folder / "day1"), "--record-paused",
             ],
             env={**os.environ, "PYTHONPATH": str(CHECKOUT)}, stdout=subprocess.PIPE, text=True,
         )  # fmt: skip
@@ -170,6 +170,36 @@ def test_who_may_not_look_does_not(run: Run, path: str, headers: dict, status: i
         run.get(path, **known, **headers)
     assert refused.value.code == status
     refused.value.close()
+
+
+def test_the_recording_is_resumed_and_paused_at_the_other_address(
+    run: Run,
+    browser,  # noqa: F811
+    tmp_path: Path,
+) -> None:
+    looking, troubles = opened(browser, run.address)
+    until(looking, "document.querySelector('#recording-state').textContent === 'recording paused'")
+    assert looking.locator("#record").is_hidden()
+    assert "--page-control" in looking.locator("#recording-how").inner_text()
+    without = looking.evaluate("""() => {
+        rigpose.panel.show({ ...rigpose.shown.state, recording: null });
+        const told = document.querySelector("#recording-how").textContent;
+        return [document.querySelector("#record").hidden, told];
+    }""")
+    assert without[0] and "--record FOLDER" in without[1]
+    looking.close()
+    page, more = opened(browser, run.control)
+    page.wait_for_selector("#record:not([hidden]):not([disabled])", timeout=60_000)
+    assert page.locator("#record").inner_text() == "Record"
+    page.locator("#record").click()
+    until(page, "document.querySelector('#recording-state').textContent.startsWith('● recording')")
+    until(page, "rigpose.shown.state.recording.frames > 20 && !document.querySelector('#record').disabled")
+    assert page.locator("#record").inner_text() == "Pause recording"
+    page.screenshot(path=tmp_path / "recording.png")
+    page.locator("#record").click()
+    until(page, "document.querySelector('#recording-state').textContent === 'recording paused'")
+    page.close()
+    assert not troubles and not more
 
 
 def test_looking_does_not_allow_to_end_the_run_and_the_other_address_does(
