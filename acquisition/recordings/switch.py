@@ -24,8 +24,8 @@ how many of its camera there were so far."""
 _KEPT_FIRST = 8
 # Frames from which a camera is placed on the pulses.
 
-_KEPT_EVERY = 100
-# Pulses over which a clock's drift is nothing.
+_KEPT_EVERY = 25
+# Pulses over which the drift of a clock, and what is not known of the trigger's period, are nothing.
 
 _FAR_NS = 1 << 62
 
