@@ -109,7 +109,7 @@ def _recover(folder: Path, facts: dict[str, Any], join: bool) -> dict[str, Any]:
                 table = read_frame_table(segment.table) if begun(segment.table) else _NO_ROWS
                 if len(table):
                     last_ns = max(last_ns, int(table["t_arrival_ns"][-1]))
-                if whole.get(segment.number) == len(table) and segment.video.exists():
+                if whole.get(segment.number) == len(table) and (segment.video.exists() or not len(table)):
                     continue
                 found = _finish(segment, table)
                 finished.append(found)

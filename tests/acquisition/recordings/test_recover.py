@@ -108,6 +108,7 @@ def test_a_segment_that_had_only_begun_is_kept(folder):
     (folder / "day1_cam_1.0002.mkv").write_bytes(b"begun")
     assert recover(folder, join=True)["frames"] == {"cam_0": 60, "cam_1": 60}
     assert (folder / KEPT / "day1_cam_1.0002.mkv").read_bytes() == b"begun"
+    assert recover(folder)["finished"] == []
     with Recording.open(folder) as recording:
         assert [number_of(image) for image in recording.images("cam_1")] == list(range(60))
 
