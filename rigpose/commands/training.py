@@ -96,6 +96,8 @@ def train(
         print(f"{outside} labels just outside their images were left out: rigpose check-labels shows them")
     if passed_over := measured["videos_passed_over"]:
         print(f"not taught, no videos of the project: {', '.join(passed_over)} (rigpose add-videos)")
+    if seen := measured["held_out_seen_by_init"]:
+        print(f"{seen} held-out images trained {init}: what is held out looks better than it is")
     if "held_out" in measured:
         rows = {"held out": measured["held_out"]}
         if "held_out_rounded" in measured:

@@ -11,7 +11,7 @@ from typing import Any
 from acquisition.errors import RigposeError
 from training.evaluation.videos import BY_VIDEO
 from training.files import read_json, write_json
-from training.learning.initialisation import carries_batch_norm, initialise
+from training.learning.initialisation import carries_batch_norm, initialise, seen_by
 from training.networks.table import build_network
 from training.projects.labels import Labels, dataset_hash
 from training.projects.project import Project
@@ -105,6 +105,12 @@ class Plan:
                         remedy=f"Check the path; {FOLD} stands for {', '.join(self.splits)}",
                     )  # fmt: skip
             init = options.get("init")
+            if seen := seen_by(init, self.splits[fold]):
+                raise RigposeError(
+                    f"--init {init}", expected=f"weights that never saw what is held out in {fold}",
+                    found=f"{len(seen)} of its images in the run's training part, for instance {seen[0]}",
+                    remedy=f"Give runs of the same folds, with {FOLD} in their path, or a classifier",
+                )  # fmt: skip
             if fold != next(iter(self.splits)) and FOLD not in str(self.options.get("init")):
                 continue  # it begins as the first fold does
             for network in networks:

@@ -136,7 +136,7 @@ def export_network(
                 build = row.measured_by(writer.folder / row.file, manifest, batch=1, threads=1)
                 found = keypoints_on(build.infer, frames, input_wh)
                 measured = parity(found, reference)
-                scale = network_px_per_px(frames.images[0], input_wh)
+                scale = float(np.median([network_px_per_px(image, input_wh) for image in frames.images]))
                 if why := deviates(measured, row.precision, scale):
                     refused.append(f"{row.file}: {why}")
                     continue

@@ -238,10 +238,23 @@ def read_numbers(text: str) -> list[int]:
     return numbers
 
 
+def number_in(config: dict[str, Any], key: str, otherwise: float) -> float:
+    """A number of config.yaml, `otherwise` where none stands there. Raises `RigposeError`."""
+    given = config.get(key)
+    if given is None:
+        return otherwise
+    try:
+        return float(given)
+    except (TypeError, ValueError):
+        raise RigposeError(
+            f"{key} in config.yaml", expected="a number", found=repr(given), remedy="Mend the file"
+        ) from None
+
+
 def span_of(config: dict[str, Any], start: float | None, stop: float | None) -> tuple[float, float]:
     """Fractions to begin and end at, given or config.yaml's. Raises `RigposeError`."""
-    first = start if start is not None else float(config.get("start") or 0)
-    last = stop if stop is not None else float(1 if config.get("stop") is None else config["stop"])
+    first = start if start is not None else number_in(config, "start", 0.0)
+    last = stop if stop is not None else number_in(config, "stop", 1.0)
     if not 0 <= first < last <= 1:
         raise RigposeError(
             "--start and --stop", expected="fractions with 0 <= start < stop <= 1",

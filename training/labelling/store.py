@@ -15,7 +15,7 @@ from typing import Any
 
 from acquisition.errors import RigposeError
 from training.labelling.edits import Edit, Target
-from training.labelling.folder import Folder, Signature, empty_row, folders_with_images, signature
+from training.labelling.folder import Folder, Signature, empty_row, folders_with_images, load_folder
 from training.labelling.image_files import image_size
 from training.labelling.journal import Journal
 from training.labelling.label_files import load_after
@@ -186,7 +186,7 @@ class LabelStore:
         """A frame that has just been written into `labeled-data/<folder>`."""
         with self.dirty:
             if folder not in self.folders:
-                self.folders[folder] = Folder(folder, {}, set(), signature(self.project, folder))
+                self.folders[folder] = load_folder(self.project, folder)  # refuses rows without images
                 self.folders = dict(sorted(self.folders.items()))
             points = self.folders[folder].points
             if image not in points:

@@ -78,6 +78,9 @@ class Views:
 
     def add_image(self, folder: str, image: str) -> None:
         """A frame that has come since."""
+        recording = self._recordings.get(folder)
+        if recording is not None and folder not in (known := self._folders.setdefault(recording, [])):
+            known.append(folder)
         number = number_of(image)
         if number is not None:
             self._images.setdefault((folder, number), image)

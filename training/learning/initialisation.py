@@ -15,6 +15,7 @@ from safetensors.torch import load_file
 from acquisition.errors import RigposeError
 from training.learning.published import imagenet_weights, load_torchvision
 from training.networks.table import PoseNetwork, build_network
+from training.projects.splits import Split
 from training.run import WEIGHTS_FILE
 
 Floats = npt.NDArray[np.float32]
@@ -79,6 +80,15 @@ def initialise(network: PoseNetwork, init: str | None, name: str = "") -> bool:
     else:
         _load_safetensors(network, path)
     return True
+
+
+def seen_by(init: str | None, split: Split) -> list[str]:
+    """The held-out images that the run was trained on whose weights are `init`; [] where it is none."""
+    if init is None:
+        return []
+    path = Path(init)
+    file = (path if path.is_dir() else path.parent) / "split.json"
+    return sorted(set(Split.load(file).train) & set(split.test)) if file.is_file() else []
 
 
 def _found(init: str, network: str) -> Path:

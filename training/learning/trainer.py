@@ -18,7 +18,7 @@ from training.learning.batches import Mixture
 from training.learning.course import Course, learn_to_round
 from training.learning.dataset import TrainingSet, mirror_indices
 from training.learning.distillation import Taught, teach
-from training.learning.initialisation import NONE, carries_batch_norm, initialise
+from training.learning.initialisation import NONE, carries_batch_norm, initialise, seen_by
 from training.learning.input_size import check_input_size
 from training.learning.learner import Budget, Recipe, Watched, few_threads
 from training.learning.material import Material, gather
@@ -147,6 +147,7 @@ def train(
         "network": network, "parameters": sum(p.numel() for p in learned.network.parameters()),
         "images": len(training), "inner_images": len(material.inner),
         "held_out_images": len(held_out), "taught_images": taught_images,
+        "held_out_seen_by_init": len(seen_by(init, material.split)),
         "videos_passed_over": [] if taught is None else list(taught.passed_over),
         "teaching_s": round(teaching_s, 1),
         "labels_outside_their_image": material.outside, "split": material.split.name,

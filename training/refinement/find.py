@@ -26,12 +26,14 @@ from training.frames.extraction import (
     footage_of,
     listed,
     not_taken,
+    number_in,
     number_of_frames,
     save_instants,
     span_of,
     within,
 )
-from training.frames.footage import Footage
+from training.frames.footage import Footage, View
+from training.images import read_image
 from training.projects.labels import read_folder
 from training.projects.origins import Origin, PointNote, read_notes, write_notes
 from training.projects.project import CONFIG_FILE, LABELED_DATA, Project
@@ -140,7 +142,7 @@ def find(
     search = Search(
         by,
         epsilon_px,
-        float(config.get("pcutoff") or CUTOFF) if cutoff is None else cutoff,
+        number_in(config, "pcutoff", CUTOFF) if cutoff is None else cutoff,
         number_of_frames(config, count),
         tuple(numbers),
         None if calibration is None else load_calibration(calibration),
@@ -157,6 +159,9 @@ def find(
         _check_footage(search, footage)
     machine = _machine(project, bundle, poses, runtime, precision, threads)
     read_record(project)  # a damaged one is told before the work
+    for view in (view for footage in footages for view in footage.views):
+        read_folder(project, view.folder)
+        read_notes(project, view.folder)
     if poses:
         for footage in footages:
             machine(footage)  # a damaged file is told before anything is written
@@ -177,12 +182,17 @@ def _take(project: Project, footage: Footage, poses: MachinePoses, search: Searc
         instants = _spread(footage, np.flatnonzero(found & free).astype(np.int64), search)
     names = save_instants(project, footage, instants) if len(instants) else [[] for _ in footage.views]
     try:
+        for view, files in zip(footage.views, names, strict=True):
+            there = [file for place, file in zip(instants, files, strict=True) if not free[place]]
+            _refuse_cropped(project, view, there)
         images = _write(project, footage, poses, search, scores, instants, names)
-    except OSError as error:
+    except (OSError, RigposeError) as error:
         for view, files in zip(footage.views, names, strict=True):
             for place, file in zip(instants, files, strict=True):
                 if free[place]:
                     (project.root / LABELED_DATA / view.folder / file).unlink(missing_ok=True)
+        if isinstance(error, RigposeError):
+            raise
         raise RigposeError(
             project.root, expected="room for the machine's labels", found=error.strerror or str(error),
             remedy="Free some space, then run it again",
@@ -212,6 +222,19 @@ def _unsure(poses: MachinePoses, search: Search) -> list[str]:
         f"only {sure:.0%} of the points reach the confidence {search.cutoff:g} and were looked at: try --by "
         f"uncertain, or a smaller --cutoff"
     ]
+
+
+def _refuse_cropped(project: Project, view: View, files: Sequence[str]) -> None:
+    """Refuse pictures that were taken before and are a part of the video's: points are of the whole."""
+    for file in files:
+        place = project.root / LABELED_DATA / view.folder / file
+        height, width = read_image(place).shape[:2]
+        whole = view.video.info.width_px, view.video.info.height_px
+        if (width, height) != whole:
+            raise RigposeError(
+                place, expected=f"a whole picture of {whole[0]}x{whole[1]} px",
+                found=f"{width}x{height}, a part of it", remedy="Leave it out of --list, or remove it",
+            )  # fmt: skip
 
 
 def _write(

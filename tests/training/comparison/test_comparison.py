@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from tests.training.runs import random_run
 from training.comparison.compare import compare, compare_runs
 from training.comparison.measured import FoldResult, pooled_rows
 from training.evaluation import evaluate
+from training.learning.initialisation import seen_by
 from training.projects.labels import read_labels, write_labels
 from training.projects.project import Project
 from training.projects.splits import Split, everything, k_fold
@@ -161,7 +163,8 @@ def test_one_video_is_left_out_at_a_time(two_videos, trainings, tmp_path):
 
 def test_the_fold_stands_in_options(project, trainings, tmp_path):
     for fold in range(2):
-        random_run(tmp_path / "teachers" / f"fold-{fold}", project)
+        split = k_fold(project, read_labels(project), folds=2, fold=fold)
+        random_run(tmp_path / "teachers" / f"fold-{fold}", project, split)
     each = str(tmp_path / "teachers" / "{fold}")
     compare(
         project.root, tmp_path / "c", networks=["residual-8"], folds=2, stride=8, teacher=[each], init=each
@@ -252,9 +255,24 @@ def test_a_run_that_has_seen_the_held_out_images_is_refused(project, tmp_path):
     runs = [random_run(tmp_path / str(k), project, k_fold(project, labels, folds=3, fold=k)) for k in (0, 1)]
     with pytest.raises(RigposeError, match=r"1: expected a run that was not trained.*2 of them"):
         compare_runs(project.root, tmp_path / "c", runs)
+    moved = tmp_path / "elsewhere"  # the same project: its images have the same names
+    shutil.copytree(project.root, moved)
+    with pytest.raises(RigposeError, match=r"1: expected a run that was not trained"):
+        compare_runs(moved, tmp_path / "c", runs)
     unmeasured = random_run(tmp_path / "2", project, everything(labels))
     with pytest.raises(RigposeError, match="test part"):
         compare_runs(project.root, tmp_path / "c", [unmeasured])
+    assert not (tmp_path / "c").exists()
+
+
+def test_folds_that_begin_with_weights_that_saw_them_are_refused(project, tmp_path):
+    labels = read_labels(project)
+    run = random_run(tmp_path / "run", project, k_fold(project, labels, folds=3, fold=1))
+    assert len(seen_by(str(run), k_fold(project, labels, folds=3, fold=0))) == 2
+    assert seen_by(str(run), k_fold(project, labels, folds=3, fold=1)) == []
+    assert seen_by("imagenet", k_fold(project, labels, folds=3, fold=0)) == []
+    with pytest.raises(RigposeError, match=r"weights that never saw what is held out in fold-0"):
+        compare(project.root, tmp_path / "c", networks=["residual-8"], folds=3, init=str(run), **SMALL)
     assert not (tmp_path / "c").exists()
 
 

@@ -55,6 +55,23 @@ def in_files(project, image="img0000.png"):
     }
 
 
+def test_a_frame_grabbed_into_labels_without_their_pictures_does_not_erase_them(project):
+    """Labels that were shared without images: the folder has no picture, but its rows are somebody's work."""
+    folder = project.root / "labeled-data" / "shared"
+    folder.mkdir()
+    for name in ("img0001.png", "img0002.png"):
+        cv2.imwrite(str(folder / name), np.zeros((8, 8), np.uint8))
+    write_labels(project, "shared", ["img0001.png"], np.full((1, len(KEYPOINTS), 2), 5.0))
+    for name in ("img0001.png", "img0002.png"):
+        (folder / name).unlink()
+    store = open_store(project)
+    cv2.imwrite(str(folder / "img0002.png"), np.zeros((8, 8), np.uint8))
+    with pytest.raises(RigposeError, match="the images that its labels name"):
+        store.add_image("shared", "img0002.png")
+    assert "shared" not in store.folders
+    assert read_folder(project, "shared").images == ("labeled-data/shared/img0001.png",)
+
+
 def test_a_click_ends_in_csv_h5_and_notes(store, files, project):
     store.apply([edit(Point((10.0, 20.25), author="Bo"))], "page")
     store.apply([edit(Point((1.0, 2.0)), "tail")], "page")
