@@ -31,7 +31,7 @@ class RecordingSummary:
     Attributes
     ----------
     session:
-        Its folder.
+        Its folder; "" where it was interrupted before the first pulse: nothing was recorded.
     ended:
         How it ended: "time is over", "interrupted", or what stopped it.
     cameras:
@@ -140,6 +140,8 @@ def record(
                 report = end_session(session, run, recording_ended(run) or how)
             else:
                 session.remove()
+    if not run.started_ns:
+        return RecordingSummary("", how, {}, 0, 0, {}, [])
     return summarise(session.folder, report)
 
 
@@ -161,9 +163,9 @@ def end_session(session: Session, run: RigRun, how: str) -> dict[str, Any] | Non
             for key in ("frames", "lost", "damaged", "ring_full", "reopened", "drift_ppm", "driver")
         }
         counted[name]["recorded"] = written.get(name, {}).get("frames", 0)
+        counted[name]["not_asked"] = written.get(name, {}).get("not_asked", 0)
     _keep_trains(run, session)
     cut_off = run.supervisor.dead.get("recorder", "")
-        counted[name]["not_asked"] = written.get(name, {}).get("not_asked", 0)
     if cut_off and how in CLEAN_ENDS:
         how = f"the recorder {cut_off}"  # what it had counted last is not what is on the disk
         for figures in counted.values():

@@ -55,7 +55,7 @@ class RecordingSettings(Settings):
     codec: Literal["x264", "x264-lossless", "ffv1", "mjpeg", "raw", "nvenc", "v4l2"] = Field(
         "x264", description="video codec; nvenc and v4l2 where the machine has them"
     )
-    directory: Path = Field(Path("recordings"), description="where sessions go, relative to rig.yaml")
+    directory: Path = Field(Path("recordings"), description="where sessions go without -o; beside rig.yaml")
     keep_free_gb: float = Field(1.0, ge=0, description="recording stops cleanly below this")
     segment_minutes: float = Field(60.0, ge=0, description="a new file after so long; 0: never")
 

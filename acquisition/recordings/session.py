@@ -13,6 +13,7 @@ import platform
 import shutil
 import time
 from dataclasses import asdict
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -120,6 +121,14 @@ def check_output(output: Path) -> None:
         parent = parent.parent
     if not os.access(parent, os.W_OK | os.X_OK) or not parent.is_dir():
         raise _not_writable(output, None)
+
+
+def new_folder(directory: Path, rig: str) -> Path:
+    """A name for the next session of a rig: the day, and which of it, as in desk-2026-11-23-2."""
+    stem, count = f"{rig}-{date.today().isoformat()}", 1
+    while (directory / f"{stem}-{count}").exists():
+        count += 1
+    return directory / f"{stem}-{count}"
 
 
 def read_session(folder: Path) -> dict[str, Any]:

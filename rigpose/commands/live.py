@@ -175,6 +175,9 @@ def live(
     show(measured)
     if measured["ended"] not in CLEAN_ENDS:
         raise CommandFailed(f"the run ended early: {measured['ended']}", measured)
+    recording = measured["recording"]
+    if recording is not None and recording["ended"] not in CLEAN_ENDS:
+        raise CommandFailed(f"the recording ended early: {recording['ended']}; tracking went on", measured)
     return measured
 
 

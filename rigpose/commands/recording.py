@@ -8,19 +8,24 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from acquisition.errors import RigposeError
-from rigpose.commands.options import Measured, Minutes, Output
+from rigpose.commands.options import Measured, Minutes
 from rigpose.commands.synchronisation import Regions, out_of_step, regions_of, show_proof, show_verdict
 
 if TYPE_CHECKING:
     from acquisition.proof.led import Region
     from acquisition.rig import RigSettings
 
+SessionFolder = Annotated[
+    Path | None,
+    Parameter(name=["--output", "-o"], help="The session's folder; by default a new one, by the day."),
+]
+
 
 def record(
     rig: Path,
     /,
     *,
-    output: Output,
+    output: SessionFolder = None,
     minutes: Minutes = None,
     seconds: Annotated[float | None, Parameter(help="A budget of time in seconds.")] = None,
     subject: Annotated[str, Parameter(help="Who is recorded; kept in the session.")] = "",
@@ -42,7 +47,8 @@ def record(
     rig:
         The rig file, rig.yaml.
     output:
-        The session's folder; it must not exist, or be empty.
+        The session's folder; it must not exist, or be empty. Without it a new one named by the rig and the
+        day, in the folder that the rig file gives (`recording.directory`).
     minutes, seconds:
         How long, counted from the first pulse.
     subject, notes:
@@ -64,12 +70,13 @@ def record(
 
     Examples
     --------
+    rigpose record rig.yaml --minutes 10 --subject mouse-7
     rigpose record rig.yaml -o recordings/mouse-7 --minutes 10 --subject mouse-7
     """
     from acquisition.proof.optical import check_session
     from acquisition.proof.report import write_report
     from acquisition.record import record as record_rig
-    from acquisition.recordings.session import CLEAN_ENDS
+    from acquisition.recordings.session import CLEAN_ENDS, new_folder
     from rigpose.commands.outcome import CommandFailed
     from rigpose.rig_file import load_rig
 
@@ -83,10 +90,14 @@ def record(
             "rigpose record", expected="a time above 0", found=f"{wished:g} s", remedy="Give a longer time"
         )
     settings = load_rig(rig).acquisition
+    output = output or new_folder(settings.recording.directory, settings.name)
     regions = regions_of(region)
     before = _check_before(settings, output, regions) if check_sync else None
     summary = record_rig(settings, output, wished, subject, notes)
     measured = summary.as_dict()
+    if not summary.session:
+        print("interrupted before the first pulse: nothing was recorded")
+        return measured
     _show(measured)
     after = None
     if check_sync:

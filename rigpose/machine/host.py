@@ -141,9 +141,8 @@ def _disk(folder: Path, keep_free_gb: float) -> Finding:
     free_gb = shutil.disk_usage(there).free / 1e9
     found = f"{free_gb:.0f} GB free for {folder}"
     if not os.access(there, os.W_OK):
-        return Finding(
-            "disk", "change", f"{folder} cannot be written", "Set recording.directory in the rig file"
-        )
+        remedy = "Set recording.directory in the rig file, or record with -o"
+        return Finding("disk", "change", f"{folder} cannot be written", remedy)
     if free_gb < max(keep_free_gb, _FREE_GB):
         return Finding("disk", "change", found, "Free some space, or record onto another disk")
     return ok("disk", found)
