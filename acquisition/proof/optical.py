@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import contextlib
 import json
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from acquisition.errors import RigposeError
 from acquisition.findings import Finding, verdict_of
@@ -181,22 +184,28 @@ def _windows(recording: Recording, sets: list[StampSet]) -> list[tuple[int, int]
             found=str(len(sets)), remedy="Record for longer",
         )  # fmt: skip
     trains = _train_begins(recording)
-    begins = [row for row, one in enumerate(sets) if one.index in trains] or [0]
-    # Where the recording was switched off, pulses are missing that no word may be read across.
-    begins += [row for row in range(1, len(sets)) if sets[row].index > sets[row - 1].index + 1]
-    starts = {*begins, max(0, len(sets) - WINDOW_SETS)}
+    # Where the trigger began anew, or pulses are missing (the recording was off): no word goes across.
+    begins = [0] + [
+        row for row in range(1, len(sets))
+        if sets[row].index in trains or sets[row].index > sets[row - 1].index + 1
+    ]  # fmt: skip
+    ends = [*begins[1:], len(sets)]
+    rows = {*begins, len(sets) - 1}
     for column in range(len(recording.cameras)):
         back = False
         for row, one in enumerate(sets):
             absence = one.absences[column]
             if absence is None and back:
-                starts.add(max(0, min(row, len(sets) - WINDOW_SETS)))
+                rows.add(row)
             back = absence is not None and (back or absence in (Absence.ENDED, Absence.NOT_RECORDED))
-    windows = []
-    for start in sorted(starts)[:_MOST_WINDOWS]:
-        end = min([start + WINDOW_SETS, len(sets), *(begin for begin in begins if begin > start)])
-        windows.append((start, end))
-    return windows
+    windows = set()
+    for row in rows:
+        stretch = bisect_right(begins, row) - 1
+        start = max(begins[stretch], min(row, ends[stretch] - WINDOW_SETS))
+        windows.add((start, min(start + WINDOW_SETS, ends[stretch])))
+    long = [window for window in sorted(windows) if window[1] - window[0] >= LEAST_FRAMES] or sorted(windows)
+    shown = np.linspace(0, len(long) - 1, min(len(long), _MOST_WINDOWS)).round().astype(int)
+    return [long[place] for place in shown]
 
 
 def _train_begins(recording: Recording) -> list[int]:

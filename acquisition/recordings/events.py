@@ -66,12 +66,15 @@ def not_recording(folder: Path) -> Iterator[None]:
         os.close(file)
 
 
-def read_events(folder: Path) -> list[dict[str, Any]]:
-    """All whole events of a session, in the order they were written; none where there is no table."""
+def read_events(folder: Path, kinds: Collection[str] = ()) -> list[dict[str, Any]]:
+    """All whole events of a session (of these kinds), as they were written; none where there is no table."""
     path = folder / NAME
     if not path.exists():
         return []
-    return list(_whole(path.read_bytes().splitlines()))
+    words = [json.dumps(kind).encode() for kind in kinds]  # a table of hours is not parsed for a few lines
+    with path.open("rb") as file:
+        wanted = (line for line in file if not words or any(word in line for word in words))
+        return [event for event in _whole(wanted) if not kinds or event.get("kind") in kinds]
 
 
 def last_events(folder: Path, count: int, without: Collection[str] = ()) -> list[dict[str, Any]]:

@@ -98,7 +98,7 @@ class _Recording:
         for one in before:
             if begun(one.table):
                 self._rows_before[one.camera] += len(read_frame_table(one.table))
-        events = read_events(self._folder)
+        events = read_events(self._folder, (ON, OFF, NOT_ASKED))
         self._stretches = Stretches.of(events)
         self._asked_ns = max((int(e["asked_ns"]) for e in events if e["kind"] in (ON, OFF)), default=0)
         self._refused = ""
@@ -151,6 +151,13 @@ class _Recording:
             self._take(frames)
             if not frames and not any(self._held.values()):
                 return
+        for held in self._held.values():  # the encoder is too slow for these: no reason to say nothing
+            for leased in held:
+                if self._stretches.asked(leased.stamp.t_exposure_ns):
+                    self._note_dropped(leased.stamp)
+
+    def _note_dropped(self, stamp: FrameStamp) -> None:
+        self._note("ring full", **{**asdict(stamp), "absence": Absence.RING_FULL.value})
 
     def _obey(self) -> None:
         """Switch the recording off or on, where that was asked for."""
@@ -228,7 +235,7 @@ class _Recording:
         asked = stretch % 2 == 0 and stretch >= self._past[camera]
         if stamp.absence is Absence.RING_FULL:
             if asked:
-                self._note("ring full", **{**asdict(stamp), "absence": Absence.RING_FULL.value})
+                self._note_dropped(stamp)
             return True
         assert leased.image is not None
         back = camera in self._tracks or self._let_go[camera].frames > 0

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from acquisition.errors import RigposeError
 from acquisition.proof.led import find_led
-from acquisition.proof.optical import check_session
+from acquisition.proof.optical import _windows, check_session
 from acquisition.proof.report import write_report
 from acquisition.synchronisation.pulse_code import CYCLE_SLOTS, led, words
 from tests.acquisition.proof.filmed import film_session
@@ -131,3 +132,24 @@ def test_faint_small_led_beside_stronger_lamps_is_found():
     assert [(word.slot - word.index - start) % CYCLE_SLOTS for word in words(seen.states)] == [0, 0, 0]
     x, y, width, height = seen.region
     assert x <= 121 < x + width and y <= 71 < y + height
+
+
+def test_windows_lie_in_one_stretch_and_reach_from_the_first_to_the_last():
+    """Of a recording that was switched off twenty times, the last stretch of a hundred sets among them."""
+    stretches = [*range(0, 20 * 1000, 1000)]
+    numbers = [start + n for start in stretches for n in range(200)] + [30_000 + n for n in range(100)]
+    sets = [SimpleNamespace(index=number, absences=(None,)) for number in numbers]
+    recording = SimpleNamespace(session={"trains": [{"first_index": 0}]}, cameras=("top",), folder="day1")
+    found = _windows(recording, sets)
+    assert len(found) == 12
+    assert (found[0][0], found[-1]) == (0, (4000, 4100))
+    for start, end in found:
+        assert end - start >= 100
+        assert numbers[end - 1] - numbers[start] == end - 1 - start
+
+
+def test_the_end_of_one_long_stretch_is_looked_at():
+    sets = [SimpleNamespace(index=n, absences=(None,)) for n in range(1000)]
+    recording = SimpleNamespace(session={}, cameras=("top",), folder="day1")
+    assert _windows(recording, sets) == [(0, 128), (872, 1000)]
+    assert _windows(recording, sets[:100]) == [(0, 100)]
