@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import html
+import io
 import json
 import re
 import zipfile
@@ -173,7 +174,8 @@ def key(path: Path) -> Facts:
 def received(path: Path) -> Facts:
     """What a subscriber of a stream received: rigpose live --poses."""
     try:
-        with np.load(path, allow_pickle=False) as arrays:
+        content = io.BytesIO(path.read_bytes())  # np.load would leave a damaged file open
+        with np.load(content, allow_pickle=False) as arrays:
             if "pose2d_index" not in arrays.files:
                 raise ValueError(f"no pose2d_index among {joined(sorted(arrays.files)[:5])}")
             facts: Facts = {"2D poses": len(arrays["pose2d_index"]), "3D poses": len(arrays["pose3d_index"])}

@@ -292,8 +292,8 @@ def test_the_line_falls_when_whoever_switched_it_is_killed(runtime: Path) -> Non
     with LineRelay(runtime, levels.append):
         client = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         client.connect(str(runtime / "line"))
-        client.send(b"\x01")
-        client.recv(100)
+        client.send(b"\x07\x01")
+        assert client.recv(100) == b"\x07"
         client.close()
         wait_for(lambda: levels == [True, False])
 
