@@ -143,3 +143,20 @@ def test_unknown_keys_are_still_there_when_a_command_has_written(project, tmp_pa
     assert text.startswith("bboxes_pcutoff: 0.6\n# note\nTask: dots\n")
     assert yaml.safe_load(text)["later"] == {"key": [1, 2]}
     assert Project.open(project.root).recordings["b"] == "day1"
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [("video_sets: [a.mp4]", "a line for each video"), ("start: early", "expected a number, found 'early'")],
+)
+def test_odd_values_in_the_config_are_one_line(
+    project: Project, capsys: pytest.CaptureFixture[str], line: str, says: str
+) -> None:
+    config = project.root / "config.yaml"
+    key = line.split(":")[0]
+    kept = {name: value for name, value in yaml.safe_load(config.read_text()).items() if name != key}
+    config.write_text(yaml.safe_dump(kept) + line + "\n")
+    assert run("frames", project.root, "--mode", "uniform", "--count", 2) == 2
+    error = capsys.readouterr().err
+    assert says in error
+    assert error.count("\n") == 1

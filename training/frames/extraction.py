@@ -183,14 +183,14 @@ def listed(footage: Footage, numbers: Sequence[int]) -> Numbers:
     RigposeError
         If one is not there, or a camera has no frame at it.
     """
-    wanted = np.array(sorted(set(numbers)), np.int64)
-    places = np.searchsorted(footage.index, wanted).clip(max=len(footage.index) - 1)
-    what = "frame sets" if footage.recording else "frames"
-    if (strange := footage.index[places] != wanted).any():
+    there = set(footage.index.tolist())
+    if strange := sorted(set(numbers) - there):
         raise RigposeError(
-            footage.source, expected=f"{what} {footage.index[0]} to {footage.index[-1]}",
-            found=f"{wanted[strange][0]} in the list", remedy="Leave it out of the list",
+            footage.source,
+            expected=f"{'frame sets' if footage.recording else 'frames'} {min(there)} to {max(there)}",
+            found=f"{strange[0]} in the list", remedy="Leave it out of the list",
         )  # fmt: skip
+    places = np.searchsorted(footage.index, np.array(sorted(set(numbers)), np.int64))
     for view in footage.views:
         absent = view.frames[places] < 0
         if absent.any():

@@ -18,7 +18,6 @@ from acquisition.frame import Image
 from acquisition.progress import Progress
 from acquisition.recordings.recording import Recording
 from acquisition.recordings.session import FILE as SESSION_FILE
-from acquisition.settings import read_yaml
 from training.projects.project import CONFIG_FILE, Crop, Project
 from training.projects.video_frames import Numbers, VideoFrames
 from training.projects.videos import parse_crop
@@ -206,7 +205,7 @@ def project_videos(project: Project) -> tuple[list[tuple[Path, Crop | None]], li
     found: dict[Path, Crop | None] = {}
     missing = []
     crops = crops_of_config(project)
-    for key in read_yaml(project.root / CONFIG_FILE).get("video_sets") or {}:
+    for key in project.video_sets():
         name = str(key).replace("\\", "/").rsplit("/", 1)[-1]
         places = [Path(str(key)), project.root / str(key), project.root / "videos" / name]
         path = next((place.absolute() for place in places if place.is_file()), None)
@@ -221,10 +220,9 @@ def project_videos(project: Project) -> tuple[list[tuple[Path, Crop | None]], li
 
 def crops_of_config(project: Project) -> dict[str, Crop]:
     """Folder of labelled images -> the crop that config.yaml's video_sets has for its video."""
-    entries = read_yaml(project.root / CONFIG_FILE).get("video_sets") or {}
     return {
         Path(str(key).replace("\\", "/")).stem: parse_crop(str(value["crop"]), project.root / CONFIG_FILE)
-        for key, value in entries.items()
+        for key, value in project.video_sets().items()
         if isinstance(value, dict) and value.get("crop")
     }
 

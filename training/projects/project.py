@@ -190,13 +190,23 @@ class Project:
         }  # fmt: skip
         return self.enter_videos(videos, {folder: recording} if recording else {})
 
+    def video_sets(self) -> dict[Any, Any]:
+        """What stands under `video_sets` in config.yaml, by path as written; raises `RigposeError`."""
+        entries = read_yaml(self.root / CONFIG_FILE).get("video_sets") or {}
+        if not isinstance(entries, dict):
+            raise RigposeError(
+                self.root / CONFIG_FILE, expected="video_sets with a line for each video, its path first",
+                found=f"a {type(entries).__name__}", remedy="Mend it: rigpose add-videos writes such lines",
+            )  # fmt: skip
+        return entries
+
     def videos_by_folder(self) -> dict[str, list[str]]:
         """Folder of labelled images -> the videos that `config.yaml` names for it, as written there.
 
         More than one where two videos have the same name: their images lie in one folder.
         """
         found: dict[str, list[str]] = {}
-        for key in read_yaml(self.root / CONFIG_FILE).get("video_sets") or {}:
+        for key in self.video_sets():
             found.setdefault(_stem(key), []).append(str(key))
         return found
 
@@ -211,6 +221,7 @@ class Project:
             Folder of labelled images -> the recording its images come from.
         """
         if crops:
+            self.video_sets()  # a damaged one is told before anything is written
             config = round_trip((self.root / CONFIG_FILE).read_bytes())
             videos = config.get("video_sets") or {}
             replaced = {_stem(video) for video in crops}
