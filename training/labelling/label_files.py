@@ -82,8 +82,8 @@ class LabelFiles:
     def _save(self, name: str) -> None:
         if self._store.folders[name].signature != signature(self._project, name):
             self._reload(name)
+        self._store.journal.append([{"saving": name}])  # first: what stands before it is in what is written
         points, rows, unwritten = self._store.to_write(name)
-        self._store.journal.append([{"saving": name}])
         kept, now = write_folder(self._project, name, points, rows)
         self._store.written(name, kept, now, unwritten)
         self.trouble.pop(name, None)

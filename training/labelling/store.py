@@ -79,16 +79,31 @@ class LabelStore:
 
     def _replay(self) -> int:
         count = 0
-        for entry in self.journal.left:
+        in_files = self._journal_in_files()
+        for number, entry in enumerate(self.journal.left):
             if "edit" not in entry:
                 continue
             target = entry["folder"], entry["image"], entry["keypoint"]
             if not self._exists(target):
                 continue  # the frame has been removed since, and its label with it
+            if number < in_files.get(target[0], 0):
+                self._done[str(entry["edit"])] = None
+                continue  # the label files had it, and may say something newer
             self._done[str(entry["edit"])] = None
             self._set(target, from_json(entry["point"]))
             count += 1
         return count
+
+    def _journal_in_files(self) -> dict[str, int]:
+        """By folder: entries of the journal before that one are in its label files."""
+        begun: dict[str, int] = {}
+        whole: dict[str, int] = {}
+        for number, entry in enumerate(self.journal.left):
+            if "saving" in entry:
+                begun[entry["saving"]] = number
+            if entry.get("saved") in begun:
+                whole[entry["saved"]] = begun[entry["saved"]]
+        return whole
 
     # What pages read
 

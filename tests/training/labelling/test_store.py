@@ -72,6 +72,24 @@ def test_a_frame_grabbed_into_labels_without_their_pictures_does_not_erase_them(
     assert read_folder(project, "shared").images == ("labeled-data/shared/img0001.png",)
 
 
+def test_after_a_kill_only_what_no_file_has_is_done_again(store, files, project, monkeypatch):
+    """Another folder could not be written, so the journal was not emptied; this one was edited elsewhere."""
+    monkeypatch.setattr(store, "forget_journal", lambda: None)
+    store.apply([edit(Point((10.0, 20.0), author="Bo"))], "page")
+    files.save()
+    store.apply([edit(Point((3.0, 4.0), author="Bo"), "tail")], "page")  # after the save: no file has it
+    moved = np.full((1, len(KEYPOINTS), 2), np.nan)
+    moved[0, KEYPOINTS.index("nose")] = 11.0, 21.0
+    write_labels(project, "clip", ["img0000.png"], moved)
+    later = again(store)
+    assert later.replayed == 1
+    found = {
+        name: point.xy
+        for name, point in zip(KEYPOINTS, later.points("clip", "img0000.png"), strict=True)
+    }  # fmt: skip
+    assert (found["nose"], found["tail"]) == ((11.0, 21.0), (3.0, 4.0))
+
+
 def test_a_click_ends_in_csv_h5_and_notes(store, files, project):
     store.apply([edit(Point((10.0, 20.25), author="Bo"))], "page")
     store.apply([edit(Point((1.0, 2.0)), "tail")], "page")
