@@ -2,7 +2,7 @@
 
 Points are fitted side by side (`calibration.lanes`) if every lens is a pinhole's; those that are not ordinary
 are done again here, one by one, with a search for outliers, and so are all points of a rig with a rational or
-fisheye lens. One thread, no fastmath: the result is the same bit for bit every time.
+fisheye lens. One thread, nothing reordered: the result is the same bit for bit every time.
 Compiled once and cached beside the module (or in the user's cache where the package is read-only).
 """
 
@@ -14,14 +14,15 @@ from numba import njit
 from calibration.lanes import FLAT, fit_lanes
 from calibration.lens import NEAR_AXIS, WIDEST_START
 
-LANES = 64
+LANES = 256  # fewer, and what each loop does before its first point is felt
 UNDISTORT_STEPS = 20
 UNDISTORT_TOLERANCE = 1e-10
 LINEAR_PASSES = 2  # the second weighs each ray by the depth that the first found
 NEWTON_STEPS = 20
-STEP_TOLERANCE_MM = 1e-5  # Gauss-Newton gains three digits a step: the next one would be 1e-8
-# Through a fisheye's edge it converges more slowly, and a step of that size is not yet the last.
-WIDE_TOLERANCE_MM = 1e-8
+# Each step of Gauss-Newton is about the same part of the one before: it ends where the next is foreseen to be
+# below this. Through a fisheye's edge it converges more slowly, and not as evenly.
+NEXT_STEP_MM = 1e-6
+NEXT_STEP_WIDE_MM = 1e-8
 REFIT_ROUNDS = 3
 
 
@@ -156,9 +157,9 @@ def _residual(c, pixels, lenses, rotations, translations, x):  # type: ignore[no
 
 @njit(cache=True, error_model="numpy")
 def _refine(pixels, weights, use, lenses, rotations, translations, tolerance, x, normal):  # type: ignore[no-untyped-def]
-    """Gauss-Newton on the pixels; leaves the normal matrix at x in `normal`. False where it gets lost."""
-    done = False
-    for _ in range(NEWTON_STEPS + 1):
+    """Gauss-Newton on the pixels; `normal` is the matrix of the last step. False where it gets lost."""
+    before = 0.0
+    for _ in range(NEWTON_STEPS):
         h0 = h1 = h2 = h3 = h4 = h5 = g0 = g1 = g2 = 0.0
         x0, x1, x2 = x[0], x[1], x[2]
         for c in range(len(use)):
@@ -198,13 +199,14 @@ def _refine(pixels, weights, use, lenses, rotations, translations, tolerance, x,
             h4 += w * (u1 * u2 + v1 * v2)
             h5 += w * (u2 * u2 + v2 * v2)
         normal[0], normal[1], normal[2], normal[3], normal[4], normal[5] = h0, h1, h2, h3, h4, h5
-        if done:
-            break
         solved, s0, s1, s2 = _solve3(h0, h1, h2, h3, h4, h5, g0, g1, g2)
         if not solved:
             return False
         x[0], x[1], x[2] = x0 + s0, x1 + s1, x2 + s2
-        done = abs(s0) + abs(s1) + abs(s2) < tolerance
+        size = abs(s0) + abs(s1) + abs(s2)
+        if size < tolerance or (size < before and size * size < tolerance * before):
+            break
+        before = size
     return True
 
 
@@ -343,26 +345,27 @@ def triangulate_block(points, lenses, rotations, translations, noise, least, gat
             for k in range(keypoints):
                 _single(
                     points[t, :, k, 0], points[t, :, k, 1], points[t, :, k, 2], noise[k], lenses, rotations,
-                    translations, WIDE_TOLERANCE_MM, least, gate2, quantiles, out[t, k],
+                    translations, NEXT_STEP_WIDE_MM, least, gate2, quantiles, out[t, k],
                 )  # fmt: skip
         return
     total = sets * keypoints
     lanes = min(LANES, 8 * ((total + 7) // 8))  # whole vectors; a lane too many repeats the last point
     u, v, weights = np.zeros((cameras, lanes)), np.zeros((cameras, lanes)), np.zeros((cameras, lanes))
-    x, normal = np.zeros((3, lanes)), np.empty((6, lanes))
+    x, covariance = np.zeros((3, lanes)), np.empty((6, lanes))
     chi2, worst, squares = np.empty(lanes), np.empty(lanes), np.empty(lanes)
     views, bad = np.zeros(lanes, np.int64), np.zeros(lanes, np.bool_)
+    precision = 1 / (noise * noise)
     for first in range(0, total, max(lanes, 1)):
         here = min(lanes, total - first)
-        views[:] = 0
-        for c in range(cameras):
-            for i in range(lanes):
-                t, k = divmod(first + min(i, here - 1), keypoints)
+        for i in range(lanes):
+            t, k = divmod(first + min(i, here - 1), keypoints)
+            views[i] = 0
+            for c in range(cameras):
                 pu, pv, confidence = points[t, c, k, 0], points[t, c, k, 1], points[t, c, k, 2]
                 seen = confidence >= least and np.isfinite(pu) and np.isfinite(pv)
                 u[c, i] = pu if seen else lenses[c, 2]
                 v[c, i] = pv if seen else lenses[c, 3]
-                weights[c, i] = confidence / (noise[k] * noise[k]) if seen else 0.0
+                weights[c, i] = confidence * precision[k] if seen else 0.0
                 views[i] += seen
         fit_lanes(
             u,
@@ -371,9 +374,9 @@ def triangulate_block(points, lenses, rotations, translations, noise, least, gat
             lenses,
             rotations,
             translations,
-            STEP_TOLERANCE_MM,
+            NEXT_STEP_MM,
             x,
-            normal,
+            covariance,
             chi2,
             worst,
             squares,
@@ -385,9 +388,12 @@ def triangulate_block(points, lenses, rotations, translations, noise, least, gat
             if views[i] < 2 or bad[i] or not (chi2[i] <= quantiles[views[i]] and worst[i] <= gate2):
                 _single(
                     points[t, :, k, 0], points[t, :, k, 1], points[t, :, k, 2], noise[k], lenses, rotations,
-                    translations, STEP_TOLERANCE_MM, least, gate2, quantiles, result,
+                    translations, NEXT_STEP_MM, least, gate2, quantiles, result,
                 )  # fmt: skip
                 continue
             result[9] = views[i]
             result[10] = np.sqrt(squares[i] / views[i])
-            _write(x[0, i], x[1, i], x[2, i], normal[:, i], result)
+            for axis in range(3):
+                result[axis] = x[axis, i]
+            for entry in range(6):
+                result[3 + entry] = covariance[entry, i]

@@ -105,14 +105,16 @@ def place(
 
 
 def placed_covariance(
-    solution: Solution, board: BoardSettings, world: World, old: CalibratedRig | None, whose: object
+    solution: Solution, board: BoardSettings, world: World, old: CalibratedRig | None, row: int | None
 ) -> Array:
-    """Covariance (C, 18, C, 18) of the solved rig as `world` places it; `old` is the rig of its anchor."""
+    """Covariance (C, 18, C, 18) of the solved rig as `world` places it.
+
+    `old` is the rig of its anchor, `row` its frame set's board pose in the solution (`board_row`).
+    """
     cameras = len(solution.rig.cameras)
     size = cameras * DELAY
     if world == World(check_length=world.check_length):
         return solution.adjusted.covariance[:, :DELAY, :, :DELAY]
-    row = None if world.frame_set is None else board_row(solution, world.frame_set, whose)
 
     def placed(steps: Array) -> CalibratedRig:
         rig = stepped(solution.rig, steps[:size].reshape(cameras, DELAY))

@@ -14,9 +14,9 @@ from calibration.camera_model import CalibratedRig
 from calibration.kernels import (
     LINEAR_PASSES,
     NEWTON_STEPS,
+    NEXT_STEP_MM,
+    NEXT_STEP_WIDE_MM,
     REFIT_ROUNDS,
-    STEP_TOLERANCE_MM,
-    WIDE_TOLERANCE_MM,
 )
 from calibration.lanes import FLAT
 from calibration.lens import distort_jacobian
@@ -117,7 +117,8 @@ class _Problem:
         x = x.copy()
         normal = np.full((len(x), 3, 3), np.nan)
         moving = np.isfinite(x).all(1)
-        wide = self._rig.lenses[:, 9:].any()
+        tolerance = NEXT_STEP_WIDE_MM if self._rig.lenses[:, 9:].any() else NEXT_STEP_MM
+        before = np.zeros(len(x))
         for _ in range(NEWTON_STEPS):
             residual, jacobian = self._derive(x, use)
             w = np.where(use, self._weights, 0.0)
@@ -127,8 +128,11 @@ class _Problem:
             step[lost] = np.nan
             x[moving] += step[moving]
             normal[moving] = h[moving]
+            size = np.abs(step).sum(1)
             with np.errstate(invalid="ignore"):
-                moving &= np.abs(step).sum(1) >= (WIDE_TOLERANCE_MM if wide else STEP_TOLERANCE_MM)
+                done = (size < tolerance) | ((size < before) & (size * size < tolerance * before))
+            moving &= np.isfinite(size) & ~done
+            before = size
             if not moving.any():
                 break
         return x, normal

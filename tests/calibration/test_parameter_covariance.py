@@ -72,7 +72,7 @@ def test_deviations_are_those_of_rigs_drawn_and_placed(solution, tmp_path, kind)
         def place(rig):
             return anchor(rig, old).rig
 
-    covariance = placed_covariance(solution, BOARD, world, old, "input")
+    covariance = placed_covariance(solution, BOARD, world, old, None)
     before = solution.adjusted.covariance[:, :DELAY, :, :DELAY]
     there = [place(rig) for rig in drawn(solution.rig, before, 60)]
     found, expected = stated(covariance), scatter(there, place(solution.rig))
@@ -91,13 +91,13 @@ def test_on_a_board_deviations_are_those_of_calibrations_made_again():
         again = solved(seed)
         row, bundle = board_row(again, 5, "input"), again.adjusted.bundle
         rig = on_board(again.rig, bundle.board_rotations[row], bundle.board_translations[row])
-        sd = stated(placed_covariance(again, BOARD, World(frame_set=5), None, "input"))
+        sd = stated(placed_covariance(again, BOARD, World(frame_set=5), None, row))
         scores.append(steps_between(true, rig)[:, LENS:] / sd[:, LENS:])
     assert 0.8 < np.sqrt(np.mean(np.square(scores))) < 1.25
 
 
 def test_in_the_first_cameras_frame_it_is_as_solved(solution):
-    found = placed_covariance(solution, BOARD, AS_SOLVED, None, "input")
+    found = placed_covariance(solution, BOARD, AS_SOLVED, None, None)
     np.testing.assert_array_equal(found, solution.adjusted.covariance[:, :DELAY, :, :DELAY])
     assert (stated(found)[0, LENS:] == 0).all()
 
