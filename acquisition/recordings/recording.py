@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import heapq
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from functools import partial
-from itertools import pairwise, repeat
+from itertools import repeat
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -15,41 +13,23 @@ import numpy as np
 import numpy.typing as npt
 
 from acquisition.errors import RigposeError
-from acquisition.frame import Absence, Image
-from acquisition.frame_stamp import FrameStamp
+from acquisition.frame import Image
 from acquisition.recordings.events import read_events
-from acquisition.recordings.frame_table import (
-    COLUMNS,
-    FRAME_DTYPE,
-    begun,
-    read_frame_table,
-    read_origin_ns,
-    stamp_of,
-)
+from acquisition.recordings.frame_table import FRAME_DTYPE, begun, read_frame_table, read_origin_ns
 from acquisition.recordings.picture_rows import GONE, PictureRows
-from acquisition.recordings.segments import (
-    RECORDER_BACK,
-    VIDEO_SUFFIX,
-    Segment,
-    counts_from_ns,
-    segments_of,
-    whole_rows,
-)
+from acquisition.recordings.recorded_sets import recorded_sets
+from acquisition.recordings.segments import VIDEO_SUFFIX, Segment, segments_of, whole_rows
 from acquisition.recordings.session import read_session
-from acquisition.recordings.switch import NOT_ASKED, Stretches
+from acquisition.recordings.switch import Stretches
 from acquisition.rig import RigSettings, SyncSettings
 from acquisition.settings import parse_settings
-from acquisition.synchronisation.synchronise import StampSet, Synchroniser
+from acquisition.synchronisation.synchronise import StampSet
 from acquisition.videos.indexed_video import IndexedVideo
 from acquisition.videos.video import Video, open_video
 
 T = TypeVar("T")
 
 _NO_ROWS: npt.NDArray[np.void] = np.empty(0, FRAME_DTYPE)
-_BEYOND_NS = 1 << 62
-_PULSES: dict[str, int | None] = {"period_ns": None, "first_exposure_ns": None}
-_TOLD = {"ring full": Absence.RING_FULL, NOT_ASKED: Absence.NOT_RECORDED}
-# Frames that an event alone tells of.
 
 
 class Recording:
@@ -188,33 +168,11 @@ class Recording:
         count follow at `first_index`, which session.json states for every count, and none is missing in
         between.
         """
-        trains = self.session.get("trains") or [{**_PULSES, **(self.session["pulses"] or {})}]
-        stretches, tolerance_ms = self.stretches(), (sync or self.rig.sync).tolerance_ms
-
-        def asked_for(one: StampSet) -> bool:
-            # Next to a seam a camera's frame may have been on the other side.
-            whole = one.complete or stretches.from_seam_ns(one.t_exposure_ns) > tolerance_ms * 1e6
-            return whole and stretches.asked(one.t_exposure_ns)
-
-        stamps = list(self._stamps())
-        sets: list[StampSet] = []
-        for train, following in pairwise([*trains, None]):
-            assert train is not None
-            period_ns = train["period_ns"]
-            if period_ns is None and self.rig.trigger is not None:
-                period_ns = round(1e9 / self.rig.trigger.rate_hz)
-            maker = Synchroniser(self.cameras, sync or self.rig.sync, period_ns, train["first_exposure_ns"])
-            from_ns = counts_from_ns(train) if train is not trains[0] else -_BEYOND_NS
-            to_ns = _BEYOND_NS if following is None else counts_from_ns(following)
-            made: list[StampSet] = []
-            for stamp, row in stamps:
-                if from_ns <= stamp.t_exposure_ns < to_ns:
-                    maker.add(stamp, row)
-                    made += filter(asked_for, maker.closed(0))
-            made += filter(asked_for, maker.flush())
-            base = train.get("first_index", 0)
-            sets += [replace(one, index=base + one.index) for one in made] if base else made
-        return self._with_recorder_gaps(sets)
+        tables = {
+            name: list(zip(self._segments(name), self._read_tables(name), strict=True))
+            for name in self.cameras
+        }
+        return recorded_sets(self.session, self.rig, sync or self.rig.sync, tables, self.events())
 
     def close(self) -> None:
         """Close the videos."""
@@ -287,40 +245,6 @@ class Recording:
             self.gaps[self.gaps.index(before[1])] = gap
         self._missing[segment.video] = lacking, gap
 
-    def _stamps(self) -> Iterator[tuple[FrameStamp, int | None]]:
-        """All frames by arrival, with those that a full ring dropped, and some that nobody asked for."""
-        dropped: dict[str, list[tuple[FrameStamp, int | None]]] = {camera: [] for camera in self.cameras}
-        for event in self.events():
-            if event["kind"] in _TOLD:
-                numbers = {name: int(event[name]) for name in COLUMNS}
-                stamp = FrameStamp(camera=event["camera"], absence=_TOLD[event["kind"]], **numbers)
-                dropped[stamp.camera].append((stamp, None))
-        streams = []
-        for camera in self.cameras:
-            rows = [(stamp_of(camera, row), n) for n, row in enumerate(self.frame_table(camera))]
-            streams.append(_by_arrival([*rows, *dropped[camera]]))
-        return heapq.merge(*streams, key=lambda item: item[0].t_arrival_ns)
-
-    def _with_recorder_gaps(self, sets: list[StampSet]) -> list[StampSet]:
-        """What was captured while no recorder ran is no loss of the camera's."""
-        for event in self.events():
-            if event["kind"] != RECORDER_BACK:
-                continue
-            for place, camera in enumerate(self.cameras):
-                before, after = -_BEYOND_NS, _BEYOND_NS
-                for segment, table in zip(self._segments(camera), self._read_tables(camera), strict=True):
-                    if len(table) and segment.number < event["segment"]:
-                        before = int(table["t_exposure_ns"][-1])
-                    elif len(table):
-                        after = min(after, int(table["t_exposure_ns"][0]))
-                sets = [
-                    _not_recorded(one, place)
-                    if one.absences[place] is not None and before < one.t_exposure_ns < after
-                    else one
-                    for one in sets
-                ]
-        return sets
-
     def _segments(self, camera: str) -> list[Segment]:
         if camera not in self.cameras:
             raise RigposeError(
@@ -360,12 +284,3 @@ class Recording:
         if segment.video not in self._videos:
             self._videos[segment.video] = IndexedVideo(segment.video)
         return self._videos[segment.video]
-
-
-def _not_recorded(one: StampSet, place: int) -> StampSet:
-    absences = (*one.absences[:place], Absence.NOT_RECORDED, *one.absences[place + 1 :])
-    return replace(one, absences=absences)
-
-
-def _by_arrival(stamps: list[tuple[FrameStamp, int | None]]) -> list[tuple[FrameStamp, int | None]]:
-    return sorted(stamps, key=lambda item: item[0].t_arrival_ns)

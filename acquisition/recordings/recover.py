@@ -27,7 +27,7 @@ from acquisition.recordings.frame_table import (
     read_origin_ns,
     stamp_of,
 )
-from acquisition.recordings.segments import ENDED, Segment, segment_of, segments_of, whole_rows
+from acquisition.recordings.segments import ENDED, JOINED, Segment, segment_of, segments_of, whole_rows
 from acquisition.recordings.session import Session, read_session
 from acquisition.videos.remux import Packets, decodable, remux
 
@@ -214,6 +214,11 @@ def _join(folder: Path, camera: str, name: str, events: EventsWriter) -> int:
         )  # fmt: skip
     _write_table(rows, camera, read_origin_ns(segments[0].table), table)
     _keep(*(path for one in segments for path in (one.video, one.table)))
+    spans = [
+        [one.number, *map(int, rows_of["t_exposure_ns"][[0, -1]])]
+        for one, rows_of in zip(segments, tables, strict=True) if len(rows_of)
+    ]  # fmt: skip
+    events.append(JOINED, camera=camera, spans=spans)
     # A video with more pictures than rows is read as its table says: the table's new name decides.
     _put(video, first.video)
     events.append(ENDED, camera=camera, segment=0, rows=len(table))

@@ -19,6 +19,8 @@ from acquisition.recordings.session import CLEAN_ENDS
 VIDEO_SUFFIX = ".mkv"
 ENDED = "segment ended"
 """Kind of the event that says that a segment is whole: `camera`, `segment`, `rows`."""
+JOINED = "segments joined"
+"""Kind of the event of segments made one: `camera`, `spans`: number, first and last exposure of each."""
 RECORDER_BACK = "recorder back"
 """Kind of the event of a recorder that takes over from one that died: `segment`, its first."""
 

@@ -112,16 +112,9 @@ def bench(tmp_path):
     bench.ring.close()
 
 
-def test_what_is_in_the_ring_at_the_stop_is_still_written(bench):
-    for seq in range(12):
-        assert bench.publish(seq)
-    bench.finish()
-    assert bench.rows == bench.pictures == list(range(12))
-    assert bench.kinds() == ["segment ended", "recording ended"] and bench.link.counters["ended"] == ""
-    assert not (bench.folder / ".reserve").exists()
-
-
-def test_slow_encoder_fills_queue_then_ring_and_every_drop_is_told(bench, monkeypatch):
+@pytest.fixture
+def gate(monkeypatch):
+    """The encoder waits for it; ten images fit into its queue."""
     monkeypatch.setattr("acquisition.recordings.camera_track.QUEUE_BYTES", 48 * 64 * 10)
     gate = threading.Event()
     write = Encoder.write
@@ -131,6 +124,19 @@ def test_slow_encoder_fills_queue_then_ring_and_every_drop_is_told(bench, monkey
         write(self, image, t_ms)
 
     monkeypatch.setattr(Encoder, "write", slow)
+    return gate
+
+
+def test_what_is_in_the_ring_at_the_stop_is_still_written(bench):
+    for seq in range(12):
+        assert bench.publish(seq)
+    bench.finish()
+    assert bench.rows == bench.pictures == list(range(12))
+    assert bench.kinds() == ["segment ended", "recording ended"] and bench.link.counters["ended"] == ""
+    assert not (bench.folder / ".reserve").exists()
+
+
+def test_slow_encoder_fills_queue_then_ring_and_every_drop_is_told(bench, gate):
     dropped = []
     for seq in range(60):
         if not bench.publish(seq):
@@ -278,16 +284,7 @@ def test_off_ends_the_segment_whole_and_on_begins_another(bench):
     assert ended == {0: 5, 1: 5}
 
 
-def test_what_waits_for_a_slow_encoder_when_it_is_switched_off_is_still_written(bench, monkeypatch):
-    monkeypatch.setattr("acquisition.recordings.camera_track.QUEUE_BYTES", 48 * 64 * 10)
-    gate = threading.Event()
-    write = Encoder.write
-
-    def slow(self, image, t_ms):
-        gate.wait(30)
-        write(self, image, t_ms)
-
-    monkeypatch.setattr(Encoder, "write", slow)
+def test_what_waits_for_a_slow_encoder_when_it_is_switched_off_is_still_written(bench, gate):
     for seq in range(20):  # one with the encoder, ten in its queue, nine in the ring
         bench.until(lambda: bench.ring.free_slots > 2)
         assert bench.publish(seq)

@@ -10,7 +10,8 @@ from acquisition.recordings.check import check_recording
 from acquisition.recordings.events import EventsWriter
 from acquisition.recordings.pack import pack
 from acquisition.recordings.recording import Recording
-from acquisition.recordings.segments import RECORDER_BACK, SegmentRule
+from acquisition.recordings.recover import recover
+from acquisition.recordings.segments import RECORDER_BACK, SegmentRule, segments_of
 from tests.acquisition.sessions import number_of, write_session
 
 
@@ -69,10 +70,13 @@ def test_what_no_recorder_took_is_not_called_lost(folder):
     writer = EventsWriter(folder)
     writer.append(RECORDER_BACK, segment=1)
     writer.close()
-    with Recording.open(folder) as recording:
-        for one in recording.frame_sets():
-            absence = Absence.NOT_RECORDED if 24 <= one.index < 34 else None
-            assert one.absences == (absence, absence)
+    for _ in range(2):
+        with Recording.open(folder) as recording:
+            for one in recording.frame_sets():
+                absence = Absence.NOT_RECORDED if 24 <= one.index < 34 else None
+                assert one.absences == (absence, absence)
+        recover(folder, join=True)  # the second time of one video a camera
+    assert len(segments_of(folder, "cam_0")) == 1
 
 
 def test_pulses_that_are_counted_anew_make_sets_of_their_own(folder):
