@@ -19,6 +19,7 @@ import numpy.typing as npt
 
 from acquisition.errors import RigposeError
 from acquisition.frame import Image
+from calibration import input_images
 from calibration.camera_identity import device_of
 
 VIDEOS = {".mp4", ".avi", ".mkv", ".mov", ".m4v", ".webm", ".mpg", ".mpeg", ".wmv"}
@@ -67,11 +68,11 @@ class BoardInput:
         source = self.sources[camera]
         if isinstance(source, tuple):
             for row in wanted:
-                yield row, _still(source[row])
+                yield row, input_images.still(source[row])
         elif source.is_dir():
-            yield from _recorded(source, self.cameras[camera], wanted)
+            yield from input_images.recorded(source, self.cameras[camera], wanted)
         else:
-            yield from _frames(source, wanted)
+            yield from input_images.frames(source, wanted)
 
 
 def open_input(path: Path) -> BoardInput:
@@ -147,13 +148,13 @@ def _of_videos(path: Path, videos: list[Path]) -> BoardInput:
     if path.is_dir() and times_file.exists():
         index, rows, times = _read_times(times_file, names)
         for name, video, told in zip(names, videos, (rows >= 0).sum(0), strict=True):
-            if (count := _count_frames(video)) != told:
+            if (count := input_images.count_frames(video)) != told:
                 raise RigposeError(
                     times_file, expected=f"{count} rows of {name}, one for every frame of {video.name}",
                     found=str(told), remedy="Take out the rows of frames that were not written",
                 )  # fmt: skip
         return BoardInput(path, names, index, rows, times, True, tuple(videos))
-    counts = [_count_frames(video) for video in videos]
+    counts = [input_images.count_frames(video) for video in videos]
     if max(counts) != min(counts):
         listed = ", ".join(f"{name} {count}" for name, count in zip(names, counts, strict=True))
         raise RigposeError(
@@ -161,7 +162,7 @@ def _of_videos(path: Path, videos: list[Path]) -> BoardInput:
             remedy=f"Put a {TIMES} (sync_index, cam_id, frame_time) beside them, or cut them alike",
         )  # fmt: skip
     index = np.arange(counts[0])
-    rate_hz = _rate_hz(videos[0])
+    rate_hz = input_images.rate_hz(videos[0])
     of_frames = None if rate_hz is None else np.repeat(index[:, None] / rate_hz, len(videos), 1)
     return BoardInput(
         path, names, index, np.repeat(index[:, None], len(videos), 1), of_frames, False, tuple(videos)
@@ -284,84 +285,3 @@ def _natural(name: str) -> list[tuple[int, int, str]]:
 
 def _stills_in(folder: Path) -> list[Path]:
     return sorted(f for f in folder.iterdir() if f.suffix.lower() in STILLS and not f.name.startswith("."))
-
-
-def _still(path: Path) -> Image:
-    import cv2
-
-    image = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
-    if image is None:
-        raise RigposeError(
-            path,
-            expected="a picture",
-            found="a file that does not open as one",
-            remedy="Remove or replace it",
-        )
-    return np.asarray(image, dtype=np.uint8)
-
-
-def _count_frames(path: Path) -> int:
-    import av
-
-    from acquisition.videos.video import open_container
-
-    try:
-        with open_container(path) as container:
-            stream = container.streams.video[0]
-            return stream.frames or sum(1 for packet in container.demux(stream) if packet.size)
-    except (av.FFmpegError, OSError, IndexError) as error:
-        raise _broken(path, error) from None
-
-
-def _rate_hz(path: Path) -> float | None:
-    """The frame rate that a video states; None where it states none."""
-    from acquisition.videos.video import open_container
-
-    with open_container(path) as container:
-        rate = container.streams.video[0].average_rate
-    return float(rate) if rate else None
-
-
-def _recorded(folder: Path, camera: str, wanted: Sequence[int]) -> Iterator[tuple[int, Image]]:
-    """Of a camera of a recording, whose damaged pictures take no other's place."""
-    from acquisition.recordings.recording import Recording
-
-    if not wanted:
-        return
-    rows = set(wanted)
-    with Recording.open(folder) as recording:
-        for row, frame in enumerate(recording.frames(camera)):
-            if row in rows and frame is not None:
-                yield row, frame.to_ndarray(format="gray")
-            if row == wanted[-1]:
-                return
-
-
-def _frames(path: Path, wanted: Sequence[int]) -> Iterator[tuple[int, Image]]:
-    import av
-
-    from acquisition.videos.video import open_container
-
-    rows = iter(wanted)
-    row = next(rows, None)
-    delivered = 0
-    try:
-        with open_container(path) as container:
-            stream = container.streams.video[0]
-            for number, frame in enumerate(container.decode(stream)):
-                if row is None:
-                    return
-                if number == row:  # the others are decoded, which is cheap, but not converted
-                    yield row, frame.to_ndarray(format="gray")
-                    delivered += 1
-                    row = next(rows, None)
-    except (av.FFmpegError, OSError, IndexError) as error:
-        if not delivered:
-            raise _broken(path, error) from None
-
-
-def _broken(path: Path, error: Exception) -> RigposeError:
-    return RigposeError(
-        path, expected="a video", found=f"{getattr(error, 'strerror', None) or error}",
-        remedy="Record it again, or restore the file from a copy",
-    )  # fmt: skip

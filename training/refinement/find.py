@@ -8,7 +8,6 @@ them.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,6 @@ import numpy as np
 
 from acquisition.errors import RigposeError
 from acquisition.settings import read_yaml
-from calibration.camera_model import CalibratedRig
 from calibration.formats.anipose import load_calibration
 from deploy.bundles.bundle import Bundle
 from deploy.bundles.runtimes.table import AUTO
@@ -39,51 +37,13 @@ from training.projects.origins import Origin, PointNote, read_notes, write_notes
 from training.projects.project import CONFIG_FILE, LABELED_DATA, Project
 from training.projects.video_frames import Numbers
 from training.refinement.machine_poses import MachinePoses, by_network, file_of, from_files
-from training.refinement.outliers import Scores, doubts, jumps, misfits, reprojections
+from training.refinement.outliers import Scores
 from training.refinement.record import Found, read_record, write_record
+from training.refinement.search import Search, check, check_files, check_footage
 
-RULES = ("jump", "uncertain", "fitting", "reprojection", "list")
 EPSILON_PX = 20.0
 CUTOFF = 0.6
 LEAST_SURE = 0.5
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Search:
-    """What is looked for: a rule of `RULES` and its bounds, as `find` describes them."""
-
-    by: str
-    epsilon_px: float
-    cutoff: float
-    count: int
-    numbers: tuple[int, ...]
-    rig: CalibratedRig | None
-    span: tuple[float, float]
-    seed: int
-
-    def scores(self, footage: Footage, poses: MachinePoses) -> Scores:
-        """(T,) how wrong each instant is, px or 1 - confidence; more than `bound` is found."""
-        if self.by == "reprojection":
-            assert self.rig is not None
-            cameras = _cameras(footage, self.rig)
-            values = poses.values[:, [number for number, _ in cameras]]
-            return reprojections(self.rig.subset([name for _, name in cameras]), values, self.cutoff)
-        per_view = []
-        for view in range(len(footage.views)):
-            values = poses.values[:, view]
-            if self.by == "jump":
-                per_view.append(jumps(footage.index, values, self.cutoff))
-            elif self.by == "fitting":
-                per_view.append(misfits(footage.index, values, self.cutoff))
-            else:
-                per_view.append(doubts(values))
-        worst: Scores = np.max(per_view, axis=0)
-        return worst
-
-    @property
-    def bound(self) -> float:
-        """Scores above it are found."""
-        return 1 - self.cutoff if self.by == "uncertain" else self.epsilon_px
 
 
 def find(
@@ -114,10 +74,10 @@ def find(
     bundle, poses:
         A network to run, or pose files that were made before; one of the two.
     by:
-        One of `RULES`. jump: a point moves further than `epsilon_px` between two instants; uncertain: a
-        confidence is below `cutoff`; fitting: a point is further than `epsilon_px` from a smooth path
-        (`training.refinement.outliers.misfits`); reprojection: from where the cameras together see it; list:
-        `numbers`.
+        One of `search.RULES`. jump: a point moves further than `epsilon_px` between two instants;
+        uncertain: a confidence is below `cutoff`; fitting: a point is further than `epsilon_px` from a
+        smooth path (`training.refinement.outliers.misfits`); reprojection: from where the cameras together
+        see it; list: `numbers`.
     cutoff:
         Least confidence of points that jump, fit and triangulate; None: config.yaml's pcutoff.
     count:
@@ -149,14 +109,14 @@ def find(
         span_of(config, start, stop),
         seed,
     )
-    _check(search, bundle, poses)
+    check(search, bundle, poses)
     footages, left_out = footage_of(project, sources)
     if poses and not sources:
         having = [each for each in footages if any(file_of(poses, view) for view in each.views)]
         footages = having or footages
-    _check_files(poses, footages)
+    check_files(poses, footages)
     for footage in footages:
-        _check_footage(search, footage)
+        check_footage(search, footage)
     machine = _machine(project, bundle, poses, runtime, precision, threads)
     read_record(project)  # a damaged one is told before the work
     for view in (view for footage in footages for view in footage.views):
@@ -297,59 +257,3 @@ def _machine(
     return lambda footage: by_network(
         loaded, footage, project.keypoints, runtime=runtime, precision=precision, threads=threads
     )
-
-
-def _cameras(footage: Footage, rig: CalibratedRig) -> list[tuple[int, str]]:
-    """(number of the view, its camera) of the views that are calibrated."""
-    return [(number, view.camera) for number, view in enumerate(footage.views) if view.camera in rig.names]
-
-
-def _check(search: Search, bundle: Path | None, poses: Sequence[Path]) -> None:
-    def refuse(option: str, expected: str, found: str, remedy: str) -> None:
-        raise RigposeError(option, expected=expected, found=found, remedy=remedy)
-
-    if search.by not in RULES:
-        refuse("--by", f"one of {', '.join(RULES)}", f"'{search.by}'", "Choose one of these")
-    if (bundle is None) == (not poses):
-        refuse(
-            "--bundle and --poses", "one of the two", "neither" if bundle is None else "both",
-            "Give --bundle X.bundle, or --poses with the files of rigpose analyze",
-        )  # fmt: skip
-    if not 0 < search.cutoff < 1:
-        refuse("--cutoff", "a confidence between 0 and 1", f"{search.cutoff:g}", "Give for instance 0.6")
-    if not search.epsilon_px > 0:
-        refuse("--epsilon", "px, more than 0", f"{search.epsilon_px:g}", "Give for instance 20")
-    if (search.by == "list") != bool(search.numbers):
-        numbers = f"{len(search.numbers)} numbers with --by {search.by}"
-        refuse("--list", "numbers with --by list, and only there", numbers, "Say --by list --list 10,20,30")
-    if search.by == "reprojection" and search.rig is None:
-        refuse("--by reprojection", "the rig's calibration", "none", "Give --calibration C.toml")
-
-
-def _check_footage(search: Search, footage: Footage) -> None:
-    if search.by == "list":
-        listed(footage, search.numbers)
-    if search.by != "reprojection":
-        return
-    assert search.rig is not None
-    if not footage.recording:
-        raise RigposeError(
-            footage.source, expected="a recording of several cameras", found="a lone video",
-            remedy="Only a recording says which frames show one instant: give its folder",
-        )  # fmt: skip
-    if len(_cameras(footage, search.rig)) < 2:
-        raise RigposeError(
-            footage.source, expected=f"two cameras of {', '.join(search.rig.names)}",
-            found=", ".join(view.camera for view in footage.views),
-            remedy="Give the calibration of the rig that made the recording",
-        )  # fmt: skip
-
-
-def _check_files(poses: Sequence[Path], footages: Sequence[Footage]) -> None:
-    for path in poses:
-        if not any(file_of([path], view) for footage in footages for view in footage.views):
-            names = ", ".join(view.folder for footage in footages for view in footage.views)
-            raise RigposeError(
-                path, expected=f"poses of one of the videos ({names})", found="a name that begins with none",
-                remedy="Name its video after the project",
-            )  # fmt: skip
