@@ -64,12 +64,17 @@ class Listening:
                 self._session = body
 
     def pose_at(self, t_ns: int) -> tuple[PoseSet, Pose3D | None] | None:
-        """The poses of the frame set exposed then; None as long as they are not there."""
+        """The poses of the frame set exposed then; None as long as they are not there.
+
+        Of a calibrated rig the 3D ones come right after; for the newest set they are waited for.
+        """
         with self._lock:
+            calibrated = self._session is not None and self._session.calibration_sha256 != ""
             for pose in reversed(self._poses):
                 if abs(pose.t_exposure_ns - t_ns) <= SAME_SET_NS:
-                    points = (p for p in reversed(self._points) if p.index == pose.index)
-                    return pose, next(points, None)
+                    points = next((p for p in reversed(self._points) if p.index == pose.index), None)
+                    awaited = calibrated and points is None and pose is self._poses[-1]
+                    return None if awaited else (pose, points)
         return None
 
     def state(self) -> dict[str, Any]:

@@ -168,7 +168,11 @@ function showState(state) {
     ["running", state.elapsed_s ? `${digits(state.elapsed_s / 60, 1)} min` : "not yet"],
     ...Object.entries(state.cameras).map(([name, c]) => [name, `${c.state}, ${digits(c.rate_hz ?? 0, 1)} Hz, ${c.lost ?? 0} lost, clock ${digits(c.drift_ppm ?? 0, 1)} ppm`, c.state === "armed" ? "" : "bad"]),
   ]);
-  for (const [name, view] of views) view.element.classList.toggle("gone", (state.cameras[name]?.state ?? "armed") !== "armed");
+  const rig = Object.keys(state.cameras);
+  for (const [name, view] of views) {
+    view.element.style.order = rig.indexOf(name); // as in the rig, whichever picture came first
+    view.element.classList.toggle("gone", (state.cameras[name]?.state ?? "armed") !== "armed");
+  }
   const lines = state.events.slice().reverse().map((event) =>
     make("li", {}, make("time", { textContent: ago(event.ago_s) }), `${event.name} ${event.source} ${event.detail}`));
   $("events").replaceChildren(...(lines.length ? lines : [make("li", { textContent: "none", className: "none" })]));

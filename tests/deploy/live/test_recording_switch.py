@@ -4,13 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import signal
-import subprocess
-import sys
 import time
 import urllib.error
-import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -30,62 +26,31 @@ from deploy.offline.analyze import analyze
 from deploy.poses_io.pose_table import read_pose_tables
 from deploy.poses_io.poses import load_poses
 from rigpose.machine.runs import judged_runs
+from tests.deploy.live_run import CHECKOUT, LiveRun
 
-CHECKOUT = Path(__file__).resolve().parents[3]
 BUNDLE = CHECKOUT / "tests" / "deploy" / "golden" / "schema1.bundle"
 CAMERAS = ("cam_0", "cam_1")
 WITHIN_S = 120.0
 pytestmark = [pytest.mark.long, pytest.mark.alone]
 
 
-class Run:
-    """`rigpose live` of two small cameras with a recording that begins paused."""
+class Run(LiveRun):
+    """Of two small cameras."""
 
     def __init__(self, folder: Path, **scene: float) -> None:
         rig = write_scene(
             folder / "scene", kind="animal", seed=5, frame_sets=20, cameras=2, size=(96, 64), **scene,
             rig={"sync": {"tolerance_ms": 4.0, "max_delay_ms": 2000.0}, "recording": {"keep_free_gb": 0.0}},
         )  # fmt: skip
-        self.session = folder / "day1"
-        self.report = folder / "report.json"
-        words = [
-            "live", rig, "--model", BUNDLE, "--runtime", "onnx", "--record", self.session, "--record-paused",
-            "--page-control", "--page-port", "0", "--endpoint", f"ipc://{folder}/stream", "--seconds", "240",
-            "--json", self.report,
-        ]  # fmt: skip
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "rigpose", *map(str, words)],
-            env={**os.environ, "PYTHONPATH": str(CHECKOUT)}, stdout=subprocess.PIPE, text=True,
-        )  # fmt: skip
-        said = []
-        for line in self.process.stdout:
-            said.append(line)
-            if "may end the run and switch its recording" in line:
-                break
-        else:
-            self.end()
-            raise AssertionError(f"no page: {''.join(said)}")
-        self.address, control = re.findall(r"http://\S+", "".join(said))[:2]
-        self.token, self.control = re.findall(r"token=([^&\s]+)&control=(\S+)", control)[0]
-
-    def end(self) -> int:
-        if self.process.poll() is None:
-            self.process.terminate()
-        code = self.process.wait(60)
-        self.process.stdout.close()
-        return code
+        super().__init__(folder, rig, BUNDLE, "--runtime", "onnx")
 
     def ask(self, path: str, method: str = "GET", **headers: str) -> Any:
-        request = urllib.request.Request(
-            self.address.split("/?")[0] + path, method=method,
-            headers={"X-Rigpose-Token": self.token, **headers},
-        )  # fmt: skip
-        with urllib.request.urlopen(request, timeout=30) as answer:
+        with self.get(path, method, **{"X-Rigpose-Token": self.token, **headers}) as answer:
             return json.load(answer)
 
     def switch(self, on: bool) -> None:
         """At the page; as soon as the recorder says so."""
-        self.ask(f"/record?on={json.dumps(on)}", "POST", **{"X-Rigpose-Control": self.control})
+        self.ask(f"/record?on={json.dumps(on)}", "POST", **{"X-Rigpose-Control": self.control_token})
         self.until(lambda: self.recording["on"] is on)
 
     @property

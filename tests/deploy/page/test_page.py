@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
-import re
 import struct
-import subprocess
-import sys
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -20,6 +17,7 @@ from acquisition.simulation.scene import write_scene
 from calibration.camera_model import CalibratedRig
 from calibration.formats.anipose import save_toml
 from tests.calibration.synthetic import ring
+from tests.deploy.live_run import LiveRun
 from tests.equipment.browser import browser  # noqa: F401
 
 CHECKOUT = Path(__file__).resolve().parents[3]
@@ -28,57 +26,15 @@ CAMERAS = 4
 pytestmark = [pytest.mark.long, pytest.mark.alone]
 
 
-class Run:
-    """`rigpose live --page --page-control` of four small cameras, with a recording that begins paused."""
-
-    def __init__(self, folder: Path) -> None:
-        write_scene(folder, kind="animal", seed=5, frame_sets=60, cameras=CAMERAS, size=(160, 120))
-        rig = ring(CAMERAS, size=(160, 120))
-        named = tuple(
-            type(camera)(**{**_fields(camera), "name": f"cam_{n}"}) for n, camera in enumerate(rig.cameras)
-        )
-        save_toml(CalibratedRig(named), folder / "calibration.toml")
-        self.report = folder / "report.json"
-        self.process = subprocess.Popen(
-            [
-                sys.executable, "-m", "rigpose", "live", str(folder / "rig.yaml"), "--model", str(BUNDLE),
-                "--calibration", str(folder / "calibration.toml"), "--page", "--page-control",
-                "--page-port", "0", "--endpoint", f"ipc://{folder}/stream", "--seconds", "240",
-                "--json", str(self.report), "--record", str(folder / "day1"), "--record-paused",
-            ],
-            env={**os.environ, "PYTHONPATH": str(CHECKOUT)}, stdout=subprocess.PIPE, text=True,
-        )  # fmt: skip
-        said = []
-        for line in self.process.stdout:
-            said.append(line)
-            if "may end the run" in line:
-                break
-        else:
-            self.end()
-            raise AssertionError(f"no page: {''.join(said)}")
-        text = "".join(said)
-        self.address, self.control = re.findall(r"http://\S+", text)[:2]
-        self.base = self.address.split("/?")[0]
-        self.token = self.address.split("token=")[1]
-
-    def end(self) -> None:
-        if self.process.poll() is None:
-            self.process.terminate()
-        self.process.wait(30)
-        self.process.stdout.close()
-
-    def get(self, path: str, method: str = "GET", **headers: str) -> urllib.request.addinfourl:
-        request = urllib.request.Request(self.base + path, method=method, headers=headers)
-        return urllib.request.urlopen(request, timeout=30)
-
-
-def _fields(camera) -> dict:
-    return {name: getattr(camera, name) for name in camera.__dataclass_fields__}
-
-
 @pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
-    made = Run(tmp_path_factory.mktemp("live"))
+def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveRun]:
+    """Of four small cameras, calibrated."""
+    folder = tmp_path_factory.mktemp("live")
+    described = write_scene(folder, kind="animal", seed=5, frame_sets=60, cameras=CAMERAS, size=(160, 120))
+    cameras = ring(CAMERAS, size=(160, 120)).cameras
+    named = tuple(replace(camera, name=f"cam_{n}") for n, camera in enumerate(cameras))
+    save_toml(CalibratedRig(named), folder / "calibration.toml")
+    made = LiveRun(folder, described, BUNDLE, "--calibration", folder / "calibration.toml")
     yield made
     made.end()
 
@@ -99,7 +55,7 @@ def until(page, condition: str, seconds: float = 60.0) -> None:
         time.sleep(0.1)
 
 
-def test_views_and_figures_come_alive(run: Run, browser, tmp_path: Path) -> None:  # noqa: F811
+def test_views_and_figures_come_alive(run: LiveRun, browser, tmp_path: Path) -> None:  # noqa: F811
     page, troubles = opened(browser, run.address)
     alive = f"rigpose.views.size === {CAMERAS} && rigpose.shown.packets > 10"
     until(page, alive)
@@ -112,6 +68,9 @@ def test_views_and_figures_come_alive(run: Run, browser, tmp_path: Path) -> None
     assert any(row.startswith("pose2d\tyes") for row in rows)
     assert any(row.startswith("tracker\tyes\tyes\tyes") for row in rows)
     assert page.locator("#stop").is_hidden()
+    # In the rig's order, whichever picture came first.
+    orders = page.evaluate("[...rigpose.views].map(([name, view]) => [name, view.element.style.order])")
+    assert sorted(orders) == [[f"cam_{n}", str(n)] for n in range(CAMERAS)]
     # Pictures are drawn: the canvas is not of one colour.
     shades = page.evaluate("""() => {
         const canvas = rigpose.views.get("cam_0").canvas;
@@ -142,7 +101,7 @@ def packets_of(stream, count: int) -> list[dict]:
     return found
 
 
-def test_a_program_reads_pictures_with_the_poses_of_their_instant(run: Run) -> None:
+def test_a_program_reads_pictures_with_the_poses_of_their_instant(run: LiveRun) -> None:
     with run.get(f"/frames?hz=30&token={run.token}") as stream:
         packets = packets_of(stream, 40)
     whole = [about for about in packets if len(about["cameras"]) == CAMERAS]
@@ -164,7 +123,7 @@ def test_a_program_reads_pictures_with_the_poses_of_their_instant(run: Run) -> N
         ("/state", {"token": "yes", "Host": "evil.example"}, 421),
     ],
 )
-def test_who_may_not_look_does_not(run: Run, path: str, headers: dict, status: int) -> None:
+def test_who_may_not_look_does_not(run: LiveRun, path: str, headers: dict, status: int) -> None:
     known = {"X-Rigpose-Token": run.token} if headers.pop("token", "") else {}
     with pytest.raises(urllib.error.HTTPError) as refused:
         run.get(path, **known, **headers)
@@ -173,7 +132,7 @@ def test_who_may_not_look_does_not(run: Run, path: str, headers: dict, status: i
 
 
 def test_the_recording_is_resumed_and_paused_at_the_other_address(
-    run: Run,
+    run: LiveRun,
     browser,  # noqa: F811
     tmp_path: Path,
 ) -> None:
@@ -203,7 +162,7 @@ def test_the_recording_is_resumed_and_paused_at_the_other_address(
 
 
 def test_looking_does_not_allow_to_end_the_run_and_the_other_address_does(
-    run: Run,
+    run: LiveRun,
     browser,  # noqa: F811
 ) -> None:
     with pytest.raises(urllib.error.HTTPError) as refused:

@@ -8,12 +8,18 @@ import time
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
 from calibration.poses import Pose3D, PoseSet
 from deploy.page.app import _choose, packet
-from deploy.page.listening import listed
+from deploy.page.listening import Listening, listed
 from deploy.page.pictures import Picture, Pictures
 from deploy.page.table import TopicWatch, process_lines
+from deploy.stream.messages import Session
+from deploy.stream.publisher import Publisher
+from deploy.stream.settings import StreamSettings
+from deploy.stream.subscriber import PoseSubscriber
+from tests.deploy.streaming import STAMPS, describe, join
 
 SECOND_NS = 1_000_000_000
 
@@ -103,3 +109,27 @@ def test_the_table_tells_silent_from_slow_from_empty() -> None:
 
 def test_numbers_that_are_none_are_null() -> None:
     assert listed(np.array([[1.234, np.nan, np.inf]], np.float32)) == [[1.23, None, None]]
+
+
+@pytest.mark.parametrize("calibrated", [True, False])
+def test_3d_of_the_newest_set_is_waited_for_where_the_rig_is_calibrated(tmp_path, calibrated: bool) -> None:
+    def described() -> Session:
+        return replace(describe()(), calibration_sha256="ab" if calibrated else "")
+
+    listening, endpoint = Listening(), f"ipc://{tmp_path}/stream"
+    with (
+        Publisher(StreamSettings(endpoint=endpoint), described) as publisher,
+        PoseSubscriber(endpoint) as subscriber,
+    ):
+        listening.heard(join(publisher, subscriber))
+        for index in (1, 2):
+            flat, points = pose(index, index * SECOND_NS)
+            publisher.pose(flat, STAMPS)
+            listening.heard(subscriber.receive(timeout_ms=5000))
+            waited = listening.pose_at(index * SECOND_NS) is None
+            assert waited == calibrated
+            if index == 2:  # the first set's 3D never came
+                assert listening.pose_at(SECOND_NS)[1] is None
+                publisher.pose(points, STAMPS)
+                listening.heard(subscriber.receive(timeout_ms=5000))
+                assert listening.pose_at(index * SECOND_NS)[1].index == 2
