@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -262,30 +263,41 @@ def main() -> int:
         return 0
     if given.bundle and not given.run:
         parser.error("--run: torch needs the run that BUNDLE was exported from")
+    if given.peer_python and "peers" in given.rows:  # said now, not after the other rows
+        has = "import importlib.util as u, sys; sys.exit(u.find_spec('dlclive') is None)"
+        if subprocess.run([given.peer_python, "-c", has], check=False).returncode:
+            parser.error(
+                f"--peer-python: {given.peer_python} has no dlclive; pip install deeplabcut-live there"
+            )
     on = machine()
     rows: list[Row] = []
+
+    def keep(more: list[Row]) -> None:
+        rows.extend(more)
+        if given.json:  # what was measured stays measured if a later contender fails
+            given.json.parent.mkdir(parents=True, exist_ok=True)
+            given.json.write_text(json.dumps({"machine": on, "rows": rows}, indent=1) + "\n")
+
     with tempfile.TemporaryDirectory() as temporary:
         folder = (given.work or Path(temporary)).resolve()
         folder.mkdir(parents=True, exist_ok=True)
         small, run = random_bundle(SMALL, INPUT_WH, folder)
         if "calls" in given.rows:
-            rows += single_calls(small, run, given.rounds)
+            keep(single_calls(small, run, given.rounds))
             if given.bundle:
-                rows += single_calls(given.bundle.resolve(), given.run.resolve(), given.rounds)
+                keep(single_calls(given.bundle.resolve(), given.run.resolve(), given.rounds))
         if "live" in given.rows:
             bundle = (given.live_bundle or small).resolve()
-            rows += live_rows(bundle, folder / "reference", given.rounds, given.seconds, given.memory_seconds)
+            reference = folder / "reference"
+            keep(live_rows(bundle, reference, given.rounds, given.seconds, given.memory_seconds))
         if "peers" in given.rows:
-            rows += peer_rows(given.peer_python, folder, given.rounds)
+            keep(peer_rows(given.peer_python, folder, given.rounds))
             if given.bundle:
-                rows.append(equal_error_row(given.peer_python, given.bundle.resolve(), given.rounds))
+                keep([equal_error_row(given.peer_python, given.bundle.resolve(), given.rounds)])
     text = table(rows, on)
     print(text)
     if given.page:
         write_page(text)
-    if given.json:
-        given.json.parent.mkdir(parents=True, exist_ok=True)
-        given.json.write_text(json.dumps({"machine": on, "rows": rows}, indent=1) + "\n")
     return 1 if any(each["met"] is False for each in rows) else 0
 
 

@@ -2,11 +2,13 @@
 
     python -m benchmarks.stream [--cameras 4] [--points 20] [--rate 200] [--repetitions 10] [--json FILE]
 
-Three questions, each with two states that take turns within one run, so that a busy machine slows both:
-what CURVE costs; what subscribers with wrong keys cost the one with the right key; what a subscriber that has
-been stopped (SIGSTOP) costs the publisher's memory and the others. The publisher is the one `rigpose live`
-uses, the subscribers are `PoseSubscriber`s in processes of their own. Latency is from `t_publish_ns`, just
-before the message is handed to ZeroMQ, until it is decoded in the subscriber.
+Three questions, each with states that take turns within one run, so that a busy machine slows all: what CURVE
+costs, and beside it what ZeroMQ takes that does nothing else (as many bytes from a bare socket to a bare
+socket: what the wake-ups of this machine cost); what subscribers with wrong keys cost the one with the right
+key; what a subscriber that has been stopped (SIGSTOP) costs the publisher's memory and the others. The
+publisher is the one `rigpose live` uses, the subscribers are `PoseSubscriber`s in processes of their own.
+Latency is from `t_publish_ns`, just before the message is handed to ZeroMQ, until it is decoded in the
+subscriber.
 """
 
 from __future__ import annotations
@@ -17,16 +19,18 @@ import json
 import multiprocessing
 import os
 import signal
+import struct
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import zmq
 
 from acquisition.synchronisation.clock import clock_anchor
 from calibration.poses import Pose3D, PoseSet
@@ -37,6 +41,7 @@ from deploy.stream.settings import StreamSettings
 from deploy.stream.subscriber import PoseSubscriber
 
 BOUNDS = {"p50_ms": 0.3, "p99_ms": 2.0, "curve_us": 30.0}
+BARE = struct.Struct("<qq")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +72,59 @@ def listen(endpoint: str, keys: ClientKeys | None, parent: Connection) -> None:
         parent.send((rows, dict(stream.lost), stream.refused))
 
 
+def listen_barely(endpoint: str, keys: None, parent: Connection) -> None:
+    """As `listen`, with nothing but ZeroMQ: a message is its number, its time and padding."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    rows: list[tuple[int, int, int]] = []
+    with zmq.Context() as context, context.socket(zmq.SUB) as socket:
+        socket.subscribe(b"")
+        socket.connect(endpoint)
+        while not parent.poll(0):
+            if socket.poll(100):
+                header, _ = socket.recv_multipart()
+                index, t_publish_ns = BARE.unpack(header)
+                if not rows:
+                    parent.send("joined")
+                rows.append((index, 0, time.monotonic_ns() - t_publish_ns))
+        parent.send((rows, {}, ""))
+
+
+class BareSource:
+    """Two messages a set, of the sizes that `Source`'s have."""
+
+    def __init__(self, load: Load) -> None:
+        self._context = zmq.Context()
+        self._socket = self._context.socket(zmq.PUB)
+        port = self._socket.bind_to_random_port("tcp://127.0.0.1")
+        self.endpoint = f"tcp://127.0.0.1:{port}"
+        self._padding = bytes(4 * load.cameras * load.points * 3), bytes(4 * load.points * 11)
+        self.index = 0
+
+    def wait_for(self, listener: Listener) -> None:
+        while not listener.joined:
+            self.publish(100, 0.1)
+
+    def publish(self, rate_hz: float, seconds: float) -> tuple[range, list[float]]:
+        first, start_ns, sends_us = self.index, time.monotonic_ns(), []
+        for number in range(round(rate_hz * seconds)):
+            time.sleep(max(0, start_ns + round(number * 1e9 / rate_hz) - time.monotonic_ns()) * 1e-9)
+            now_ns = time.monotonic_ns()
+            for padding in self._padding:
+                self._socket.send_multipart([BARE.pack(self.index, time.monotonic_ns()), padding])
+            sends_us.append((time.monotonic_ns() - now_ns) / 1e3)
+            self.index += 1
+        return range(first, self.index), sends_us
+
+    def close(self) -> None:
+        self._context.destroy(linger=0)
+
+
 class Listener:
     """A subscriber in a process of its own."""
 
-    def __init__(self, endpoint: str, keys: ClientKeys | None = None) -> None:
+    def __init__(
+        self, endpoint: str, keys: ClientKeys | None = None, listen: Callable[..., None] = listen
+    ) -> None:
         context = multiprocessing.get_context("spawn")
         self._link, theirs = context.Pipe()
         self.process = context.Process(target=listen, args=(endpoint, keys, theirs))
@@ -157,19 +211,23 @@ def pss_mb() -> float:
 
 
 def curve(load: Load, keys: Path, mine: ClientKeys) -> dict[str, Any]:
-    """CURVE on and off, turn by turn."""
-    with source(load) as plain, source(load, keys) as keyed:
-        listeners = Listener(plain.publisher.endpoint), Listener(keyed.publisher.endpoint, mine)
-        for each, listener in zip((plain, keyed), listeners, strict=True):
+    """CURVE on and off, and a bare socket, turn by turn."""
+    with source(load) as plain, source(load, keys) as keyed, contextlib.closing(BareSource(load)) as bare:
+        listeners = (
+            Listener(bare.endpoint, listen=listen_barely),
+            Listener(plain.publisher.endpoint), Listener(keyed.publisher.endpoint, mine),
+        )  # fmt: skip
+        sources: dict[str, BareSource | Source] = {"bare": bare, "plain": plain, "curve": keyed}
+        for each, listener in zip(sources.values(), listeners, strict=True):
             each.wait_for(listener)
             each.publish(load.rate_hz, 1.0)  # warm
-        turns: dict[str, list[range]] = {"plain": [], "curve": []}
-        sends_us: dict[str, list[float]] = {"plain": [], "curve": []}
+        turns: dict[str, list[range]] = {name: [] for name in sources}
+        sends_us: dict[str, list[float]] = {name: [] for name in sources}
         for repetition in range(load.repetitions):
-            order = [("plain", plain, keyed), ("curve", keyed, plain)]
-            for name, active, idle in order if repetition % 2 else reversed(order):
-                idle.publisher.service()
-                indices, sends = active.publish(load.rate_hz, load.seconds)
+            for name in sources if repetition % 2 else reversed(sources):
+                for idle in (plain, keyed):
+                    idle.publisher.service()
+                indices, sends = sources[name].publish(load.rate_hz, load.seconds)
                 turns[name].append(indices)
                 sends_us[name] += sends
         rows = dict(zip(turns, (listener.results() for listener in listeners), strict=True))
@@ -184,8 +242,15 @@ def curve(load: Load, keys: Path, mine: ClientKeys) -> dict[str, Any]:
     medians = {
         name: [percentiles_ms(rows[name][0], [turn])["p50_ms"] for turn in turns[name]] for name in turns
     }
-    costs_us = [1e3 * (on - off) for on, off in zip(medians["curve"], medians["plain"], strict=True)]
-    return {**figures, "curve_us": float(np.median(costs_us)), "curve_us_of_each": costs_us}
+
+    def more_us(name: str, than: str) -> list[float]:
+        return [1e3 * (on - off) for on, off in zip(medians[name], medians[than], strict=True)]
+
+    costs_us, ours_us = more_us("curve", "plain"), more_us("plain", "bare")
+    return {
+        **figures, "curve_us": float(np.median(costs_us)), "curve_us_of_each": costs_us,
+        "ours_us": float(np.median(ours_us)), "ours_us_of_each": ours_us,
+    }  # fmt: skip
 
 
 def wrong_key(load: Load, keys: Path, mine: ClientKeys) -> dict[str, Any]:
@@ -280,6 +345,8 @@ def show(results: dict[str, Any]) -> bool:
                 line(name, figures)
     on, costs = results["curve"]["curve"], results["curve"]["curve_us_of_each"]
     print(f"CURVE costs {results['curve']['curve_us']:.0f} us (p50; {min(costs):.0f} to {max(costs):.0f})")
+    ours = results["curve"]["ours_us_of_each"]
+    print(f"above bare ZeroMQ {results['curve']['ours_us']:.0f} us (p50; {min(ours):.0f} to {max(ours):.0f})")
     memory = results["stopped"]["publisher_pss_mb"]
     print(
         f"publisher's memory beside a stopped subscriber: {memory[1]:.1f} MB, at the end {memory[-1]:.1f} MB"
