@@ -5,7 +5,7 @@
 Three recordings, 640x480 Mono8: undisturbed, with so many packets in a thousand lost, and with one camera
 killed and switched on again. Bounds: every frame is recorded or stated lost, exactly; the camera is back
 within 3 s. The cameras share the processor with what records them, so how many frames they make depends on
-the machine. Wants root, for a network namespace, and Debian's aravis-tools-cli, gir1.2-aravis-0.8, iproute2.
+the machine. Wants root, for a network namespace, and Debian's aravis-tools, gir1.2-aravis-0.8, iproute2.
 """
 
 from __future__ import annotations

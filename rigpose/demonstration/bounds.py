@@ -63,6 +63,7 @@ def _running(live_seconds: float, rate_hz: float) -> list[Bound]:
         Bound("losses: injected, not reported", ("losses", "missed"), "<=", 0, ""),
         Bound("losses: reported, not injected", ("losses", "invented"), "<=", 0, ""),
         Bound("losses: wrong cause", ("losses", "wrong_cause"), "<=", 0, ""),
+        Bound("losses: of this machine", ("losses", "own"), "<=", 0, ""),
     ]
 
 

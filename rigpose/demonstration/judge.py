@@ -22,6 +22,8 @@ from deploy.bundles.predictor import Predictor
 Floats = npt.NDArray[np.float64]
 
 _CAUSES = {Cause.LOST: Absence.LOST.value, Cause.IGNORED: Absence.IGNORED.value}
+# What a machine that does not keep up loses by itself, and says so; the simulator injects neither.
+_OWN = (Absence.LATE.value, Absence.RING_FULL.value)
 
 
 # Further away than this, and the network took something else for the keypoint: a mistake of another kind
@@ -132,6 +134,7 @@ def losses(reported: Iterable[tuple[int, str, str]], truth: Truth, last: int) ->
 
     Causes are compared gap by gap: where a frame was lost and a trigger ignored one right after the
     other, a camera's counter tells how many of each there were, and nothing can tell their order.
+    `own` is what was reported as this machine's own loss, apart from the rest.
     """
     said = {(int(index), camera): cause for index, camera, cause in reported if index <= last}
     injected = {
@@ -140,14 +143,16 @@ def losses(reported: Iterable[tuple[int, str, str]], truth: Truth, last: int) ->
         for index, cause in enumerate(causes[: last + 1])
         if Cause(int(cause)) in _CAUSES
     }
+    ours = {key for key, cause in said.items() if cause in _OWN}
     return {
         "injected": len(injected),
         "by_cause": dict(Counter(injected.values())),
         "missed": len(injected.keys() - said.keys()),
-        "invented": len(said.keys() - injected.keys()),
+        "invented": len(said.keys() - injected.keys() - ours),
+        "own": len(ours),
         "wrong_cause": sum(
             (Counter(injected[key] for key in gap) - Counter(said[key] for key in gap)).total()
-            for gap in _gaps(injected.keys() & said.keys())
+            for gap in _gaps(injected.keys() & said.keys() - ours)
         ),
     }
 

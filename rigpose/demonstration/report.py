@@ -183,6 +183,7 @@ def _facts(figures: dict[str, Any]) -> list[tuple[str, str]]:
             "exposure to subscriber, p50 / p95 / p99",
             f"{number(whole['p50_ms'])} / {number(whole['p95_ms'])} / {number(whole['p99_ms'])} ms",
         ),
+        ("network of a frame set, p50", f"{number(live['stages']['network']['p50_ms'])} ms"),
         ("frame losses injected and reported", f"{losses['injected']}: {losses['by_cause']}"),
         ("measured on", figures["machine"]),
     ]

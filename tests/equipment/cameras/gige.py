@@ -95,7 +95,7 @@ def fake_cameras(count: int) -> Iterator[FakeCameras]:
     """`count` cameras running; skips with one line where they cannot."""
     missing = [
         package
-        for program, package in ((_CAMERA, "aravis-tools-cli"), ("ip", "iproute2"))
+        for program, package in ((_CAMERA, "aravis-tools"), ("ip", "iproute2"))
         if shutil.which(program) is None
     ]
     if not list(Path("/usr/lib").glob("*/girepository-1.0/Aravis-0.8.typelib")):

@@ -99,6 +99,16 @@ def test_losses_missed_invented_and_of_a_wrong_cause_are_told_apart(truth: Truth
     assert _verdict(right, truth, 1) == (2, 0, 0, 0)  # later sets are not judged
 
 
+def test_what_the_machine_lost_by_itself_is_counted_apart(truth: Truth) -> None:
+    truth.causes = {"cam_0": np.array([Cause.DELIVERED, Cause.LOST, Cause.DELIVERED], np.uint8)}
+    full, late = (0, "cam_0", Absence.RING_FULL.value), (1, "cam_0", Absence.LATE.value)
+    assert _verdict([full, late], truth, 2) == (1, 0, 0, 0)
+    assert judge.losses([full, late], truth, 2)["own"] == 2
+    assert judge.losses([full], truth, 2) == {
+        "injected": 1, "by_cause": {"lost": 1}, "missed": 1, "invented": 0, "own": 1, "wrong_cause": 0,
+    }  # fmt: skip
+
+
 def test_the_order_of_causes_within_one_gap_cannot_be_known(truth: Truth) -> None:
     lost, ignored = Absence.LOST.value, Absence.IGNORED.value
     fates = [Cause.DELIVERED, Cause.LOST, Cause.IGNORED, Cause.DELIVERED, Cause.LOST]
