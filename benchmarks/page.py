@@ -52,6 +52,7 @@ def look(address: str, parent: Connection) -> None:
         with urllib.request.urlopen(request, timeout=30) as answer:
             while not parent.poll(0):
                 read += len(answer.read1(1 << 16))
+        parent.recv()
         parent.send(read)
 
 

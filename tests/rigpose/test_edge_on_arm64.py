@@ -43,7 +43,7 @@ rig = write_scene(Path("scene"), kind="animal", seed=1, rate_hz=4.0, frame_sets=
 rigpose = [sys.executable, "-m", "rigpose"]
 run = subprocess.Popen([*rigpose, "record", rig, "-o", "day"], start_new_session=True)
 tables = [Path("day") / f"day_{name}.frames" for name in ("cam_0", "cam_1")]
-until = time.monotonic() + 200
+until = time.monotonic() + 500
 while not all(table.exists() and table.stat().st_size > 1800 for table in tables):
     assert run.poll() is None and time.monotonic() < until, "nothing was recorded"
     time.sleep(0.1)

@@ -40,11 +40,11 @@ class Emulated:
             shutil.copytree(CHECKOUT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
         shutil.copy(CHECKOUT / "pyproject.toml", folder)
 
-    def python(self, *arguments: str | Path, limit_s: float = 300.0) -> subprocess.CompletedProcess[str]:
+    def python(self, *arguments: str | Path, limit_s: float = 600.0) -> subprocess.CompletedProcess[str]:
         """Run Python there; paths are relative to the folder."""
         return self.run(["python3", *map(str, arguments)], limit_s)
 
-    def run(self, words: Sequence[str], limit_s: float = 300.0) -> subprocess.CompletedProcess[str]:
+    def run(self, words: Sequence[str], limit_s: float = 600.0) -> subprocess.CompletedProcess[str]:
         """Run a command there, in the folder, as a group that ends with it."""
         return subprocess.run(
             ["unshare", "--mount", "--pid", "--fork", "--kill-child", "sh", "-euc", _INSIDE, "sh",
