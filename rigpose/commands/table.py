@@ -33,6 +33,10 @@ GROUPS: dict[str, dict[str, Command]] = {
         "demo": Command(
             "rigpose.commands.demo:demo", "Show the whole loop on the simulated rig, with a report."
         ),
+        "fetch-data": Command(
+            "rigpose.commands.public_data:fetch_data",
+            "Fetch a public recording to try rigpose on, and check every file's SHA-256.",
+        ),
         "doctor": Command("rigpose.commands.doctor:doctor", "Check this machine, and say what to change."),
         "status": Command("rigpose.commands.status:status", "Say what runs on this machine, and how it is."),
         "inspect": Command(

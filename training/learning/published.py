@@ -6,10 +6,7 @@ tensors: they are read by torch's loader for weights alone, which admits nothing
 
 from __future__ import annotations
 
-import hashlib
 import os
-import tempfile
-import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,10 +15,9 @@ from torch import Tensor, nn
 
 from acquisition.errors import RigposeError
 from acquisition.progress import Progress
+from training.fetching import fetch, reason, sha256_of
 from training.networks.units import ConvUnit, Trunk
 
-TIMEOUT_S = 30
-CHUNK_BYTES = 1 << 20
 # What torchvision's networks are fed: RGB 0..1, less the mean, by the deviation (ImageNet's).
 MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
@@ -87,34 +83,21 @@ def fetched(published: Published) -> Path:
     """The file in the cache, its SHA-256 checked now. Raises `RigposeError`."""
     path = cache_folder() / published.url.rsplit("/", 1)[-1]
     if not path.is_file():
-        _fetch(published.url, path)
-    found = hashlib.sha256(path.read_bytes()).hexdigest()
+        try:
+            with Progress(path.name) as bar:
+                fetch(published.url, path, bar.advance)
+        except OSError as error:
+            raise RigposeError(
+                published.url, expected="the published weights", found=reason(error),
+                remedy=f"Put the file at {path} by other means, or give --init FILE or none",
+            ) from None  # fmt: skip
+    found = sha256_of(path)
     if found != published.sha256:
         raise RigposeError(
             path, expected=f"the published file, SHA-256 {published.sha256[:12]}", found=found[:12],
             remedy="Remove it and try again: it is fetched anew",
         )  # fmt: skip
     return path
-
-
-def _fetch(url: str, path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file, urllib.request.urlopen(url, timeout=TIMEOUT_S) as answer:
-            total = int(answer.headers.get("Content-Length") or 0)
-            with Progress(path.name, total=total or None) as bar:
-                while chunk := answer.read(CHUNK_BYTES):
-                    file.write(chunk)
-                    bar.advance(len(chunk))
-        Path(name).replace(path)
-    except OSError as error:
-        raise RigposeError(
-            url, expected="the published weights", found=str(getattr(error, "reason", None) or error),
-            remedy=f"Put the file at {path} by other means, or give --init FILE or none",
-        ) from None  # fmt: skip
-    finally:
-        Path(name).unlink(missing_ok=True)
 
 
 def load_torchvision(trunk: Trunk, path: Path) -> None:

@@ -1,0 +1,1 @@
+"""Public recordings to try rigpose on, fetched from where they were published."""
