@@ -14,7 +14,7 @@ import rigpose
 
 PROJECT = "openfield-Pranav-2018-10-30"
 IMAGENET = "mobilenet_v2_1.0_224_quant.tflite"
-MINUTES = 3.0
+EPOCHS = 45  # passes, not minutes: a slow machine learns as much
 
 pytestmark = [pytest.mark.data, pytest.mark.long, pytest.mark.alone, pytest.mark.timeout(1800)]
 
@@ -24,7 +24,7 @@ def run(tmp_path_factory: pytest.TempPathFactory, data_dir: Path, weights_dir: P
     folder = tmp_path_factory.mktemp("openfield") / "run"
     trained = rigpose.train(
         data_dir / PROJECT, output=folder, network="mobilenetv2-1.0", init=str(weights_dir / IMAGENET),
-        minutes=MINUTES, fold="0/5",
+        epochs=EPOCHS, fold="0/5",
     )  # fmt: skip
     held_out = trained["held_out"]
     print(
@@ -67,7 +67,7 @@ def test_its_video_becomes_files_that_deeplabcut_reads(
     assert poses.shape == (2330, 12)
     assert poses.columns.names == ["scorer", "bodyparts", "coords"]
     likelihood = poses.xs("likelihood", axis=1, level="coords")
-    assert (likelihood > 0.5).mean().mean() > 0.7  # three minutes teach less where other programs run
+    assert (likelihood > 0.5).mean().mean() > 0.7
     peer = os.environ.get("RIGPOSE_PANDAS2_PYTHON")
     if peer:
         read = f"import pandas; print(pandas.read_hdf({str(table)!r}).shape, pandas.__version__[0])"
