@@ -42,7 +42,8 @@ from deploy.page.table import process_lines
 STATIC = Path(__file__).parent / "static"
 USUAL_HZ = 15.0
 _LENGTHS = struct.Struct("<II")
-_WAIT_NS = 150_000_000  # pictures whose poses, or whose neighbours, are not there by then are shown without
+_WAIT_NS = 150_000_000  # pictures whose neighbours are not there by then are shown without
+_PATIENCE_NS = 500_000_000  # so long after the last picture with poses, those without are shown
 _SHOWN = [0, 1, 2, 3, 6, 8, 9, 10]  # of POSE3D_COLUMNS: x y z, their variances, views, reprojection
 _numbers = itertools.count()
 
@@ -131,36 +132,52 @@ async def packets(
     watcher = next(_numbers)
     pictures.watched(watcher, hz)
     order = tuple(pictures.newest())
-    shown_ns = 0
+    shown_ns = posed_ns = 0
     try:
         while not closing.is_set():
             begun = time.monotonic()
-            t_ns, chosen = _choose(pictures.newest(), listening.pose_at)
+            patient = time.monotonic_ns() - posed_ns < _PATIENCE_NS
+            t_ns, chosen = _choose(pictures.newest(), listening.pose_at, shown_ns, patient)
             if t_ns > shown_ns:
                 shown_ns = t_ns
+                if listening.pose_at(t_ns) is not None:
+                    posed_ns = time.monotonic_ns()
                 yield packet(chosen, listening.pose_at, order)
             await asyncio.sleep(max(0.002, 0.5 / hz - (time.monotonic() - begun)))
     finally:
         pictures.watched(watcher, None)
 
 
-def _choose(kept: dict[str, tuple[Picture, ...]], pose_at: PoseAt) -> tuple[int, dict[str, Picture]]:
-    """The newest instant of which poses and all pictures are there, or for which it is too late to wait; a
-    camera without a picture of it shows its last one before. (0, {}) while there is none."""
+def _choose(
+    kept: dict[str, tuple[Picture, ...]], pose_at: PoseAt, shown_ns: int = 0, patient: bool = False
+) -> tuple[int, dict[str, Picture]]:
+    """Of the instants after `shown_ns` the newest of which poses and all pictures are there, or poses and no
+    longer to be waited for the other pictures; a camera without a picture of it shows its last one before.
+
+    An overloaded tracker skips sets: the pictures of those are passed over while there is patience, and shown
+    without. (0, {}) while there is nothing to show.
+    """
     late_ns = time.monotonic_ns() - _WAIT_NS
     instants = sorted({p.t_exposure_ns for each in kept.values() for p in each}, reverse=True)
+    bare: tuple[int, dict[str, Picture]] = (0, {})
     for t_ns in instants:
+        if t_ns <= shown_ns:
+            break
         before = {
             camera: next((p for p in each if p.t_exposure_ns <= t_ns + SAME_SET_NS), None)
             for camera, each in kept.items()
         }
         chosen = {camera: picture for camera, picture in before.items() if picture is not None}
+        found = max(picture.t_exposure_ns for picture in chosen.values()), chosen
         whole = len(chosen) == len(kept) and all(
             t_ns - picture.t_exposure_ns <= SAME_SET_NS for picture in chosen.values()
         )
-        if t_ns < late_ns or (whole and pose_at(t_ns) is not None):
-            return max(picture.t_exposure_ns for picture in chosen.values()), chosen
-    return 0, {}
+        late = t_ns < late_ns
+        if pose_at(t_ns) is not None and (whole or late):
+            return found
+        if late and not bare[0] and not patient:
+            bare = found
+    return bare
 
 
 def packet(chosen: dict[str, Picture], pose_at: PoseAt, order: tuple[str, ...]) -> bytes:

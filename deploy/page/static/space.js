@@ -1,4 +1,5 @@
-// The animal in 3D between the cameras: drag to turn, wheel to come closer.
+// The animal in 3D between the cameras, as large as it fits: drag to turn, wheel to come closer or to see the
+// whole rig, double click to fit again. Cameras outside the view stand at its edge.
 
 const cross = ([a, b, c], [x, y, z]) => [b * z - c * y, c * x - a * z, a * y - b * x];
 const dot = (a, b) => a[0] * b[0] + a[1] * b[1] + a[2] * b[2];
@@ -12,7 +13,9 @@ export class Space {
     this.cameras = [];
     this.turn = 0.6;
     this.tilt = 0.5;
-    this.zoom = 1;
+    this.zoom = null;  // a person's; null: as the animal fits
+    this.fitting = 1;
+    this.size = 0;  // of the animal, mm from its middle, followed slowly
     this.drawn = 0;
     this.points = null;
     this.skeleton = [];
@@ -25,9 +28,10 @@ export class Space {
     canvas.addEventListener("pointerdown", (event) => canvas.setPointerCapture(event.pointerId));
     canvas.addEventListener("wheel", (event) => {
       event.preventDefault();
-      this.zoom = Math.min(20, Math.max(0.3, this.zoom * Math.exp(-event.deltaY * 0.001)));
+      this.zoom = Math.min(40, Math.max(0.3, (this.zoom ?? this.fitting) * Math.exp(-event.deltaY * 0.001)));
       this.draw();
     }, { passive: false });
+    canvas.addEventListener("dblclick", () => { this.zoom = null; this.draw(); });
   }
 
   show(points, skeleton) {
@@ -62,7 +66,11 @@ export class Space {
     const centre = known.length ? [0, 1, 2].map((axis) => known.reduce((sum, point) => sum + point[axis], 0) / known.length) : middle;
     // The scene's middle follows the animal slowly, so that a step can be seen as one.
     this.centre = this.centre ? this.centre.map((value, axis) => value + 0.05 * (centre[axis] - value)) : centre;
-    const scale = (this.zoom * 0.42 * Math.min(width, height)) / radius;
+    const size = Math.max(0, ...known.map((point) => Math.hypot(...minus(point, centre))));
+    if (size) this.size = this.size ? this.size + 0.05 * (size - this.size) : size;
+    if (this.size) this.fitting = Math.min(40, Math.max(1, (0.8 * radius) / this.size));
+    const zoom = this.zoom ?? this.fitting;
+    const scale = (zoom * 0.42 * Math.min(width, height)) / radius;
     const place = (point) => {
       const [a, b, c] = [aside, ahead, up].map((axis) => dot(minus(point, this.centre), axis));
       const x = a * Math.cos(this.turn) - b * Math.sin(this.turn);
@@ -78,7 +86,8 @@ export class Space {
       pen.stroke();
     };
     const [e1, e2] = [aside, ahead];
-    const corner = (i, j) => this.centre.map((value, axis) => value + radius * (i * e1[axis] + j * e2[axis]));
+    const span = radius / Math.max(1, zoom / 2);
+    const corner = (i, j) => this.centre.map((value, axis) => value + span * (i * e1[axis] + j * e2[axis]));
     for (let n = -4; n <= 4; n += 1) {
       line(corner(n / 4, -1), corner(n / 4, 1), "rgb(255 255 255 / 8%)");
       line(corner(-1, n / 4), corner(1, n / 4), "rgb(255 255 255 / 8%)");
@@ -86,8 +95,11 @@ export class Space {
     pen.font = "10px system-ui, sans-serif";
     for (const camera of this.cameras) {
       const tip = camera.centre_mm.map((value, axis) => value + 0.2 * radius * camera.looks_along[axis]);
-      line(camera.centre_mm, tip, "rgb(108 180 255 / 70%)", 2);
-      const [x, y] = place(camera.centre_mm);
+      const [across, down] = place(camera.centre_mm).map((value, axis) => value - [width, height][axis] / 2);
+      const room = [width / 2 - 40, height / 2 - 12];
+      const inwards = Math.min(1, room[0] / Math.abs(across), room[1] / Math.abs(down));
+      if (inwards === 1) line(camera.centre_mm, tip, "rgb(108 180 255 / 70%)", 2);
+      const [x, y] = [width / 2 + across * inwards, height / 2 + down * inwards];
       pen.fillStyle = "#9aa3b0";
       pen.fillRect(x - 3, y - 3, 6, 6);
       pen.fillText(camera.name, x + 6, y + 3);

@@ -69,6 +69,17 @@ def test_a_camera_that_is_gone_does_not_hold_up_the_others() -> None:
     assert _choose({"a": (), "b": ()}, lambda t_ns: None) == (0, {})
 
 
+def test_pictures_of_skipped_sets_are_passed_over_while_others_have_poses() -> None:
+    now_ns = time.monotonic_ns()
+    times = [now_ns - n * 100_000_000 for n in (2, 3, 4)]
+    kept = {"a": tuple(picture(t_ns) for t_ns in times)}
+    tracked = {times[1]: pose(1, times[1])}
+    assert _choose(kept, tracked.get, patient=True)[0] == times[1]
+    assert _choose(kept, tracked.get, patient=False)[0] == times[1]
+    assert _choose(kept, tracked.get, shown_ns=times[1], patient=True) == (0, {})
+    assert _choose(kept, tracked.get, shown_ns=times[1], patient=False)[0] == times[0]
+
+
 def test_nobody_looks_nothing_is_made() -> None:
     class Frame:
         image = np.zeros((8, 8), np.uint8)
