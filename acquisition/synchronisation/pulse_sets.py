@@ -9,7 +9,8 @@ from typing import Any
 from acquisition.frame import Absence
 from acquisition.frame_stamp import FrameStamp
 from acquisition.rig import SyncSettings
-from acquisition.synchronisation.pulse_track import SETTLE_FRAMES, Placement, PulseClock, PulseTrack
+from acquisition.synchronisation.pulse_clock import PulseClock
+from acquisition.synchronisation.pulse_track import SETTLE_FRAMES, Placement, PulseTrack
 from acquisition.synchronisation.synchronise import Resolved, StampSet
 
 

@@ -15,18 +15,13 @@ from typing import Any
 
 from acquisition.frame import Absence
 from acquisition.frame_stamp import NEW_COUNT, NO_DEVICE_STAMP, FrameStamp
+from acquisition.synchronisation.pulse_clock import EARLY, RECENT, SMOOTHED, PulseClock
 
 SETTLE_FRAMES = 5
 """A camera's first frames are placed together: the first stamps of a clock are its worst."""
 
-_EARLY = 0.3
-# A camera's first frame may look late (its latency is not known yet), hardly ever early.
-
 _CLEAR_FROM, _CLEAR_TO = -0.2, 0.55
 # Periods after its pulse at which a first frame is surely that pulse's.
-
-_FIRST_PULSES = 200
-# So long after the start the trigger's own clock is good enough to place a camera's first frames.
 
 _LONG_GAP = 500
 # Pulses over which a device clock, 100 ppm off, is still within a twentieth of a period.
@@ -43,12 +38,6 @@ _SCATTER = 0.62
 
 _OUT_OF_STEP = 0.45
 # Periods that a camera may lie from the pulses all cameras share, in the mean.
-
-_RECENT = 64
-# Frames by which a camera's scatter is judged.
-
-_SMOOTHED = 0.05
-# What one frame moves the pulses that all cameras share: stamps scatter.
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,61 +64,6 @@ class Placement:
     gap: tuple[tuple[int, Absence], ...] = ()
     misfit: str | None = None
     uncertain: bool = False
-
-
-@dataclass(slots=True)
-class PulseClock:
-    """What the cameras of a rig share: the pulses on the rig clock.
-
-    Attributes
-    ----------
-    period_ns:
-        Followed from frame to frame.
-    first_exposure_ns:
-        Middle of the exposure of pulse 0 as the trigger says, None where it does not.
-    index, t_ns:
-        The newest pulse placed and its exposure, smoothed over all cameras; index None before the first.
-    led:
-        Whether a camera with a clock of its own leads: its steps are certain.
-    shaky:
-        The newest pulse at which a camera's arrivals scattered too much. Where none leads, such a camera may
-        have taken the shared pulses along.
-    """
-
-    period_ns: float
-    first_exposure_ns: int | None
-    index: int | None = None
-    t_ns: int = 0
-    led: bool = False
-    shaky: int = -_RECENT
-
-    def time_of(self, index: int) -> int:
-        """Middle of the exposure of a pulse, as far as is known now."""
-        if self.index is not None:
-            return self.t_ns + round((index - self.index) * self.period_ns)
-        return (self.first_exposure_ns or 0) + round(index * self.period_ns)
-
-    def pulses_at(self, t_ns: int) -> float:
-        """An exposure in pulses: 7.2 is a fifth of a period after pulse 7."""
-        if self.first_exposure_ns is not None:
-            pulses = (t_ns - self.first_exposure_ns) / self.period_ns
-            if pulses < _FIRST_PULSES or self.index is None:
-                return pulses
-        if self.index is None:
-            return 0.0
-        return self.index + (t_ns - self.t_ns) / self.period_ns
-
-    def index_at(self, t_ns: int) -> int:
-        """The pulse of an exposure seen on a camera that has no frame before it."""
-        return max(0, math.floor(self.pulses_at(t_ns) + _EARLY))
-
-    def saw(self, index: int, t_ns: int) -> None:
-        """A frame was placed on pulse `index`."""
-        if self.index is None:
-            self.index, self.t_ns = index, t_ns
-        elif index > self.index:
-            expected_ns = self.time_of(index)
-            self.index, self.t_ns = index, expected_ns + round(_SMOOTHED * (t_ns - expected_ns))
 
 
 @dataclass(slots=True)
@@ -162,7 +96,7 @@ class PulseTrack:
     _last_seq: int = 0
     _last_ticks: float = 0.0
     _anchored: bool = False
-    _offs: deque[float] = field(default_factory=lambda: deque(maxlen=_RECENT))
+    _offs: deque[float] = field(default_factory=lambda: deque(maxlen=RECENT))
     _from_shared: float = 0.0
 
     def add(self, stamp: FrameStamp, payload: Any) -> list[Placement]:
@@ -230,7 +164,7 @@ class PulseTrack:
 
     def _is_clear(self, stamp: FrameStamp) -> bool:
         pulses = self.clock.pulses_at(stamp.t_exposure_ns)
-        return _CLEAR_FROM <= pulses - math.floor(pulses + _EARLY) <= _CLEAR_TO
+        return _CLEAR_FROM <= pulses - math.floor(pulses + EARLY) <= _CLEAR_TO
 
     def _follow(self, stamp: FrameStamp, payload: Any) -> Placement:
         """A frame with a device stamp: steps are taken on the device's own clock."""
@@ -319,12 +253,12 @@ class PulseTrack:
         self.last_index, self._last_seq, self.started = index, stamp.seq, True
         self.clock.saw(index, stamp.t_exposure_ns)
         late = (stamp.t_exposure_ns - self.clock.time_of(index)) / self.clock.period_ns
-        self._from_shared += _SMOOTHED * (late - self._from_shared)
+        self._from_shared += SMOOTHED * (late - self._from_shared)
         self.clock.led = self.clock.led or _is_steady(stamp)
         apart_ns = abs(self._from_shared) * self.clock.period_ns
         if abs(self._from_shared) > _OUT_OF_STEP or apart_ns > self.tolerance_ns + stamp.uncertainty_ns:
             uncertain = True
-        if not self.clock.led and index - self.clock.shaky < _RECENT:
+        if not self.clock.led and index - self.clock.shaky < RECENT:
             uncertain = True
         return Placement(index, stamp, payload, gap, None, uncertain)
 
