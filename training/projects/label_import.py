@@ -28,6 +28,8 @@ from training.projects.video_frames import VideoFrames
 from training.projects.videos import add_videos, find_video, look_at_videos
 
 COMPARED_BYTES = 1 << 20
+# Two codings of one picture differ by few levels; two pictures of one scene by more, where the animal is.
+OTHER_LEVELS, OTHER_SHARE = 24.0, 1e-3
 
 
 def import_labels(project: Project, path: Path, *, videos: Path | None = None) -> dict[str, Any]:
@@ -88,6 +90,7 @@ def _check(project: Project, sources: Sequence[Source], path: Path) -> None:
         )  # fmt: skip
     for source in sources:
         _check_video(project, source)
+        _check_inside(project, source)
         _check_images(project, source)
 
 
@@ -117,6 +120,25 @@ def _check_video(project: Project, source: Source) -> None:
             source.video, expected=f"frame {last}, which is labelled", found=f"{frames} frames",
             remedy="Give the video that was labelled",
         )  # fmt: skip
+
+
+def _check_inside(project: Project, source: Source) -> None:
+    """What lies in the folder under an embedded picture's number is that picture, give or take its coding."""
+    if source.inside is None:
+        return
+    present = existing_frames(project, source.folder)
+    for number in sorted({frame.number for frame in source.frames} & set(present)):
+        image = project.root / LABELED_DATA / source.folder / present[number]
+        there, theirs = _grey(read_image(image)), _grey(_grey_or_rgb(source.inside[number]))
+        if there.shape != theirs.shape or (np.abs(there - theirs) > OTHER_LEVELS).mean() > OTHER_SHARE:
+            raise RigposeError(
+                image, expected=f"frame {number} as the file has it", found="another picture of that number",
+                remedy="Rename that folder, and its line in config.yaml, or import into a project of its own",
+            )  # fmt: skip
+
+
+def _grey(image: Image) -> Points:
+    return image.astype(np.float64) if image.ndim == 2 else image.mean(axis=2)
 
 
 def _same_content(first: Path, second: Path) -> bool:

@@ -94,6 +94,22 @@ def test_labels_of_whole_pictures_do_not_come_to_cropped_ones(project, file):
         import_labels(project, file)
 
 
+def test_embedded_labels_do_not_come_to_other_pictures_of_their_numbers(project, file):
+    package = file.with_suffix(".pkg.slp")
+    import_labels(project, package)
+    shutil.rmtree(project.root / "labeled-data" / "clip")
+    other = picture(9).copy()
+    other[8:16, 8:16] = 255 - other[8:16, 8:16]  # the same scene, something else in it
+    for number, image in ((3, picture(3)), (9, other)):
+        (project.root / "labeled-data" / "clip").mkdir(exist_ok=True)
+        cv2.imwrite(str(project.root / "labeled-data" / "clip" / f"img{number:04d}.png"), image)
+    with pytest.raises(RigposeError, match=r"img0009\.png: expected frame 9 as the file has it"):
+        import_labels(project, package)
+    assert not list((project.root / "labeled-data" / "clip").glob("*.csv"))
+    (project.root / "labeled-data" / "clip" / "img0009.png").unlink()
+    assert import_labels(project, package)["images"] == 3
+
+
 def test_labels_of_the_project_are_kept(project, file):
     import_labels(project, file)
     mine = [[[1, 1], [2, 2], [3, 3]]]
