@@ -6,20 +6,22 @@ import hashlib
 import os
 import tempfile
 import urllib.request
-from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
+
+from acquisition.progress import Progress
 
 TIMEOUT_S = 30
 CHUNK_BYTES = 1 << 20
 
 
-def fetch(url: str, path: Path, advance: Callable[[int], object] | None = None) -> None:
+def fetch(url: str, path: Path, label: str = "") -> None:
     """Write what is at `url` (https, http or file) to `path`.
 
     Parameters
     ----------
-    advance:
-        Told of every piece, how many bytes it has.
+    label:
+        Of a bar of its bytes; none without.
 
     Raises
     ------
@@ -30,10 +32,12 @@ def fetch(url: str, path: Path, advance: Callable[[int], object] | None = None) 
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "wb") as file, urllib.request.urlopen(url, timeout=TIMEOUT_S) as answer:
-            while chunk := answer.read(CHUNK_BYTES):
-                file.write(chunk)
-                if advance is not None:
-                    advance(len(chunk))
+            total = int(answer.headers.get("Content-Length") or 0) or None
+            with Progress(label, total) if label else nullcontext() as bar:
+                while chunk := answer.read(CHUNK_BYTES):
+                    file.write(chunk)
+                    if bar is not None:
+                        bar.advance(len(chunk))
         Path(name).replace(path)
     finally:
         Path(name).unlink(missing_ok=True)

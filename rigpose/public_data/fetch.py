@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import zipfile
+import zlib
 from pathlib import Path, PurePosixPath
 from urllib.parse import quote
 
@@ -62,11 +63,11 @@ def _is(path: Path, digest: str) -> bool:
     return path.is_file() and sha256_of(path) == digest
 
 
-def _first_of(addresses: list[str], path: Path, part: Path) -> None:
+def _first_of(addresses: list[str], path: Path, part: Path, label: str = "") -> None:
     """Fetch from the first address that has it."""
     for address in addresses:
         try:
-            fetch(address, path)
+            fetch(address, path, label)
             return
         except OSError as error:
             why = reason(error)
@@ -80,9 +81,7 @@ def _first_of(addresses: list[str], path: Path, part: Path) -> None:
 
 def _unpacked(origins: tuple[str, ...], part: Path, missing: list[str]) -> None:
     """Those files of the zip, by their own names wherever in it they lie."""
-    with Progress("archive", total=1) as bar:
-        _first_of(list(origins), part / ARCHIVE, part)
-        bar.advance(1)
+    _first_of(list(origins), part / ARCHIVE, part, "archive")
     try:
         with zipfile.ZipFile(part / ARCHIVE) as archive:
             members = {PurePosixPath(each.filename).name: each for each in archive.infolist()}
@@ -92,7 +91,8 @@ def _unpacked(origins: tuple[str, ...], part: Path, missing: list[str]) -> None:
                     continue
                 with archive.open(member) as source, (part / path).open("wb") as target:
                     shutil.copyfileobj(source, target)
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError) as error:
+    # zipfile's and zlib's words for a damaged archive, an unknown method and one behind a password
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
         (part / ARCHIVE).unlink(missing_ok=True)
         raise RigposeError(
             origins[0], expected="a zip with the published files", found=str(error) or "a damaged one",

@@ -116,6 +116,13 @@ def test_a_zip_that_is_none_or_lacks_a_file_is_one_line(tmp_path: Path) -> None:
     damaged.write_bytes(b"PK\x03\x04 cut off")
     with pytest.raises(RigposeError, match="a zip with the published files"):
         fetch_set("stereo", tmp_path / "stereo", damaged.as_uri())
+    with zipfile.ZipFile(damaged, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("left01.jpg", b"a picture" * 100)
+    content = bytearray(damaged.read_bytes())
+    content[40:44] = b"\xff" * 4  # behind the local header: the compressed picture itself
+    damaged.write_bytes(content)
+    with pytest.raises(RigposeError, match="a zip with the published files"):
+        fetch_set("stereo", tmp_path / "stereo", damaged.as_uri())
     with zipfile.ZipFile(damaged, "w") as archive:
         archive.writestr("stereo_example/left01.jpg", b"another picture")
     with pytest.raises(RigposeError, match="SHA-256"):

@@ -14,7 +14,6 @@ import torch
 from torch import Tensor, nn
 
 from acquisition.errors import RigposeError
-from acquisition.progress import Progress
 from training.fetching import fetch, reason, sha256_of
 from training.networks.units import ConvUnit, Trunk
 
@@ -84,8 +83,7 @@ def fetched(published: Published) -> Path:
     path = cache_folder() / published.url.rsplit("/", 1)[-1]
     if not path.is_file():
         try:
-            with Progress(path.name) as bar:
-                fetch(published.url, path, bar.advance)
+            fetch(published.url, path, path.name)
         except OSError as error:
             raise RigposeError(
                 published.url, expected="the published weights", found=reason(error),
