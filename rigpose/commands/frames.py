@@ -163,8 +163,9 @@ def refine_find(
 def refine_merge(project: Path, /) -> Measured:
     """Take in the frames of refine find that were reviewed, and raise the project's iteration.
 
-    A frame is reviewed when no point of the machine's is left unreviewed on it and its labels are saved.
-    The others stay for a later merge, and their unreviewed points do not train.
+    A frame is reviewed when no point of the machine's is left unreviewed on it and its labels are saved;
+    where nothing is to be seen, say so on the page (Shift O). The others stay for a later merge, and
+    their unreviewed points do not train.
 
     Parameters
     ----------

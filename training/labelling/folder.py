@@ -109,8 +109,9 @@ def write_folder(
 ) -> tuple[set[str], Signature]:
     """Write CollectedData (csv and h5) and the notes; returns the rows written and the signature.
 
-    A keypoint's note that belongs to none of the project's keypoints, or to an image that is gone, is
-    kept as it is.
+    An image has a row if it had one, has a label, or if all its keypoints are known not to be seen (then
+    the row is empty). A keypoint's note that belongs to none of the project's keypoints, or to an image
+    that is gone, is kept as it is.
 
     Raises
     ------
@@ -120,7 +121,9 @@ def write_folder(
         If the disk is full or may not be written.
     """
     written = {
-        image for image, row in points.items() if image in rows or any(point.is_label for point in row)
+        image
+        for image, row in points.items()
+        if image in rows or any(point.is_label for point in row) or all(point.is_done for point in row)
     }
     if written:
         names = sorted(written)

@@ -187,6 +187,22 @@ def test_dragging_nudging_hiding_deleting_and_undoing(browser, project):
         assert not point_of(server, "left_ear").occluded
 
 
+def test_a_frame_on_which_nothing_else_is_to_be_seen(browser, project):
+    with serving(project.root, port=0) as server, Person(browser, server) as ada:
+        ada.key("Shift+O")
+        ada.saved()
+        assert all(point_of(server, name).occluded for name in KEYPOINTS)
+        ada.key("ArrowRight")
+        ada.shows("img0001.png")
+        ada.click(10, 20)
+        ada.key("Shift+O")
+        ada.saved()
+    labels = read_folder(project, "clip")
+    first, second = (labels.images.index(f"labeled-data/clip/img000{n}.png") for n in range(2))
+    assert np.isnan(labels.points[first]).all()
+    assert np.isfinite(labels.points[second]).all(axis=1).sum() == 1
+
+
 def test_points_close_to_each_other_can_be_placed_and_told_apart(browser, project):
     with serving(project.root, port=0) as server, Person(browser, server) as ada:
         ada.click(20, 20)

@@ -30,6 +30,7 @@ export function table({ model, stage, openGrab, refreshSettings }) {
       ["1 … 9, 0", "choose a point by number", numbers(model)],
       ["Delete, X", "delete the point, or put a proposal aside", each(["Delete", "Backspace", "x"], withPoint((i) => model.remove(i)))],
       ["O", "occluded; without a place: cannot be seen", { o: withPoint((i) => model.occlude(i)) }],
+      ["Shift O", "all points that are left cannot be seen", { "Shift+O": () => { if (model.frameNow) model.occludeRest(); } }],
       ["Shift arrows", "nudge by 1 px, with Alt by 0.1 px", {
         "Shift+ArrowLeft": nudge(-1, 0), "Shift+ArrowRight": nudge(1, 0),
         "Shift+ArrowUp": nudge(0, -1), "Shift+ArrowDown": nudge(0, 1),

@@ -266,6 +266,15 @@ export class Model {
     }
   }
 
+  // Nothing else is to be seen here: all points that nobody has done, proposals too.
+  occludeRest() {
+    const rest = this.points.flatMap((point, index) => (isDone(point) ? [] : [index]));
+    if (!rest.length) return;
+    this.change(rest.map((index) => [index, { occluded: true }]));
+    toast(`${rest.length} ${rest.length === 1 ? "point" : "points"}: not to be seen`);
+    this.goOn(rest.at(-1));
+  }
+
   // After something was done: the next keypoint, or the next frame.
   goOn(index) {
     const next = this.nextUndone(index);
