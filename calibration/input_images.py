@@ -50,6 +50,7 @@ def rate_hz(path: Path) -> float | None:
 def recorded(folder: Path, camera: str, wanted: Sequence[int]) -> Iterator[tuple[int, Image]]:
     """Of a camera of a recording, whose damaged pictures take no other's place."""
     from acquisition.recordings.recording import Recording
+    from acquisition.videos.video import upright
 
     if not wanted:
         return
@@ -57,7 +58,7 @@ def recorded(folder: Path, camera: str, wanted: Sequence[int]) -> Iterator[tuple
     with Recording.open(folder) as recording:
         for row, frame in enumerate(recording.frames(camera)):
             if row in rows and frame is not None:
-                yield row, frame.to_ndarray(format="gray")
+                yield row, upright(frame, "gray")
             if row == wanted[-1]:
                 return
 
@@ -66,7 +67,7 @@ def frames(path: Path, wanted: Sequence[int]) -> Iterator[tuple[int, Image]]:
     """Of a video; where it breaks off the rest is missing. Raises `RigposeError` where none decodes."""
     import av
 
-    from acquisition.videos.video import open_container
+    from acquisition.videos.video import open_container, upright
 
     rows = iter(wanted)
     row = next(rows, None)
@@ -78,7 +79,7 @@ def frames(path: Path, wanted: Sequence[int]) -> Iterator[tuple[int, Image]]:
                 if row is None:
                     return
                 if number == row:  # the others are decoded, which is cheap, but not converted
-                    yield row, frame.to_ndarray(format="gray")
+                    yield row, upright(frame, "gray")
                     delivered += 1
                     row = next(rows, None)
     except (av.FFmpegError, OSError, IndexError) as error:

@@ -12,7 +12,7 @@ import av.error
 from acquisition.camera import CameraInfo, Value
 from acquisition.drivers.show import FilmCamera, FilmFrame
 from acquisition.errors import RigposeError
-from acquisition.videos.video import VideoInfo, open_container, open_video
+from acquisition.videos.video import VideoInfo, open_container, open_video, upright
 
 _IDENTITY_BYTES = 1 << 20
 _SHOW = "files"
@@ -87,7 +87,7 @@ class VideoFileCamera(FilmCamera):
                         else:
                             first = frame.pts if first is None else first
                             t_ns = max(t_ns + 1, begins_ns + round((frame.pts - first) * tick_ns))
-                        yield FilmFrame(number, t_ns, t_ns, frame.to_ndarray(format=wanted))
+                        yield FilmFrame(number, t_ns, t_ns, upright(frame, wanted))
                         number += 1
             except (av.error.FFmpegError, OSError):
                 pass

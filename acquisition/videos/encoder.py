@@ -114,7 +114,9 @@ class Encoder:
         self._format = "gray" if channels == 1 else "rgb24"
         self._pixel_format = pixel_format
         self._last_ms = -1
-        self._container = av.open(str(path), "w", format="matroska", options={**_MATROSKA, **plan.container})
+        self._container = av.open(
+            str(path.absolute()), "w", format="matroska", options={**_MATROSKA, **plan.container}
+        )
         self._container.metadata[CHANNELS_TAG] = str(channels)
         rate = Fraction(rate_hz if rate_hz > 0 else 30).limit_denominator(1000)
         # Any: PyAV's types do not know which kind of stream a codec's name makes.

@@ -78,8 +78,7 @@ class IndexedVideo:
                 if frame.pts > self._times[number] and self._is_packets(frame.pts):
                     break  # the picture of a later packet: the decoder has left this one out
                 self._next = number + 1
-                image: Image = frame.to_ndarray(format="gray" if self._video.info.channels == 1 else "rgb24")
-                return image
+                return self._video.image_of(frame)
         except av.error.FFmpegError:
             pass  # damaged here
         self.close()

@@ -81,7 +81,6 @@ def scan_video(path: Path) -> VideoScan:
     if path.is_dir():
         raise RigposeError(path, expected="a video file", found="a folder", remedy="Name the videos in it")
     video = open_video(path)
-    wanted = "gray" if video.info.channels == 1 else "rgb24"
     times: list[int | None] = []
     pictures: dict[int, Image] = {}
     gap = None
@@ -93,13 +92,13 @@ def scan_video(path: Path) -> VideoScan:
         try:
             for frame in container.decode(stream):
                 if len(times) < _LOOKED_AT:
-                    pictures[len(times)] = frame.to_ndarray(format=wanted)
+                    pictures[len(times)] = video.image_of(frame)
                 times.append(None if frame.pts is None else round(frame.pts * tick_ns))
                 last = frame
                 bar.advance()
         except (av.error.FFmpegError, OSError) as error:
             gap = f"breaks off after {len(times)} frames: {getattr(error, 'strerror', None) or error}"
-        pictures[len(times) - 1] = last.to_ndarray(format=wanted)
+        pictures[len(times) - 1] = video.image_of(last)
         name, codec = container.format.name, stream.codec_context.name
         created = container.metadata.get("creation_time", stream.metadata.get("creation_time", ""))
     if gap is None and video.info.frames is not None and len(times) < video.info.frames:
@@ -160,7 +159,7 @@ def _remux(scan: VideoScan, target: Path, times_ms: Sequence[int]) -> str | None
     try:
         with (
             open_container(scan.info.path) as given,
-            av.open(str(target), "w", format="matroska", options=_AS_GIVEN) as container,
+            av.open(str(target.absolute()), "w", format="matroska", options=_AS_GIVEN) as container,
         ):
             container.metadata.update(given.metadata)
             stream = container.add_stream_from_template(given.streams.video[0])

@@ -57,14 +57,15 @@ class VideoOutput:
         metadata: dict[str, str] | None = None,
     ) -> None:  # fmt: skip
         self.path = Path(path)
-        self.pixel_format = pixel_format if pixel_format in _TAKEN else _TAKEN[0]
+        self.pixel_format = written_format(pixel_format)
         self._temporary = self.path.with_name(f".unfinished-{self.path.name}")
         self._time_base = time_base
         with self._mendable():
             self.path.parent.mkdir(parents=True, exist_ok=True)
             # MP4: the index first, for players on a network; and tags that it does not know are kept
             movie = {} if self.path.suffix == ".mkv" else {"movflags": "+faststart+use_metadata_tags"}
-            self._container = av.open(str(self._temporary), "w", options=movie)
+            # absolute: before a colon in a bare name libav looks for a protocol
+            self._container = av.open(str(self._temporary.absolute()), "w", options=movie)
         self._container.metadata.update(metadata or {})
         options = {"preset": "fast", "crf": str(crf), "bf": "0"}
         stream: Any = self._container.add_stream("libx264", rate=rate, options=options)
@@ -119,6 +120,11 @@ class VideoOutput:
                 self.path, expected="a place to write", found=error.strerror or str(error),
                 remedy="Free some space or choose another -o, then run it again",
             ) from error  # fmt: skip
+
+
+def written_format(pixel_format: str) -> str:
+    """libav's name of the format in which pictures of this format are written."""
+    return pixel_format if pixel_format in _TAKEN else _TAKEN[0]
 
 
 def check_new(path: Path, inputs: tuple[Path, ...], overwrite: bool) -> None:

@@ -72,7 +72,7 @@ def remux(parts: Sequence[tuple[Path, int]], output: Path) -> None:
     OSError
         Where the disk is full.
     """
-    with av.open(str(output), "w", format="matroska", options={"allow_raw_vfw": "1"}) as target:
+    with av.open(str(output.absolute()), "w", format="matroska", options={"allow_raw_vfw": "1"}) as target:
         stream: Any = None
         last = -1
         for path, count in parts:

@@ -19,7 +19,8 @@ from acquisition.errors import RigposeError
 from acquisition.progress import track
 from acquisition.videos.decoded import DecodedFrames
 from acquisition.videos.encoder import CHANNELS_TAG
-from acquisition.videos.output import ENDINGS, VideoOutput, check_new
+from acquisition.videos.output import ENDINGS, VideoOutput, check_new, written_format
+from acquisition.videos.video import quarter_turns
 
 # libav's filters for turning clockwise by so many degrees.
 TURNS = {
@@ -135,9 +136,10 @@ def _copy(
             found=f"none, the video has {frames.decoded}", remedy="Give other times",
         )  # fmt: skip
     number, frame = first
+    steps = [*TURNS[-90 * quarter_turns(frame) % 360], *steps]  # the copy's pictures stand upright
     filters = _Filters(frame, frames.time_base, steps, mono=frames.info.channels == 1)
     shown, origin = filters.apply(frame), frame.pts
-    if _HALF_CHROMA.search(shown.format.name) and (shown.width % 2 or shown.height % 2):
+    if _HALF_CHROMA.search(written_format(shown.format.name)) and (shown.width % 2 or shown.height % 2):
         raise RigposeError(
             output, expected="an even number of pixels each way, which this video's colours need",
             found=f"{shown.width} x {shown.height}", remedy="Give one pixel more or less",

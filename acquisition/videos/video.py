@@ -22,7 +22,7 @@ IMAGE_SUFFIXES = {".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp"}
 
 @dataclass(frozen=True, slots=True)
 class VideoInfo:
-    """What a video says of itself. `frames` is the container's claim, None where it makes none."""
+    """What a video says of itself, upright. `frames` is the container's claim, None where it makes none."""
 
     path: Path
     width_px: int
@@ -71,8 +71,7 @@ class Video:
 
     def image_of(self, frame: Any) -> Image:
         """The image of a PyAV frame of this file."""
-        image: Image = frame.to_ndarray(format="gray" if self.info.channels == 1 else "rgb24")
-        return image
+        return upright(frame, "gray" if self.info.channels == 1 else "rgb24")
 
     def _through(self, converted: Callable[[Any], T]) -> Iterator[T]:
         self.gap, self.decoded, self.times_s = None, 0, []
@@ -104,7 +103,25 @@ class Video:
 
 def open_container(path: Path | str) -> Any:
     """A file as PyAV reads it; tags that are no UTF-8, of old programs or damaged, do not matter."""
-    return av.open(str(path), metadata_errors="replace")
+    # absolute: before a colon in a bare name libav looks for a protocol
+    return av.open(str(Path(path).absolute()), metadata_errors="replace")
+
+
+def quarter_turns(frame: Any) -> int:
+    """How often a PyAV frame has to be turned counterclockwise by 90 degrees to stand upright: 0 to 3.
+
+    Telephones and action cameras write the picture as the sensor lies, and say in the file how it is to be
+    turned. OpenCV, by which DeepLabCut reads, turns by quarters and passes over other angles; so is it here.
+    """
+    angle = int(frame.rotation)
+    return angle // 90 % 4 if angle % 90 == 0 else 0
+
+
+def upright(frame: Any, pixel_format: str) -> Image:
+    """The image of a PyAV frame as it is to be shown: uint8 (H, W) of "gray", (H, W, 3) of "rgb24"."""
+    image: Image = frame.to_ndarray(format=pixel_format)
+    turns = quarter_turns(frame)
+    return np.ascontiguousarray(np.rot90(image, turns)) if turns else image
 
 
 def short_of_header(info: VideoInfo, container: Any, frames: int, last_s: float | None) -> str | None:
@@ -158,8 +175,8 @@ def open_video(path: Path) -> Video:
             remedy="Record it again, or restore the file from a copy",
         )  # fmt: skip
     channels = int(tagged) if tagged in ("1", "3") else 1 if frame.format.name.startswith("gray") else 3
-    info = VideoInfo(path, frame.width, frame.height, channels, float(rate) if rate else 0.0, claimed)
-    return Video(info)
+    size = (frame.height, frame.width) if quarter_turns(frame) % 2 else (frame.width, frame.height)
+    return Video(VideoInfo(path, *size, channels, float(rate) if rate else 0.0, claimed))
 
 
 def _open_folder(path: Path) -> Video:

@@ -11,7 +11,7 @@ import numpy as np
 
 from acquisition.frame import Image
 from acquisition.videos.encoder import Encoder
-from acquisition.videos.video import open_container, open_video
+from acquisition.videos.video import open_container, open_video, upright
 from deploy.bundles.bundle import Bundle
 
 RATE_HZ = 60.0
@@ -53,7 +53,7 @@ class LoopedVideo:
             self._begin()
             start_ns = time.monotonic_ns()
             frame = next(self._frames)
-        image: Image = frame.to_ndarray(format=self._format)
+        image = upright(frame, self._format)
         return image, time.monotonic_ns() - start_ns
 
     def close(self) -> None:

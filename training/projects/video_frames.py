@@ -23,7 +23,14 @@ from av.video.reformatter import VideoReformatter
 
 from acquisition.errors import RigposeError
 from acquisition.frame import Image
-from acquisition.videos.video import VideoInfo, open_container, open_video, short_of_header
+from acquisition.videos.video import (
+    VideoInfo,
+    open_container,
+    open_video,
+    quarter_turns,
+    short_of_header,
+    upright,
+)
 
 SEEK_BEYOND_PACKETS = 300  # a shorter gap is read through sooner than sought
 
@@ -83,7 +90,7 @@ class VideoFrames:
         """Whole pictures, uint8 (H, W) mono or (H, W, 3) RGB; see `frames`."""
         kind = "gray" if self.info.channels == 1 else "rgb24"
         for frame in self.frames(numbers):
-            yield None if frame is None else np.asarray(frame.to_ndarray(format=kind), np.uint8)
+            yield None if frame is None else upright(frame, kind)
 
     def small(
         self,
@@ -118,7 +125,8 @@ class VideoFrames:
             planes = []
             for plane in frame.planes[: 3 if colour else 1]:
                 pixels = np.frombuffer(plane, np.uint8).reshape(plane.height, plane.line_size)
-                across, down = plane.width / self.info.width_px, plane.height / self.info.height_px
+                pixels = np.rot90(pixels[:, : plane.width], quarter_turns(frame))
+                across, down = pixels.shape[1] / self.info.width_px, pixels.shape[0] / self.info.height_px
                 part = slice(int(y1 * down), int(y2 * down)), slice(int(x1 * across), int(x2 * across))
                 planes.append(_reduced(pixels[part], size))
             yield planes[0] if len(planes) == 1 else np.stack(planes, axis=-1)
