@@ -146,7 +146,9 @@ def _selected(weights: Floats, shape: Sequence[int]) -> Floats:
 def _convolutions_of(path: Path) -> list[tuple[Floats, Floats]]:
     """Kernels (out, in/groups, h, w) and biases (out,), float32, in the order they run.
 
-    Real value = scale * (stored - zero point); a bias is int32 with the scale of input times kernel.
+    Real value = scale * (stored - zero point), each for the whole tensor or for every channel of one axis; a
+    bias is int32 with the scale of input times kernel. Raises `RigposeError` where a kernel is not stored
+    (float16 files compute it), or stored as integers of no scale.
     """
     from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
@@ -166,12 +168,25 @@ def _convolutions_of(path: Path) -> list[tuple[Floats, Floats]]:
             found=str(error).splitlines()[0],
             remedy="Fetch the file again",
         ) from None
+    computed = {int(index) for operation in operations for index in operation["outputs"]}
     found = []
     for operation in operations:
         if operation["op_name"] not in ("CONV_2D", "DEPTHWISE_CONV_2D"):
             continue
         _, kernel_index, bias_index = operation["inputs"][:3]
-        kernel, bias = (_dequantized(interpreter, details[index]) for index in (kernel_index, bias_index))
+        if {kernel_index, bias_index} & computed:
+            raise RigposeError(
+                path, expected="a classifier whose kernels are stored as float32 or int8",
+                found="kernels that are computed when it runs (a float16 file)",
+                remedy="Give its float32 or its int8 file",
+            )  # fmt: skip
+        try:
+            kernel, bias = (_dequantized(interpreter, details[at]) for at in (kernel_index, bias_index))
+        except ValueError as error:
+            raise RigposeError(
+                path, expected="quantized weights with their scales", found=str(error),
+                remedy="Give the classifier's float32 file",
+            ) from None  # fmt: skip
         depthwise = operation["op_name"] == "DEPTHWISE_CONV_2D"
         order = (3, 0, 1, 2) if depthwise else (0, 3, 1, 2)  # (1, h, w, out) or (out, h, w, in)
         found.append((np.ascontiguousarray(kernel.transpose(order)), bias))
@@ -179,9 +194,16 @@ def _convolutions_of(path: Path) -> list[tuple[Floats, Floats]]:
 
 
 def _dequantized(interpreter: Any, detail: dict[str, Any]) -> Floats:
-    stored = interpreter.tensor(detail["index"])().astype(np.float32)
-    scale, zero = detail["quantization"]
-    return np.asarray(stored if scale == 0 else (stored - zero) * np.float32(scale), np.float32)
+    stored = interpreter.tensor(detail["index"])()
+    if np.issubdtype(stored.dtype, np.floating):
+        return np.array(stored, np.float32)
+    about = detail["quantization_parameters"]
+    scales, zeros = (np.asarray(about[key], np.float64) for key in ("scales", "zero_points"))
+    if not len(scales):
+        raise ValueError(f"{detail['name']}: {stored.dtype} without a scale")
+    shape = [1] * stored.ndim
+    shape[about["quantized_dimension"] if len(scales) > 1 else 0] = -1
+    return np.asarray((stored - zeros.reshape(shape)) * scales.reshape(shape), np.float32)
 
 
 def _load_safetensors(network: PoseNetwork, path: Path) -> None:

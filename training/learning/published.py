@@ -17,6 +17,7 @@ from acquisition.errors import RigposeError
 from training.fetching import fetch, reason, sha256_of
 from training.networks.units import ConvUnit, Trunk
 
+_OF_A_NORM = ("weight", "bias", "running_mean", "running_var")
 # What torchvision's networks are fed: RGB 0..1, less the mean, by the deviation (ImageNet's).
 MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
@@ -111,7 +112,7 @@ def load_torchvision(trunk: Trunk, path: Path) -> None:
         If the file is damaged, holds more than tensors, or is of another network.
     """
     try:
-        state: dict[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True)
+        state = _tensors_of(torch.load(path, map_location="cpu", weights_only=True))
     except Exception as error:  # the loader raises whatever the bytes provoke
         raise RigposeError(
             path, expected="a file of weights and nothing else", found=f"{error}".splitlines()[0][:120],
@@ -120,7 +121,9 @@ def load_torchvision(trunk: Trunk, path: Path) -> None:
     units = [module for module in trunk.modules() if isinstance(module, ConvUnit)]
     kernels = [name for name, tensor in state.items() if tensor.ndim == 4]
     shapes = [tuple(unit.conv.weight.shape) for unit in units]
-    if [tuple(state[name].shape) for name in kernels] != shapes:
+    norms = {kernel: _norm_of(kernel) for kernel in kernels}
+    there = all(f"{norm}.{what}" in state for norm in norms.values() for what in _OF_A_NORM)
+    if [tuple(state[name].shape) for name in kernels] != shapes or not there:
         raise RigposeError(
             path, expected=f"{len(units)} convolutions of this trunk", found=f"{len(kernels)}, or others",
             remedy="Give the weights of the network that --network names",
@@ -128,12 +131,9 @@ def load_torchvision(trunk: Trunk, path: Path) -> None:
     with torch.no_grad():
         for unit, kernel in zip(units, kernels, strict=True):
             unit.conv.weight.copy_(state[kernel])
-            norm = kernel.removesuffix(".weight")
-            # conv1 and bn1 belong together; a projection is .0 and its norm .1
-            norm = norm[:-1] + "1" if norm.endswith("downsample.0") else norm.replace("conv", "bn")
             assert isinstance(unit.norm, nn.BatchNorm2d)
-            for what in ("weight", "bias", "running_mean", "running_var"):
-                getattr(unit.norm, what).copy_(state[f"{norm}.{what}"])
+            for what in _OF_A_NORM:
+                getattr(unit.norm, what).copy_(state[f"{norms[kernel]}.{what}"])
         first = units[0]
         assert isinstance(first.norm, nn.BatchNorm2d) and first.norm.running_mean is not None
         deviation = torch.tensor(DEVIATION).view(1, 3, 1, 1)
@@ -141,3 +141,19 @@ def load_torchvision(trunk: Trunk, path: Path) -> None:
         offset = ((0.5 - torch.tensor(MEAN).view(1, 3, 1, 1)) / deviation * first.conv.weight).sum((1, 2, 3))
         first.norm.running_mean.sub_(offset)
         first.conv.weight.div_(2 * deviation)
+
+
+def _tensors_of(loaded: object) -> dict[str, Tensor]:
+    """What a file holds by name: the tensors, or a checkpoint of which they are a part."""
+    for part in ("state_dict", "model"):
+        if isinstance(loaded, dict) and isinstance(loaded.get(part), dict):
+            loaded = loaded[part]
+    if not isinstance(loaded, dict) or not all(isinstance(each, Tensor) for each in loaded.values()):
+        raise TypeError("no table of tensors by name")
+    return {str(name): tensor for name, tensor in loaded.items()}
+
+
+def _norm_of(kernel: str) -> str:
+    """conv1 and bn1 belong together; a projection is .0 and its norm .1."""
+    name = kernel.removesuffix(".weight")
+    return name[:-1] + "1" if name.endswith("downsample.0") else name.replace("conv", "bn")

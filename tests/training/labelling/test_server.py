@@ -62,6 +62,19 @@ def test_the_address_sets_a_cookie_that_scripts_cannot_read(page):
     assert headers["cache-control"] == "no-store"
 
 
+@pytest.mark.parametrize("other", ['prefs={"dark":true}', "a@b=1", "name=Jos\u00e9"])
+def test_an_odd_cookie_of_another_server_here_does_not_lock_out(page, other):
+    _, _, headers = page.ask(f"/?token={page.token}", token="")
+    ours = headers["set-cookie"].split(";")[0]
+    status, _, _ = page.ask("/api/project", headers={"Cookie": f"{other}; {ours}"}, token="")
+    assert status == 200
+
+
+def test_an_origin_that_is_none_may_not_write(page):
+    status, _, _ = page.ask("/api/edits", {"edits": []}, headers={"Origin": "http://[evil"})
+    assert status == 403
+
+
 def test_a_name_of_somebody_elses_is_not_this_server(page):
     port = page.base.rsplit(":", 1)[1]
     for host in ("evil.example", f"evil.example:{port}", "127.0.0.1.evil.example", "[", ""):

@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 
 from acquisition.errors import RigposeError
-from training.learning.initialisation import carries_batch_norm, initialise
+from training.learning.initialisation import _convolutions_of, carries_batch_norm, initialise
 from training.networks.table import build_network
 
 CLASSIFIER = "mobilenet_v2_1.0_224_quant.tflite"
+GOLDEN = Path(__file__).parents[2] / "deploy" / "golden" / "six_artifacts.bundle"
+
+
+def test_weights_with_a_scale_for_every_channel_are_those_of_the_float_file():
+    """The same network twice: each weight of the int8 file is within half a step of its channel's scale."""
+    exact, rounded = (_convolutions_of(GOLDEN / name) for name in ("fp32.tflite", "int8.tflite"))
+    assert len(exact) == len(rounded) > 0
+    for (kernel, _), (stored, _) in zip(exact, rounded, strict=True):
+        assert kernel.shape == stored.shape
+        axes = tuple(range(1, kernel.ndim))
+        step = np.abs(kernel).max(axis=axes, keepdims=True) / 127
+        assert (np.abs(kernel - stored) <= 0.51 * step + 1e-9).all()
 
 
 def test_a_damaged_classifier_is_refused(tmp_path):

@@ -153,3 +153,24 @@ def test_every_published_file_is_bound_to_its_hash():
     for source in published.IMAGENET.values():
         assert source.url.startswith("https://")
         assert len(source.sha256) == 64
+
+
+@pytest.mark.parametrize("wrapped", [None, "state_dict", "model"])
+def test_a_checkpoint_that_holds_the_weights_is_read_too(tmp_path, wrapped):
+    state = torchvision_state()
+    torch.save(state if wrapped is None else {wrapped: state, "epoch": 3}, tmp_path / "a.pth")
+    assert initialise(build_network("resnet-50", 2), str(tmp_path / "a.pth"), "resnet-50")
+
+
+@pytest.mark.parametrize("content", [{"epoch": 3}, [1, 2], {"state_dict": {"a": 1}}])
+def test_what_is_no_table_of_tensors_is_refused(tmp_path, content):
+    torch.save(content, tmp_path / "a.pth")
+    with pytest.raises(RigposeError, match="weights and nothing else"):
+        load_torchvision(build_network("resnet-50", 2).trunk, tmp_path / "a.pth")
+
+
+def test_kernels_that_fit_without_their_norms_are_refused(tmp_path):
+    kernels = {name: tensor for name, tensor in torchvision_state().items() if tensor.ndim == 4}
+    torch.save(kernels, tmp_path / "a.pth")
+    with pytest.raises(RigposeError, match="of this trunk"):
+        load_torchvision(build_network("resnet-50", 2).trunk, tmp_path / "a.pth")
