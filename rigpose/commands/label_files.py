@@ -74,17 +74,18 @@ def check_labels(
 
 
 def import_labels(project: Path, file: Path, /, *, videos: Path | None = None) -> Measured:
-    """Take labels of SLEAP, COCO and other formats into a project, with their images.
+    """Take labels of DeepLabCut, SLEAP, COCO and other formats into a project, with their images.
 
-    Keypoints are matched by name. A person's points become labels, a model's become proposals that the
-    labelling page shows. Images that are labelled already keep their labels. Needs sleap-io: the extra slp.
+    Keypoints are matched by name. A person's points become labels, a model's (machinelabels too) become
+    proposals that the labelling page shows. Images that are labelled already keep their labels. Single
+    images that are gone are left out and named. All but DeepLabCut's needs sleap-io: the extra slp.
 
     Parameters
     ----------
     project:
         The folder with config.yaml.
     file:
-        What sleap-io reads: .slp, COCO JSON, NWB, Label Studio and others.
+        DeepLabCut's CSV or config.yaml, or what sleap-io reads: .slp, COCO JSON, NWB, Label Studio, others.
     videos:
         A folder to look in for videos and images that are no longer where the file says.
 
@@ -92,13 +93,15 @@ def import_labels(project: Path, file: Path, /, *, videos: Path | None = None) -
     -------
     dict
         `folders`, `images`, `points`, `proposals`, `already_labelled` images left as they were, and the
-        keypoints `only_in_file` and `only_in_project`.
+        keypoints `only_in_file` and `only_in_project`; `left_out`, a line for each image that is gone and
+        each folder without a person's labels.
 
     Raises
     ------
     RigposeError
-        If the file does not read or shows several animals, if no keypoint has a name of the project's, or
-        if a video or image is not to be found; nothing is changed then.
+        If the file does not read or shows several animals, if no keypoint has a name of the project's, if a
+        video or a whole folder of images is not to be found, or if other pictures lie in the project under
+        the same numbers; nothing is changed then.
 
     Examples
     --------
@@ -118,6 +121,10 @@ def import_labels(project: Path, file: Path, /, *, videos: Path | None = None) -
     for names, where in ((found["only_in_file"], file), (found["only_in_project"], project)):
         if names:
             print(f"Note: only {where} has {', '.join(names)}")
+    for line in found["left_out"][:SHOWN]:
+        print(f"Left out: {line}")
+    if len(found["left_out"]) > SHOWN:
+        print(f"Left out: {len(found['left_out']) - SHOWN} more (--json FILE holds them all)")
     print(f"Next: rigpose check-labels {project}")
     return found
 

@@ -1,4 +1,4 @@
-"""Labels from the formats that sleap-io reads (.slp, COCO, NWB, Label Studio, ...) into a project.
+"""Labels of other projects and programs into a project: DeepLabCut's, and what sleap-io reads.
 
 Keypoints are matched by name. What a person placed becomes labels; what a model predicted becomes proposals
 that nobody has looked at; and where a person corrected a prediction, the points left as they were count as
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import filecmp
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +19,13 @@ from acquisition.errors import RigposeError
 from acquisition.frame import Image
 from training.images import read_image
 from training.projects.collected_data import Points
+from training.projects.deeplabcut_labels import group_rows, is_deeplabcut, keypoints_of, load_files
+from training.projects.label_sources import Source
 from training.projects.labels import read_folder, write_labels
 from training.projects.origins import Origin, read_notes, write_notes
 from training.projects.project import LABELED_DATA, Project
 from training.projects.saved_frames import existing_frames, extract_from_video, save_images
-from training.projects.sleap_labels import Source, group_frames, load_labels
+from training.projects.sleap_labels import group_frames, load_labels
 from training.projects.video_frames import VideoFrames
 from training.projects.videos import add_videos, find_video, look_at_videos
 
@@ -42,30 +44,29 @@ def import_labels(project: Project, path: Path, *, videos: Path | None = None) -
 
     Returns
     -------
-    `folders`, `images`, `points`, `proposals`, `already_labelled`, and the keypoints that only one side has.
+    `folders`, `images`, `points`, `proposals`, `already_labelled`, the keypoints that only one side has, and
+    `left_out`, a line for each labelled image that is gone from its folder and each folder without labels.
 
     Raises
     ------
     RigposeError
         If the file does not read, names none of the project's keypoints, shows several animals in a frame,
-        or if a video or image is not to be found. Nothing is changed then.
+        or if a video or a folder of images is not to be found. Nothing is changed then.
     """
-    labels = load_labels(Path(path))
-    names = list(dict.fromkeys(str(name) for skeleton in labels.skeletons for name in skeleton.node_names))
+    path = Path(path)
+    names, sources, left_out = _read(path, project.keypoints, videos)
     if not set(names) & set(project.keypoints):
         raise RigposeError(
             path, expected=f"some of the project's keypoints {', '.join(project.keypoints)}",
             found=", ".join(names) or "no keypoints",
             remedy="Rename them on one side: they are matched by name",
         )  # fmt: skip
-    places = [place for place in (videos, Path(path).resolve().parent) if place is not None]
-    sources = group_frames(labels, project.keypoints, Path(path), places)
     if not sources:
         raise RigposeError(
             path, expected="points of the project's keypoints", found="frames without any",
             remedy="Give another file",
         )  # fmt: skip
-    _check(project, sources, Path(path))
+    _check(project, sources, path)
     new = [source.video for source in sources if source.video and find_video(project, source.folder) is None]
     found = look_at_videos(new, project=project)
     before = {source.folder: _labelled(project, source.folder) for source in sources}
@@ -77,7 +78,25 @@ def import_labels(project: Project, path: Path, *, videos: Path | None = None) -
         **dict(zip(("images", "points", "proposals", "already_labelled"), totals, strict=True)),
         "only_in_file": [name for name in names if name not in project.keypoints],
         "only_in_project": [name for name in project.keypoints if name not in names],
+        "left_out": left_out,
     }
+
+
+def _read(
+    path: Path, keypoints: Sequence[str], videos: Path | None
+) -> tuple[list[str], list[Source], list[str]]:
+    """The keypoints in a file, its frames that have some of `keypoints`, a line for all that is left out."""
+    if is_deeplabcut(path):
+        files, left_out = load_files(path)
+        names = keypoints_of(files)
+        sources, gone = group_rows(files, keypoints, videos)
+    else:
+        labels, hidden = load_labels(path, videos)
+        nodes = [str(node) for skeleton in labels.skeletons for node in skeleton.node_names]
+        names = list(dict.fromkeys(nodes))
+        sources, gone = group_frames(labels, keypoints, path, videos)
+        left_out, gone = [], hidden + gone
+    return names, sources, left_out + [f"{name}: the image is not there" for name in gone]
 
 
 def _check(project: Project, sources: Sequence[Source], path: Path) -> None:
@@ -105,34 +124,57 @@ def _check_video(project: Project, source: Source) -> None:
         )  # fmt: skip
     video = VideoFrames(source.video)
     frames, last = len(video), max(frame.number for frame in source.frames)
-    present = existing_frames(project, source.folder)
-    for number in sorted({frame.number for frame in source.frames} & set(present)):
-        image = project.root / LABELED_DATA / source.folder / present[number]
-        height, width = read_image(image).shape[:2]
-        if (width, height) != (video.info.width_px, video.info.height_px):
-            raise RigposeError(
-                image, expected=f"the whole picture, {video.info.width_px}x{video.info.height_px} px",
-                found=f"{width}x{height} px: a part of it",
-                remedy="Its labels are of the whole picture: take that image out first",
-            )  # fmt: skip
     if last >= frames:
         raise RigposeError(
             source.video, expected=f"frame {last}, which is labelled", found=f"{frames} frames",
             remedy="Give the video that was labelled",
         )  # fmt: skip
+    whole = video.info.height_px, video.info.width_px
+    present = existing_frames(project, source.folder)
+    labelled = {frame.number for frame in source.frames} & set(present)
+    # Where the folder's video is gone, all its pictures tell whether this is it; those of a recording have
+    # the numbers of frame sets.
+    unknown = there is None and source.folder not in project.recordings
+    same_size = []
+    for number in sorted({number for number in present if number < frames} if unknown else labelled):
+        image = project.root / LABELED_DATA / source.folder / present[number]
+        height, width = read_image(image).shape[:2]
+        if (height, width) == whole:
+            same_size.append(number)
+        elif number in labelled:
+            raise RigposeError(
+                image, expected=f"the whole picture, {whole[1]}x{whole[0]} px",
+                found=f"{width}x{height} px: a part of it",
+                remedy="Its labels are of the whole picture: take that image out first",
+            )  # fmt: skip
+    _compare(project, source, same_size, video.images(same_size))
 
 
 def _check_inside(project: Project, source: Source) -> None:
-    """What lies in the folder under an embedded picture's number is that picture, give or take its coding."""
     if source.inside is None:
         return
     present = existing_frames(project, source.folder)
-    for number in sorted({frame.number for frame in source.frames} & set(present)):
+    shared = sorted({frame.number for frame in source.frames} & set(present))
+    _compare(project, source, shared, (_grey_or_rgb(source.inside[number]) for number in shared))
+
+
+def _compare(
+    project: Project, source: Source, numbers: Sequence[int], pictures: Iterable[Image | None]
+) -> None:
+    """What lies in the folder under a picture's number is that picture, give or take its coding."""
+    present = existing_frames(project, source.folder)
+    for number, picture in zip(numbers, pictures, strict=True):
+        if picture is None:
+            raise RigposeError(
+                source.video, expected=f"frame {number}", found="a picture that does not decode",
+                remedy="Restore the file from a copy",
+            )  # fmt: skip
         image = project.root / LABELED_DATA / source.folder / present[number]
-        there, theirs = _grey(read_image(image)), _grey(_grey_or_rgb(source.inside[number]))
+        there, theirs = _grey(read_image(image)), _grey(picture)
         if there.shape != theirs.shape or (np.abs(there - theirs) > OTHER_LEVELS).mean() > OTHER_SHARE:
             raise RigposeError(
-                image, expected=f"frame {number} as the file has it", found="another picture of that number",
+                image, expected=f"frame {number} as {source.video or 'the file'} has it",
+                found="another picture of that number",
                 remedy="Rename that folder, and its line in config.yaml, or import into a project of its own",
             )  # fmt: skip
 

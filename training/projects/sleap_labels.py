@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import tempfile
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,32 +12,24 @@ import numpy as np
 
 from acquisition.errors import RigposeError
 from acquisition.videos.video import IMAGE_SUFFIXES
-from training.projects.collected_data import Points
+from training.projects.coco_file import with_found_images
+from training.projects.label_sources import Frame, Source, find_images, find_videos
 from training.projects.origins import Origin, PointNote
 
 
-@dataclass(slots=True, eq=False)
-class Frame:
-    """One labelled frame of the file: its number in its source, labels (K, 2) px, notes by keypoint."""
+def load_labels(path: Path, videos: Path | None = None) -> tuple[Any, list[str]]:
+    """A file as `sleap_io.Labels`; and the names of images that are gone, as far as its reader would hide it.
 
-    number: int
-    points: Points
-    notes: dict[str, PointNote]
+    Parameters
+    ----------
+    videos:
+        Where to look for images that are no longer where the file says.
 
-
-@dataclass(slots=True)
-class Source:
-    """Where frames come from: a video file, image files by number, or pictures in the label file itself."""
-
-    folder: str
-    video: Path | None = None
-    images: dict[int, Path] = field(default_factory=dict)
-    inside: Any = None
-    frames: list[Frame] = field(default_factory=list)
-
-
-def load_labels(path: Path) -> Any:
-    """A file as `sleap_io.Labels`. Raises `RigposeError` where it does not read or nothing is labelled."""
+    Raises
+    ------
+    RigposeError
+        If it does not read, if nothing is labelled, or if a folder of its images is not to be found.
+    """
     if not path.is_file():
         raise RigposeError(path, expected="a file of labels", found="no such file", remedy="Check the path")
     try:
@@ -50,10 +42,13 @@ def load_labels(path: Path) -> Any:
             remedy="pip install 'rigpose[slp]'",
         ) from None
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), tempfile.TemporaryDirectory() as folder:
             warnings.simplefilter("ignore")
-            labels = sleap_io.load_file(str(path))
+            readable, gone = with_found_images(path, videos, Path(folder))
+            labels = sleap_io.load_file(str(readable))
             frames = labels.labeled_frames
+    except RigposeError:
+        raise
     except Exception as error:  # each of its readers raises kinds of its own
         words = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise RigposeError(
@@ -62,25 +57,59 @@ def load_labels(path: Path) -> Any:
         ) from None  # fmt: skip
     if not len(frames):
         raise RigposeError(path, expected="labelled frames", found="none", remedy="Give another file")
-    return labels
+    return labels, gone
 
 
-def group_frames(labels: Any, keypoints: Sequence[str], path: Path, places: Sequence[Path]) -> list[Source]:
-    """The frames by where their pictures come from."""
+def group_frames(
+    labels: Any, keypoints: Sequence[str], path: Path, videos: Path | None = None
+) -> tuple[list[Source], list[str]]:
+    """The labelled frames by where their pictures come from; and the names of images that are gone.
+
+    Parameters
+    ----------
+    videos:
+        Where to look for videos and images that are no longer where the file says.
+
+    Raises
+    ------
+    RigposeError
+        If a frame shows several animals, or if a video or a folder of images is not to be found.
+    """
+    labelled = [
+        (frame.video, made)
+        for frame in labels.labeled_frames
+        if (made := _frame(keypoints, frame, path)) is not None
+    ]
+    every = {id(video): video for video in [*labels.videos, *(video for video, _ in labelled)]}
+    lists = {key: _image_names(video) for key, video in every.items()}
+    named = {key: _video_name(video) for key, video in every.items()}
+    wanted = [_image_of(lists[id(video)], made.number, path) for video, made in labelled]
+    images, gone = find_images(
+        [name for names in lists.values() for name in names or ()],
+        [name for name in wanted if name is not None], path, videos,
+    )  # fmt: skip
+    files = find_videos(
+        [name for name in named.values() if name is not None],
+        [name for video, _ in labelled if (name := named[id(video)]) is not None], path, videos,
+    )  # fmt: skip
     found: dict[tuple[str, Path | None, int], Source] = {}
-    for frame in labels.labeled_frames:
-        made = _frame(keypoints, frame, path)
-        if made is None:
+    for (video, made), name in zip(labelled, wanted, strict=True):
+        file = named[id(video)]
+        if name is not None and name not in images:
             continue
-        source = _source_of(frame.video, made.number, path, places)
-        pictures_in = 0 if source.inside is None else id(source.inside)
-        kept = found.setdefault((source.folder, source.video, pictures_in), source)
-        for number, image in source.images.items():
-            number = _free(kept.images, number, image)
-            made.number = number
-            kept.images[number] = image
+        if name is not None:
+            source = Source(images[name].parent.name)
+        elif file is not None:
+            source = Source(files[file].stem, video=files[file])
+        else:
+            source = Source(_stem_inside(video, path), inside=video)
+        inside = 0 if source.inside is None else id(source.inside)
+        kept = found.setdefault((source.folder, source.video, inside), source)
+        if name is not None:
+            made.number = _free(kept.images, made.number, images[name])
+            kept.images[made.number] = images[name]
         kept.frames.append(made)
-    return list(found.values())
+    return list(found.values()), gone
 
 
 def _free(images: dict[int, Path], number: int, image: Path) -> int:
@@ -90,33 +119,43 @@ def _free(images: dict[int, Path], number: int, image: Path) -> int:
     return number
 
 
-def _source_of(video: Any, number: int, path: Path, places: Sequence[Path]) -> Source:
-    names = video.filename if isinstance(video.filename, list) else None
-    if names is None and Path(str(video.filename)).suffix.lower() in IMAGE_SUFFIXES:
-        names = [str(video.filename)]
-    if names is not None:
-        image = _found(str(names[number]), path, places)
-        return Source(image.resolve().parent.name, images={number: image})
-    if getattr(video.backend, "has_embedded_images", False):
-        original = video.source_video.filename if video.source_video is not None else None
-        stem = Path(str(original).replace("\\", "/")).stem if isinstance(original, str) else path.stem
-        return Source(stem.removesuffix(".pkg"), inside=video)
-    file = _found(str(video.filename), path, places)
-    return Source(file.stem, video=file)
+def _image_names(video: Any) -> list[str] | None:
+    """The images that a video of sleap-io's consists of; None for one that is a video, or embedded."""
+    if isinstance(video.filename, list):
+        return [str(name) for name in video.filename]
+    name = _as_written(video)
+    return [name] if Path(name).suffix.lower() in IMAGE_SUFFIXES else None
 
 
-def _found(name: str, path: Path, places: Sequence[Path]) -> Path:
-    """A video or image where the file says it is, or in one of the places, by the end of its path."""
-    parts = Path(name.replace("\\", "/")).parts
-    ends = [Path(*parts[-count:]) for count in range(min(len(parts), 3), 0, -1)]
-    candidates = [Path(name), *(place / end for place in places for end in ends)]
-    for candidate in candidates:
-        if candidate.is_file():
-            return candidate.absolute()
-    raise RigposeError(
-        path, expected=f"the video or image {name}", found="nothing there",
-        remedy="Say where it is now: --videos FOLDER",
-    )  # fmt: skip
+def _image_of(names: list[str] | None, number: int, path: Path) -> str | None:
+    if names is None:
+        return None
+    if not 0 <= number < len(names):  # a reader that left out what is gone, and counted it all the same
+        raise RigposeError(
+            path, expected=f"image {number}, which is labelled", found=f"{len(names)} images that are there",
+            remedy="Put the missing images back where the file says: nothing tells which is which now",
+        )  # fmt: skip
+    return names[number]
+
+
+def _video_name(video: Any) -> str | None:
+    """The video's file as the label file names it; None for images and embedded pictures."""
+    if _image_names(video) is not None or getattr(video.backend, "has_embedded_images", False):
+        return None
+    return _as_written(video)
+
+
+def _as_written(video: Any) -> str:
+    """The video's path as the file has it: sleap-io takes any file of its name beside the labels for it."""
+    name = (video.backend_metadata or {}).get("filename")
+    return str(name) if name not in (None, "", ".") else str(video.filename)
+
+
+def _stem_inside(video: Any, path: Path) -> str:
+    """The name of the video that embedded pictures were taken from."""
+    original = video.source_video.filename if video.source_video is not None else None
+    stem = Path(str(original).replace("\\", "/")).stem if isinstance(original, str) else path.stem
+    return stem.removesuffix(".pkg")
 
 
 def _frame(keypoints: Sequence[str], frame: Any, path: Path) -> Frame | None:

@@ -19,6 +19,7 @@ from training.projects.label_import import import_labels
 from training.projects.labels import read_folder, read_labels, write_labels
 from training.projects.origins import Origin, PointNote, read_notes
 from training.projects.project import Project
+from training.projects.saved_frames import save_images
 from training.projects.videos import add_videos, look_at_videos
 
 sleap_io = pytest.importorskip("sleap_io")
@@ -57,7 +58,7 @@ def test_a_sleap_file_comes_in_with_images_and_origins(project, file, inside):
     said = import_labels(project, file.with_suffix(".pkg.slp") if inside else file)
     assert said == {
         "folders": ["clip"], "images": 3, "points": 3, "proposals": 2, "already_labelled": 0,
-        "only_in_file": ["ear"], "only_in_project": ["paw"],
+        "only_in_file": ["ear"], "only_in_project": ["paw"], "left_out": [],
     }  # fmt: skip
     labels = read_labels(project)
     assert labels.images == ("labeled-data/clip/img0003.png", "labeled-data/clip/img0009.png")
@@ -217,3 +218,76 @@ def test_what_we_write_is_read_by_sleap_io(project):
             instance = frame.instances[0]
             order = [project.keypoints.index(name) for name in instance.skeleton.node_names]
             np.testing.assert_array_equal(instance.numpy(), expected[order])
+
+
+def slp(path: Path, clicks: dict[Path, dict[int, tuple[float, float]]]) -> Path:
+    """A SLEAP file with a clicked nose in these frames of these videos."""
+    skeleton = sleap_io.Skeleton(["nose"])
+    frames = []
+    for video, points in clicks.items():
+        opened = sleap_io.Video.from_filename(str(video))
+        for number, at in points.items():
+            nose = sleap_io.Instance.from_numpy(np.array([at]), skeleton=skeleton)
+            frames.append(sleap_io.LabeledFrame(opened, number, [nose]))
+    sleap_io.Labels(frames).save(str(path), verbose=False)
+    return path
+
+
+def test_labels_of_a_video_that_is_gone_do_not_come_to_another_one_of_its_name(project, tmp_path):
+    days = [tmp_path / "day1", tmp_path / "day2"]
+    for day in days:
+        day.mkdir()
+        write_film(day / "video.mp4", 20)
+    path = slp(days[0] / "labels.slp", {day / "video.mp4": {3: NOSE} for day in days})
+    (days[1] / "video.mp4").unlink()
+    before = everything(project.root)
+    with pytest.raises(RigposeError, match=r"the video .*day2/video\.mp4, found only .*day1/video\.mp4, for"):
+        import_labels(project, path)
+    assert everything(project.root) == before
+
+
+@pytest.mark.parametrize("numbers", [(3, 7), (11, 12)])  # of the labels: the pictures there are 3 and 7
+def test_labels_of_a_video_do_not_come_to_pictures_of_another_one(project, tmp_path, numbers):
+    save_images(project, "cam1", [(n, picture(1000 + n)) for n in (3, 7)])
+    project = project.enter_videos({"C:\\monday\\cam1.mp4": (0, 128, 0, 48)}, {})
+    path = slp(tmp_path / "labels.slp", {write_film(tmp_path / "cam1.mp4", 20): dict.fromkeys(numbers, NOSE)})
+    before = everything(project.root)
+    with pytest.raises(RigposeError, match=r"img0003\.png: expected frame 3 as .*cam1\.mp4 has it"):
+        import_labels(project, path)
+    assert everything(project.root) == before
+    shutil.rmtree(project.root / "labeled-data" / "cam1")
+    save_images(project, "cam1", [(n, picture(n)) for n in (3, 7)])  # it is that video after all
+    assert import_labels(project, path)["images"] == 2
+
+
+def test_a_coco_image_that_is_gone_is_left_out_and_not_another_cameras(project, tmp_path):
+    path = coco(tmp_path / "mice")
+    for place, number in (("cam1", 1), ("cam2", 0)):
+        (path.parent / place).mkdir()
+        (path.parent / f"frame {number}.png").rename(path.parent / place / f"frame {number}.png")
+    path.write_text(path.read_text().replace('"frame ', '"cam1/frame '))
+    said = import_labels(project, path)
+    assert said["left_out"] == ["cam1/frame 0.png: the image is not there"]
+    assert read_labels(project).images == ("labeled-data/cam1/frame 1.png",)
+    (path.parent / "cam1" / "frame 1.png").unlink()
+    with pytest.raises(RigposeError, match="the images of cam1, found nothing there"):
+        import_labels(project, path)
+
+
+def test_coco_images_are_found_where_they_are_now(project, tmp_path):
+    path = coco(tmp_path / "mice")
+    (tmp_path / "now").mkdir()
+    for image in path.parent.glob("*.png"):
+        image.rename(tmp_path / "now" / image.name)
+    assert import_labels(project, path, videos=tmp_path / "now")["images"] == 2
+    assert number_of(read_image(project.root / "labeled-data" / "now" / "frame 1.png")) == 1
+
+
+def test_images_that_a_reader_left_out_and_counted_are_refused(project, tmp_path):
+    path = coco(tmp_path / "mice")
+    images = [str(path.parent / f"frame {index}.png") for index in range(2)]
+    nose = sleap_io.Instance.from_numpy(np.array([NOSE]), skeleton=sleap_io.Skeleton(["nose"]))
+    frame = sleap_io.LabeledFrame(sleap_io.Video.from_filename(images), 2, [nose])
+    sleap_io.Labels([frame]).save(str(tmp_path / "labels.slp"), verbose=False)
+    with pytest.raises(RigposeError, match="expected image 2, which is labelled, found 2 images"):
+        import_labels(project, tmp_path / "labels.slp")
