@@ -17,6 +17,7 @@ from acquisition.errors import RigposeError
 from acquisition.settings import Settings, parse_settings
 from training.files import read_json, write_bytes, write_json
 from training.networks.table import PoseNetwork, build_network, fold_batch_norm
+from training.projects.project import CONFIG_FILE, Project
 
 SETTINGS_FILE = "settings.json"
 WEIGHTS_FILE = "weights.safetensors"
@@ -93,6 +94,22 @@ def load_settings(run_dir: Path) -> RunSettings:
             remedy="Train one: rigpose train PROJECT -o RUN",
         )
     return parse_settings(RunSettings, read_json(path), path)
+
+
+def project_of(settings: RunSettings, given: Path | None = None) -> Project:
+    """The project in the folder `given`, by default the one a run was trained on, where it was then.
+
+    Raises
+    ------
+    RigposeError
+        If it is not there.
+    """
+    if given is None and not (Path(settings.project) / CONFIG_FILE).is_file():
+        raise RigposeError(
+            settings.project or "the run", expected="the project that the run was trained on",
+            found=f"no {CONFIG_FILE} there", remedy="Say where it lies now: --project FOLDER",
+        )  # fmt: skip
+    return Project.open(given if given is not None else Path(settings.project))
 
 
 def load_network(run_dir: Path, *, folded: bool = True) -> tuple[PoseNetwork, RunSettings]:

@@ -27,7 +27,8 @@ from deploy.offline.batch import Batch, batch_folder, settle
 from deploy.offline.claims import Claims
 from deploy.offline.cluster import run_cluster
 from deploy.offline.frame_poses import Rows
-from deploy.offline.jobs import Job, plan
+from deploy.offline.jobs import Job, left_out, plan
+from deploy.offline.owners import refuse_other_owners
 from deploy.offline.work import Orders, Outcome, work
 from deploy.offline.workers import run_workers
 from deploy.poses_io.deeplabcut import scorer_of
@@ -116,13 +117,15 @@ def analyze(
         `runs` (what ran and why), `scorer`, `rows`, `status` (the status file); `videos` that are done: for
         each its files, frames, rows, frames a second, `gap` (None or what its source lacks), `warning` (None
         or why not to trust it) and `kept`, whether an earlier run or another process did it; `failed`: what
-        could not be done, and why; `elsewhere`: what another process is working on.
+        could not be done, and why; `elsewhere`: what another process is working on; `left_out`: a sentence
+        for each folder in which pictures lie beside videos.
 
     Raises
     ------
     RigposeError
-        Before any work: if an input is missing, two inputs would write one output, or the bundle or a
-        runtime is not there. Later: if the only input fails, or the disk is full.
+        Before any work: if an input is missing, two inputs would write one output, one would replace the
+        poses of another source of its name, or the bundle or a runtime is not there. Later: if the only input
+        fails, or the disk is full.
     """
     spread = spread or Spread()
     spread.check()
@@ -135,6 +138,8 @@ def analyze(
     if len(jobs) == 1 and jobs[0].camera is None:
         jobs[0].require_sound()
         open_video(jobs[0].source)  # a mistake in the only name leaves nothing behind
+    refuse_other_owners(jobs, output, scorer_of(loaded))
+    beside = left_out(paths, jobs)
     mine = jobs if spread.shard is None else jobs[spread.shard[0] - 1 :: spread.shard[1]]
     threads = spread.threads if threads is None else threads
     execution = settle(output, loaded, runtime, precision, threads, shared=spread.shard is not None)
@@ -149,7 +154,7 @@ def analyze(
         batch.tell(now=True)
     if batch.refused is not None and (batch.full or len(jobs) == 1):
         raise batch.refused
-    return _result(batch, jobs)
+    return {**_result(batch, jobs), "left_out": beside}
 
 
 def _run(batch: Batch, orders: Orders, spread: Spread, count: int) -> None:

@@ -65,6 +65,7 @@ class Job:
 def plan(inputs: Sequence[Path]) -> list[Job]:
     """One job per output, in the order given; a folder of videos or sessions gives all of them, by name.
 
+    A folder is one of images if it holds neither; pictures beside videos are `left_out`.
     A session in such a folder that cannot be read gives one job, which will fail.
 
     Raises
@@ -120,6 +121,24 @@ def source_state(job: Job) -> str:
     return digest.hexdigest()
 
 
+def source_bytes(job: Job) -> int:
+    """The size of all files a job is made of. Raises `OSError` where one cannot be looked at."""
+    return sum(path.stat().st_size for path in _files_of(job))
+
+
+def left_out(inputs: Sequence[Path], jobs: Sequence[Job]) -> list[str]:
+    """A sentence for every folder of `inputs` with pictures beside the videos or recordings of `jobs`."""
+    said, sources = [], {job.source for job in jobs}
+    for path in inputs:
+        pictures = _of_kind(sorted(path.iterdir()), IMAGE_SUFFIXES) if path.is_dir() else []
+        if pictures and path not in sources:
+            said.append(
+                f"{path}: pictures beside the videos are left out ({len(pictures)}, such as "
+                f"{pictures[0].name}); to analyze pictures, put them into a folder without videos"
+            )
+    return said
+
+
 def _jobs_of(path: Path) -> list[Job]:
     if not path.exists():
         raise RigposeError(
@@ -131,8 +150,6 @@ def _jobs_of(path: Path) -> list[Job]:
     if (path / SESSION_FILE).exists():
         return _cameras_of(path)
     inside = sorted(path.iterdir())
-    if _of_kind(inside, IMAGE_SUFFIXES):
-        return [Job(path, None, path.resolve().name)]
     jobs = [Job(video, None, video.stem) for video in _of_kind(inside, VIDEO_SUFFIXES)]
     for folder in inside:
         if (folder / SESSION_FILE).exists():
@@ -141,6 +158,8 @@ def _jobs_of(path: Path) -> list[Job]:
             except RigposeError as error:  # the others' work is not lost for it
                 fault = (str(error.whose), error.expected, error.found, error.remedy)
                 jobs.append(Job(folder, None, folder.resolve().name, fault=fault))
+    if not jobs and _of_kind(inside, IMAGE_SUFFIXES):
+        return [Job(path, None, path.resolve().name)]
     if not jobs:
         raise RigposeError(
             path, expected="images, videos or recordings in the folder", found="none",

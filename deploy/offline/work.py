@@ -20,7 +20,7 @@ from deploy.bundles.bundle import Bundle
 from deploy.bundles.execution import Execution
 from deploy.bundles.predictor import Predictor
 from deploy.offline.frame_poses import Rows, Tracked, track
-from deploy.offline.jobs import Job, source_state
+from deploy.offline.jobs import Job, source_bytes, source_state
 from deploy.poses_io.columns import META_SUFFIX, SUFFIX, save_columns
 from deploy.poses_io.deeplabcut import save_csv, save_h5
 from deploy.poses_io.poses import Poses
@@ -199,7 +199,8 @@ def _write(job: Job, orders: Orders, tracked: Tracked, depends: dict[str, Any]) 
     sizes = {path.name: path.stat().st_size for path, _ in files}
     save_json(
         meta, {"format": FORMAT, "version": VERSION, "about": poses.about,
-               "execution": orders.execution.as_json(), "sizes": sizes, **asdict(outcome)},
+               "execution": orders.execution.as_json(), "sizes": sizes, "source": str(job.source.resolve()),
+               "source_bytes": source_bytes(job), **asdict(outcome)},
     )  # fmt: skip
     return outcome
 

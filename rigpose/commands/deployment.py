@@ -10,7 +10,7 @@ from cyclopts import Parameter
 from rigpose.commands.options import Measured, Output, Precision, Runtime
 
 
-def export(run: Path, /, *, output: Output) -> Measured:
+def export(run: Path, /, *, output: Output, project: Path | None = None) -> Measured:
     """Make a model bundle of a run: convert, quantize, measure every artifact.
 
     Every artifact is compared with the trained network on real frames and measured on the held-out
@@ -22,6 +22,8 @@ def export(run: Path, /, *, output: Output) -> Measured:
         The run's folder, as `rigpose train` wrote it.
     output:
         The bundle to make, for instance mouse.bundle; it must not exist.
+    project:
+        Where the run's project lies now, if it was moved since the training.
 
     Returns
     -------
@@ -39,7 +41,7 @@ def export(run: Path, /, *, output: Output) -> Measured:
     """
     from training.exporting.export import export as export_run
 
-    figures = export_run(run, output)
+    figures = export_run(run, output, project=project)
     _show_artifacts(figures)
     return figures
 
@@ -103,7 +105,8 @@ def analyze(
     Raises
     ------
     RigposeError
-        A missing input, two inputs that would write one output, a damaged bundle, no runtime, a full disk.
+        A missing input, two inputs that would write one output, in this command or an earlier one, a damaged
+        bundle, no runtime, a full disk.
 
     Examples
     --------
@@ -133,6 +136,8 @@ def analyze(
         print(f"{video['files'][0]}: {video['frames']} frames, {speed}")
         if video["warning"]:
             print(video["warning"])
+    for line in figures["left_out"]:
+        print(line)
     for name in figures["elsewhere"]:
         print(f"{name}: another process is working on it")
     wrong = [f"{video['gap']} (what is there is written)" for video in figures["videos"] if video["gap"]]

@@ -44,7 +44,8 @@ def evaluate(
     run:
         The folder that `rigpose train` wrote.
     project:
-        Another project to measure on; all of it, unless a split is given.
+        Where the run's project lies now, if it was moved; or another project to measure on, all of it unless
+        a split is given.
     part:
         Which part of the split: the held-out one, the trained one, or the first beside the second.
     cutoff:
@@ -65,8 +66,8 @@ def evaluate(
     Raises
     ------
     RigposeError
-        If the run, the project, its labels or an image is missing or damaged, if nothing is held out,
-        or if the folder for the report exists.
+        If the run, the project, its labels or an image is missing or damaged, if nothing is held out, if the
+        run was trained on what a split holds out, or if the folder for the report exists.
 
     Examples
     --------
@@ -85,6 +86,12 @@ def evaluate(
     if report["reprojected"]["points"]:
         rows["reprojected, not counted"] = report["reprojected"]
     print_errors(f"{report['images']} images, {report['part']} part of {report['split']}", rows)
+    if report["part"] != "train" and report["seen_in_training"]:
+        print(
+            f"NOT HELD OUT: the run was trained on {report['seen_in_training']} of these {report['images']} "
+            "images, or on others of these names. "
+            f"--split {run / 'split.json'} leaves out what it was trained on"
+        )
     for line in [*_shares(report), *_videos(report)]:
         print(line)
     if report["mirrored"]:

@@ -87,6 +87,7 @@ def train(
         project, output, network=network, init=None if init == "none" else init, minutes=minutes,
         epochs=epochs, input_size=input_size_of(input_size), stride=stride, split=chosen, missing=missing,
         seed=seed, device=device, teacher=teacher or (), qat=qat, early_stopping=early_stopping,
+        say=print,
     )  # fmt: skip
     if "follows" in measured:
         raise SystemExit(0)  # of several processes the first one reports

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from rigpose.chain import describe
 from tests.rigpose.calling import run
 from tests.training.dots import dot_project
 from tests.training.runs import random_run
-from training.projects.labels import read_labels
+from training.projects.labels import read_labels, write_labels
 from training.projects.project import Project
 from training.projects.splits import everything, k_fold
 
@@ -52,6 +53,22 @@ def test_evaluate_says_what_the_report_holds(runs: Path, tmp_path: Path, capsys)
     shown = describe(tmp_path / "report")
     assert (shown["kind"], shown["facts"]["part"]) == ("evaluation", "test")
     assert describe(tmp_path / "report" / "predictions.csv")["kind"] == "predictions"
+
+
+def test_images_that_were_trained_on_are_not_passed_off_as_held_out(project: Path, tmp_path, capsys) -> None:
+    moved = Path(shutil.copytree(project, tmp_path / "old"))
+    trained = random_run(tmp_path / "run", Project.open(moved))
+    moved = moved.rename(tmp_path / "new")
+    assert run("evaluate", trained) == 2
+    assert "--project" in capsys.readouterr().err
+    assert run("evaluate", trained, "--project", moved) == 0
+    assert "NOT HELD OUT" not in capsys.readouterr().out
+    opened = Project.open(moved)
+    labels = read_labels(opened)
+    write_labels(opened, "a", [name.split("/")[2] for name in labels.images], labels.points + 1)
+    assert run("evaluate", trained, "--project", moved) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "NOT HELD OUT: the run was trained on 4 of these 6 images" in said
 
 
 def test_compare_trains_each_network_on_each_fold(project: Path, tmp_path: Path, capsys) -> None:

@@ -15,12 +15,15 @@ from training.run import RunSettings, network_of, save_run
 NETWORK = "residual-8"
 
 
-def random_run(folder: Path, project: Project, split: Split | None = None, seed: int = 0) -> Path:
+def random_run(
+    folder: Path, project: Project, split: Split | None = None, seed: int = 0, *, stride: int = 8,
+    input_wh: tuple[int, int] = (96, 64),
+) -> Path:  # fmt: skip
     """A run directory of `project` as `rigpose train` leaves one, after 4 of the shortest epochs."""
     labels = read_labels(project)
     split = split or k_fold(project, labels, folds=3, fold=0)
     settings = RunSettings(
-        network=NETWORK, stride=8, head_channels=32, batch_norm=True, input_size_px=(96, 64),
+        network=NETWORK, stride=stride, head_channels=32, batch_norm=True, input_size_px=input_wh,
         keypoints=labels.keypoints, skeleton=(("light", "dark"),), symmetric_pairs=(("light", "dark"),),
         project=str(project.root), dataset_sha256=dataset_hash(project, labels), split=split.name, seed=seed,
     )  # fmt: skip

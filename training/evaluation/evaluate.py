@@ -36,10 +36,10 @@ from training.evaluation.tables import read_learning_curve, write_deeplabcut, wr
 from training.evaluation.videos import by_video, leave_one_video_out_of
 from training.files import read_json, write_bytes, write_json
 from training.networks.table import PoseNetwork
-from training.projects.labels import Labels, read_labels
+from training.projects.labels import Labels, dataset_hash, read_labels
 from training.projects.project import Project
 from training.projects.splits import Split, videos
-from training.run import RunSettings, load_network
+from training.run import RunSettings, load_network, project_of
 
 Floats = npt.NDArray[np.float64]
 REPORT_FILE = "evaluation.json"
@@ -97,9 +97,10 @@ def evaluate(
     run_dir:
         A trained run.
     project:
-        Another project to measure on, all of its images unless `split` is given; default: the run's own.
+        Where the run's own project lies now, with its labels and images as they were; or another one to
+        measure on, all of its images unless `split` is given. Default: the run's own, where it was.
     split:
-        A split file; default: the run's own.
+        A split file; default: the run's own. Its test part may hold nothing that the run was trained on.
     part:
         "test", "train", or "both": the test part, and the train part beside it.
     cutoff:
@@ -119,7 +120,8 @@ def evaluate(
     Returns
     -------
     dict
-        As `measures.measure` of the first part, with `images`, `split`, `part`, and as `Measured.report`:
+        As `measures.measure` of the first part, with `images`, `split`, `part`, `seen_in_training` (how many
+        of its images the run was trained on; in another project, by their names), and as `Measured.report`:
         `pck`, `reliability`, `reprojected` (errors of reprojected points, which count nowhere else),
         `unlabelled`. `parts`: the same of every part that was measured. `mirrored`: images in which left
         and right are exchanged, in the label or in the prediction. `videos` and `leave_one_video_out`
@@ -128,31 +130,40 @@ def evaluate(
     Raises
     ------
     RigposeError
-        If run, project, labels or an image is missing or damaged, if the part holds no image, or if
-        `output` exists. Nothing is written then.
+        If run, project, labels or an image is missing or damaged, if the part holds no image, if `split` holds
+        out what the run was trained on, or if `output` exists. Nothing is written then.
     """
     if output is not None:
         _refuse_existing(Path(output))
     network, settings = load_network(run_dir)
-    opened = Project.open(project if project is not None else Path(settings.project))
-    labels = read_labels(opened).in_order(settings.keypoints, opened.root)
-    chosen, name = _parts(Path(run_dir), labels, project, split, part)
+    opened = project_of(settings, project)
+    found = read_labels(opened)
+    ours = _is_of(opened, found, settings)
+    labels = found.in_order(settings.keypoints, opened.root)
+    trained_on = _trained_on(Path(run_dir), labels, ours)
+    chosen, name = _parts(Path(run_dir), labels, ours, split, part)
+    if ours and "test" in chosen:
+        _refuse_seen(chosen["test"], trained_on, split or run_dir)
     sizes = dict(zip(labels.images, animal_sizes(labels), strict=True))
     measured = {}
     for part_name, of_part in chosen.items():
         paths = [opened.root / image for image in of_part.images]
-        found = predict_images(predict or network_predictor(network, settings), paths, f"{part_name} part")
+        points = predict_images(predict or network_predictor(network, settings), paths, f"{part_name} part")
         size = np.array([sizes[image] for image in of_part.images])
-        measured[part_name] = Measured(of_part, found, of_part.seen, size)
+        measured[part_name] = Measured(of_part, points, of_part.seen, size)
     parts = {key: value.report(cutoff, within_px) for key, value in measured.items()}
     first = next(iter(parts))
     report = {
-        "split": name, "part": first, **parts[first], "parts": parts,
+        "split": name, "part": first, "seen_in_training": len(trained_on & set(chosen[first].images)),
+        **parts[first], "parts": parts,
         "mirrored": [
             image for value in measured.values()
             for image in mirrored(value.labels, value.predicted, settings.symmetric_pairs)
         ],
-        **_by_video(Path(run_dir), opened, settings, labels, measured, split or project, comparison),
+        **_by_video(
+            Path(run_dir), opened, settings, labels, measured, trained_on,
+            comparison, quote=comparison is not None or (ours and split is None),
+        ),
     }  # fmt: skip
     if output is not None:
         with _whole_folder(Path(output)) as folder:
@@ -163,11 +174,37 @@ def evaluate(
     return report
 
 
+def _is_of(project: Project, labels: Labels, settings: RunSettings) -> bool:
+    """Whether a run is this project's: it was trained in that folder, or on these labels and images."""
+    if project.root == Path(settings.project):
+        return True
+    try:
+        return dataset_hash(project, labels) == settings.dataset_sha256
+    except OSError:  # an image is gone, which is told when it is read
+        return False
+
+
+def _trained_on(run_dir: Path, labels: Labels, ours: bool) -> set[str]:
+    """Images that the run was trained on; of another project those of the same names: they may be copies."""
+    own = run_dir / "split.json"
+    names = set(Split.load(own).train) if own.is_file() else set()
+    return names if ours else names & set(labels.images)
+
+
+def _refuse_seen(held_out: Labels, trained_on: set[str], whose: object) -> None:
+    if seen := sorted(trained_on & set(held_out.images)):
+        raise RigposeError(
+            whose, expected="held-out images that the run was not trained on",
+            found=f"{len(seen)} of them in its training part, for instance {seen[0]}",
+            remedy="Leave --split out, or train again: rigpose train --split FILE",
+        )  # fmt: skip
+
+
 def _parts(
-    run_dir: Path, labels: Labels, project: Path | None, split: Path | None, part: str
+    run_dir: Path, labels: Labels, ours: bool, split: Path | None, part: str
 ) -> tuple[dict[str, Labels], str]:
     """The parts to measure, the one that is asked for first, and the split's name."""
-    if split is None and project is not None:
+    if split is None and not ours:
         return {"all": labels}, "all images"
     file = split if split is not None else run_dir / "split.json"
     stored = Split.load(file)
@@ -187,25 +224,21 @@ def _parts(
 
 def _by_video(
     run_dir: Path, project: Project, settings: RunSettings, labels: Labels, measured: dict[str, Measured],
-    elsewhere: Path | None, comparison: Path | None,
+    trained_on: set[str], comparison: Path | None, *, quote: bool,
 ) -> dict[str, Any]:  # fmt: skip
     """`videos` and `leave_one_video_out` of the report, None where all labels are of one video."""
     if comparison is None and len(set(videos(project, labels.images))) < 2:
         return {"videos": None, "leave_one_video_out": None}
     first = next(iter(measured.values()))
-    trained_on: tuple[str, ...] = ()
-    own = run_dir / "split.json"
-    if own.is_file() and Path(settings.project) == project.root:
-        trained_on = videos(project, Split.load(own).train)
     rows = by_video(
         first.predicted,
         first.points,
         first.labels.keypoints,
         videos(project, first.labels.images),
-        trained_on,
+        videos(project, sorted(trained_on)),
     )
     quoted = None
-    if elsewhere is None or comparison is not None:
+    if quote:
         quoted = leave_one_video_out_of(run_dir, settings.network, settings.dataset_sha256, comparison)
     return {"videos": rows, "leave_one_video_out": quoted}
 

@@ -25,16 +25,20 @@ from training.images import ImageStore
 from training.learning.quantization_aware import Ranges, load_ranges
 from training.networks.table import PoseNetwork
 from training.projects.labels import dataset_hash, read_labels
-from training.projects.project import Project
 from training.projects.splits import Split
-from training.run import SETTINGS_FILE, WEIGHTS_FILE, RunSettings, load_network
+from training.run import SETTINGS_FILE, WEIGHTS_FILE, RunSettings, load_network, project_of
 
 CALIBRATION_IMAGES_AT_MOST = 64
 HELD_OUT_IMAGES_AT_MOST = 100
 
 
-def export(run_dir: Path, output: Path) -> dict[str, Any]:
+def export(run_dir: Path, output: Path, *, project: Path | None = None) -> dict[str, Any]:
     """Make the bundle `output` of the run in `run_dir`.
+
+    Parameters
+    ----------
+    project:
+        Where the run's project lies now; None: where it was trained.
 
     Returns
     -------
@@ -50,20 +54,20 @@ def export(run_dir: Path, output: Path) -> dict[str, Any]:
     run_dir = Path(run_dir)
     refuse_existing(Path(output))
     network, settings = load_network(run_dir)
-    project = Project.open(Path(settings.project))
+    opened = project_of(settings, project)
     split = Split.load(run_dir / "split.json")
-    labels = read_labels(project)
-    if settings.dataset_sha256 and dataset_hash(project, labels) != settings.dataset_sha256:
+    labels = read_labels(opened)
+    if settings.dataset_sha256 and dataset_hash(opened, labels) != settings.dataset_sha256:
         raise RigposeError(
-            project.root, expected="the labels and images that the run was trained on",
+            opened.root, expected="the labels and images that the run was trained on",
             found="others: they were changed since", remedy="Train again, or restore them",
         )  # fmt: skip
-    labels = labels.in_order(settings.keypoints, project.root)
+    labels = labels.in_order(settings.keypoints, opened.root)
     split.check(labels, run_dir / "split.json", "train")
     parts = []
     for names, at_most in ((split.train, CALIBRATION_IMAGES_AT_MOST), (split.test, HELD_OUT_IMAGES_AT_MOST)):
         chosen = labels.select(names[row] for row in spread(len(names), at_most))
-        store = ImageStore(project.root, chosen.images)
+        store = ImageStore(opened.root, chosen.images)
         parts.append(LabelledFrames([store[name] for name in chosen.images], chosen.seen))
     digest = hashlib.sha256((run_dir / SETTINGS_FILE).read_bytes())
     digest.update((run_dir / WEIGHTS_FILE).read_bytes())

@@ -13,8 +13,9 @@ import numpy as np
 from acquisition.errors import RigposeError
 from acquisition.frame import Image
 from training.frames.footage import NO_FRAME, Footage, open_footage, project_videos
-from training.projects.project import Crop, Project
-from training.projects.saved_frames import DIGITS, save_views
+from training.images import read_image
+from training.projects.project import LABELED_DATA, Crop, Project
+from training.projects.saved_frames import DIGITS, existing_frames, save_views
 
 SUFFIXES = (".avi", ".mkv", ".mov", ".mp4", ".m4v", ".mpg", ".mpeg", ".webm")
 SHOWN_WIDTH_PX = 1280  # several views share it
@@ -104,8 +105,17 @@ class Videos:
     def _footage(self, name: str) -> Footage:
         with self._busy:
             if name not in self._open:
-                self._open[name] = open_footage(*self._sources()[name])
+                path, crop = self._sources()[name]
+                self._open[name] = open_footage(path, crop if self._labelled_is(crop, path.stem) else None)
             return self._open[name]
+
+    def _labelled_is(self, crop: Crop | None, folder: str) -> bool:
+        """Whether the images of a folder are of this crop: config.yaml may have one that nobody has used."""
+        frames = existing_frames(self._project, folder)
+        if crop is None or not frames:
+            return False
+        image = read_image(self._project.root / LABELED_DATA / folder / frames[min(frames)])
+        return image.shape[:2] == (crop[3] - crop[2], crop[1] - crop[0])
 
     def _sources(self) -> dict[str, tuple[Path, Crop | None]]:
         named, _ = project_videos(self._project)

@@ -10,7 +10,7 @@ on cannot be seen; the student's run says so.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,20 +22,17 @@ from acquisition.errors import RigposeError
 from acquisition.frame import Image
 from acquisition.progress import Progress
 from calibration.image_transform import ImageTransform
-from deploy.poses_io.poses import Poses, load_poses
-from training.evaluation.predicting import Predict, network_predictor
-from training.frames.footage import Footage, View, open_footage, project_videos
+from training.frames.footage import Footage, open_footage, project_videos
+from training.learning.teachers import find_teacher
 from training.projects.labels import Labels
 from training.projects.project import Project
 from training.projects.splits import Split, instant_of
-from training.run import RunSettings, load_network
 
 FRAMES_AT_MOST = 1500
 # A teacher that is less sure says nothing.
 LEAST_CONFIDENCE = 0.1
 # Frames are kept somewhat larger than the network sees them, never larger than they are.
 KEPT_SCALE = 1.25
-PREDICTED_AT_ONCE = 8
 
 
 class KeptFrames:
@@ -105,7 +102,7 @@ def teach(
         If a teacher cannot be read, has seen what is held out or has other keypoints, or if there is no
         video with frames it may label.
     """
-    speaks = _teacher(teacher, split, labels.keypoints)
+    speaks = find_teacher(teacher, split, labels.keypoints)
     footages, passed_over = _videos(project, sizes_px)
     open_to = [(footage, teachable(project, footage, labels, split)) for footage in footages]
     open_to = [(footage, may) for footage, may in open_to if may.any() and speaks.knows(footage)]
@@ -201,99 +198,3 @@ def _videos(
                 else:
                     passed_over.append(path.name)
     return found, tuple(passed_over)
-
-
-class _Run:
-    """A trained run as teacher."""
-
-    def __init__(self, predict: Predict, settings: RunSettings, keypoints: tuple[str, ...]) -> None:
-        self._predict = predict
-        self._columns = [settings.keypoints.index(name) for name in keypoints]
-
-    def knows(self, footage: Footage) -> bool:
-        return True
-
-    def of(
-        self, footage: Footage, instants: npt.NDArray[np.int64]
-    ) -> Iterator[tuple[str, Image, npt.NDArray[np.float32]]]:
-        waiting: list[tuple[str, Image]] = []
-        for index, pictures in footage.images(instants):
-            waiting += [(_name(v, index), image) for v, image in zip(footage.views, pictures, strict=True)]
-            if len(waiting) >= PREDICTED_AT_ONCE:
-                yield from self._said(waiting)
-                waiting = []
-        if waiting:
-            yield from self._said(waiting)
-
-    def _said(self, waiting: list[tuple[str, Image]]) -> Iterator[tuple[str, Image, npt.NDArray[np.float32]]]:
-        found = self._predict([image for _, image in waiting])[:, self._columns]
-        for (name, image), one in zip(waiting, found, strict=True):
-            yield name, image, one
-
-
-class _Predictions:
-    """Files of predictions as teacher, each of the video whose name begins its own."""
-
-    def __init__(self, files: Sequence[Path], keypoints: tuple[str, ...]) -> None:
-        self._files = {Path(file): load_poses(file) for file in files}
-        self._keypoints = keypoints
-        for file, poses in self._files.items():
-            if missing := [name for name in keypoints if name not in poses.keypoints]:
-                raise RigposeError(
-                    file, expected=f"predictions of {', '.join(keypoints)}",
-                    found=f"no keypoint '{missing[0]}'", remedy="Give predictions of this project",
-                )  # fmt: skip
-
-    def knows(self, footage: Footage) -> bool:
-        return all(self._file_of(view) is not None for view in footage.views)
-
-    def _file_of(self, view: View) -> Poses | None:
-        for file, poses in self._files.items():  # DeepLabCut's names go on without a separator
-            if file.name.startswith((f"{view.folder}DLC", f"{view.folder}.")):
-                return poses
-        return None
-
-    def of(
-        self, footage: Footage, instants: npt.NDArray[np.int64]
-    ) -> Iterator[tuple[str, Image, npt.NDArray[np.float32]]]:
-        tables = []
-        for view in footage.views:
-            poses = self._file_of(view)
-            assert poses is not None
-            row = {int(frame): n for n, frame in enumerate(poses.frame) if frame >= 0}
-            columns = [poses.keypoints.index(name) for name in self._keypoints]
-            tables.append((row, poses.values[:, columns]))
-        for instant, (index, pictures) in zip(instants, footage.images(instants), strict=True):
-            for view, image, (row, values) in zip(footage.views, pictures, tables, strict=True):
-                number = row.get(int(view.frames[instant]))
-                if number is not None:
-                    yield _name(view, index), image, values[number]
-
-
-def _teacher(teacher: Sequence[Path], split: Split, keypoints: tuple[str, ...]) -> _Run | _Predictions:
-    runs = [path for path in teacher if Path(path).is_dir()]
-    if not runs:
-        return _Predictions(teacher, keypoints)
-    if len(teacher) > 1:
-        raise RigposeError(
-            "--teacher", expected="one run, or files of predictions", found="a run among others",
-            remedy="Give the run alone",
-        )  # fmt: skip
-    network, settings = load_network(runs[0])
-    if missing := [name for name in keypoints if name not in settings.keypoints]:
-        raise RigposeError(
-            runs[0], expected=f"a teacher of {', '.join(keypoints)}", found=f"no keypoint '{missing[0]}'",
-            remedy="Give a run of this project",
-        )  # fmt: skip
-    seen = sorted(set(Split.load(Path(runs[0]) / "split.json").train) & set(split.test))
-    if seen:
-        raise RigposeError(
-            runs[0], expected="a teacher that never saw what is held out",
-            found=f"{seen[0]} among its training images ({len(seen)} such)",
-            remedy=f"Train with its split: --split {Path(runs[0]) / 'split.json'}",
-        )  # fmt: skip
-    return _Run(network_predictor(network, settings), settings, keypoints)
-
-
-def _name(view: View, index: int) -> str:
-    return f"{view.folder}/{index}"

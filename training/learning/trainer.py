@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,8 @@ from training.learning.learner import Budget, Recipe, Watched, few_threads
 from training.learning.material import Material, gather
 from training.learning.team import Team, device_of_process, team_of_environment
 from training.networks.table import DEFAULT_NETWORK, build_network
+from training.projects.pairs import Pair
+from training.projects.project import SIDECAR_FILE, Project
 from training.projects.splits import Split
 from training.run import WEIGHTS_FILE, RunSettings
 
@@ -38,7 +40,7 @@ def train(
     stride: int = 4, split: Split | Path | None = None, missing: str = "ignore", seed: int = 0,
     device: str = "auto", crop: int | None = None, augmentation: Augmentation | None = None,
     recipe: Recipe | None = None, teacher: Sequence[Path] = (), qat: bool = False,
-    early_stopping: bool = False,
+    early_stopping: bool = False, say: Callable[[str], None] = lambda line: None,
 ) -> dict[str, Any]:  # fmt: skip
     """Train a network on a project's labels and write a run directory.
 
@@ -82,6 +84,8 @@ def train(
     early_stopping:
         Keep a tenth of the training part aside, and stop when its error no longer falls
         (`training.learning.early_stopping`); the weights with the least error are kept.
+    say:
+        Is told, before the training, which keypoints a mirrored sample exchanges, or why none is mirrored.
 
     Returns
     -------
@@ -110,6 +114,8 @@ def train(
     built = build_network(network, len(keypoints), stride=stride, batch_norm=batch_norm)
     pretrained = initialise(built, init, network)
     opened = material.project
+    if team.leads and (line := _said_of_mirroring(opened)):
+        say(line)
     settings = RunSettings(
         network=network, stride=stride, head_channels=built.head.channels, batch_norm=batch_norm,
         input_size_px=material.input_wh, keypoints=keypoints, skeleton=opened.skeleton,
@@ -153,6 +159,7 @@ def train(
         "labels_outside_their_image": material.outside, "split": material.split.name,
         "input_size_px": list(material.input_wh), "stride": stride, "crop_px": material.crop_px,
         "rotation_deg": round(augmentation.rotation_deg, 1), "seed": seed, "initialisation": init or NONE,
+        "mirrored_pairs": [list(pair) for pair in _mirrored_pairs(opened)],
         "missing": missing, "teacher": list(settings.teacher), "qat": qat,
         "dataset_sha256": settings.dataset_sha256,
         "torch": torch.__version__, "threads": torch.get_num_threads(), "device": str(where),
@@ -176,7 +183,8 @@ def _samples(
     """What people labelled, and beside it what a teacher did."""
     common: dict[str, Any] = {
         "input_wh": material.input_wh, "crop_px": material.crop_px, "augmentation": augmentation,
-        "mirror": mirror_indices(material.training.keypoints, material.project.symmetric_pairs), "seed": seed,
+        "mirror": mirror_indices(material.training.keypoints, _mirrored_pairs(material.project)),
+        "seed": seed,
     }  # fmt: skip
     batch_taught = 0 if taught is None else round(TAUGHT_SHARE * recipe.batch)
     labelled = TrainingSet(
@@ -190,6 +198,21 @@ def _samples(
         **common,
     )  # fmt: skip
     return Mixture(labelled, further, team=team)
+
+
+def _mirrored_pairs(project: Project) -> tuple[Pair, ...]:
+    """What changes places in a mirrored sample; nothing, so that none is made, where that is half known."""
+    return () if project.one_sided else project.symmetric_pairs
+
+
+def _said_of_mirroring(project: Project) -> str:
+    if project.one_sided:
+        return (
+            f"No sample is mirrored: {', '.join(project.one_sided)} seem to be of one side, and have no "
+            f"partner by name. To have samples mirrored, list all symmetric_pairs in {SIDECAR_FILE}"
+        )
+    pairs = ", ".join(f"{left} with {right}" for left, right in project.symmetric_pairs)
+    return f"Samples are mirrored, too: {pairs} change places" if pairs else ""
 
 
 def _check_options(

@@ -20,12 +20,12 @@ from acquisition.errors import RigposeError
 from acquisition.settings import Settings, read_settings, read_yaml
 from training.files import write_bytes
 from training.projects.config_file import dumped, fresh_config, round_trip
+from training.projects.pairs import Pair, one_sided, pairs_by_name
 
 CONFIG_FILE = "config.yaml"
 SIDECAR_FILE = "rigpose.yaml"
 LABELED_DATA = "labeled-data"
 
-Pair = tuple[str, str]
 Crop = tuple[int, int, int, int]
 """x1, x2, y1, y2 px: columns x1 to x2 - 1, rows y1 to y2 - 1, as in config.yaml."""
 
@@ -64,6 +64,9 @@ class Project:
         Names in a multi-animal project, else empty.
     recordings:
         Folder of labelled images -> recording it came from, where known.
+    one_sided:
+        Keypoints whose names are those of one side and lack a partner; empty where `rigpose.yaml` lists the
+        pairs. While there are any, nobody knows what a mirrored image shows.
     """
 
     root: Path
@@ -74,6 +77,7 @@ class Project:
     symmetric_pairs: tuple[Pair, ...]
     individuals: tuple[str, ...]
     recordings: dict[str, str]
+    one_sided: tuple[str, ...] = ()
 
     @classmethod
     def open(cls, path: Path) -> Project:
@@ -98,9 +102,8 @@ class Project:
         sidecar = Sidecar()
         if (root / SIDECAR_FILE).is_file():
             sidecar = read_settings(Sidecar, root / SIDECAR_FILE)
-        pairs = sidecar.symmetric_pairs
-        if pairs is None:
-            pairs = pairs_by_name(keypoints)
+        listed = sidecar.symmetric_pairs
+        pairs = pairs_by_name(keypoints) if listed is None else listed
         for key, links in (("skeleton", _skeleton(config)), ("symmetric_pairs", pairs)):
             strange = sorted({name for link in links for name in link} - set(keypoints))
             if strange and key == "symmetric_pairs":
@@ -118,6 +121,7 @@ class Project:
             symmetric_pairs=pairs,
             individuals=tuple(str(name) for name in config.get("individuals") or ()) if several else (),
             recordings=dict(sidecar.recordings),
+            one_sided=one_sided(keypoints, pairs) if listed is None else (),
         )
 
     @classmethod
@@ -257,22 +261,6 @@ class Project:
         config["iteration"] = before + 1
         write_bytes(self.root / CONFIG_FILE, dumped(config))
         return before + 1
-
-
-def pairs_by_name(keypoints: Sequence[str]) -> tuple[Pair, ...]:
-    """Pairs whose names differ only in left/right or in a separate letter L/R: (left, right)."""
-    known = set(keypoints)
-    pairs = []
-    for name in keypoints:
-        for left, right in (("left", "right"), ("Left", "Right"), ("LEFT", "RIGHT")):
-            if left in name and name.replace(left, right) in known:
-                pairs.append((name, name.replace(left, right)))
-        swapped = re.sub(
-            r"(?<![A-Za-z0-9])([lL])(?![A-Za-z0-9])", lambda m: "r" if m[1] == "l" else "R", name
-        )
-        if swapped != name and swapped in known:
-            pairs.append((name, swapped))
-    return tuple(pairs)
 
 
 def _names(config: dict[str, Any], key: str, whose: Path) -> tuple[str, ...]:

@@ -15,7 +15,7 @@ from acquisition.errors import RigposeError
 from acquisition.recordings.recording import Recording
 from acquisition.recordings.session import FILE as SESSION_FILE
 from acquisition.videos.video import open_video
-from training.projects.project import LABELED_DATA, Crop, Project
+from training.projects.project import CONFIG_FILE, LABELED_DATA, Crop, Project
 
 VIDEOS = "videos"
 
@@ -51,7 +51,8 @@ def look_at_videos(
     crops:
         None, one for all files, or one for each.
     project:
-        What they are to enter; None: one that is still to be made.
+        What they are to enter; None: one that is still to be made. Where its config.yaml has a crop for a
+        lone video of this name, one that was moved, that crop stays unless another is given.
 
     Raises
     ------
@@ -70,7 +71,7 @@ def look_at_videos(
         if (Path(path) / SESSION_FILE).is_file():
             found += _of_recording(Path(path), crop)
         else:
-            found.append(_lone(Path(path), crop))
+            found.append(_lone(Path(path), crop, project))
     taken: dict[str, Path] = {}
     for video in found:
         folder = video.source.stem
@@ -166,7 +167,7 @@ def _put(source: Path, place: Path, copy: bool) -> bool:
     return True
 
 
-def _lone(path: Path, crop: Crop | None) -> NewVideo:
+def _lone(path: Path, crop: Crop | None, project: Project | None) -> NewVideo:
     if path.is_dir():
         raise RigposeError(
             path, expected="a video file, or the folder of a recording", found="another folder",
@@ -177,7 +178,17 @@ def _lone(path: Path, crop: Crop | None) -> NewVideo:
             path, expected="a lone video or a recording", found="one video of a recording",
             remedy=f"Give the recording, so that all cameras show the same instants: {path.parent}",
         )  # fmt: skip
-    return _checked(path, crop, "")
+    entered = _entered_crop(project, path.stem) if crop is None and project is not None else None
+    return _checked(path, crop, "", entered)
+
+
+def _entered_crop(project: Project, folder: str) -> Crop | None:
+    """What config.yaml has for the video of this folder."""
+    entries = {str(key): value for key, value in project.video_sets().items()}
+    for key in project.videos_by_folder().get(folder, ()):
+        if isinstance(entries[key], dict) and entries[key].get("crop"):
+            return parse_crop(str(entries[key]["crop"]), project.root / CONFIG_FILE)
+    return None
 
 
 def _of_recording(folder: Path, crop: Crop | None) -> list[NewVideo]:
@@ -192,7 +203,7 @@ def _of_recording(folder: Path, crop: Crop | None) -> list[NewVideo]:
     return [_checked(path, None, name) for path in paths if path.is_file()]
 
 
-def _checked(path: Path, crop: Crop | None, recording: str) -> NewVideo:
+def _checked(path: Path, crop: Crop | None, recording: str, entered: Crop | None = None) -> NewVideo:
     info = open_video(path).info  # decodes the first picture
     whole = (0, info.width_px, 0, info.height_px)
     if crop is not None and (crop[1] > whole[1] or crop[3] > whole[3]):
@@ -200,6 +211,8 @@ def _checked(path: Path, crop: Crop | None, recording: str) -> NewVideo:
             "--crop", expected=f"a part of {info.width_px}x{info.height_px} px",
             found=",".join(map(str, crop)), remedy=f"Give another crop for {path}",
         )  # fmt: skip
+    if entered is not None and entered[1] <= whole[1] and entered[3] <= whole[3]:
+        crop = entered
     return NewVideo(Path(path).absolute(), crop or whole, recording)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from acquisition.errors import RigposeError
-from deploy.offline.jobs import plan, read_list, source_state
+from deploy.offline.jobs import left_out, plan, read_list, source_state
 from deploy.poses_io.pose_table import PoseTableWriter
 from deploy.tracking_settings import TrackingSettings
 from tests.acquisition.sessions import write_session
@@ -29,6 +29,22 @@ def test_a_folder_of_images_is_one_job_and_an_empty_one_is_refused(tmp_path: Pat
     (tmp_path / "empty").mkdir()
     with pytest.raises(RigposeError, match="images, videos or recordings in the folder, found none"):
         plan([tmp_path / "empty"])
+
+
+def test_pictures_beside_videos_or_sessions_are_left_out_and_that_is_said(tmp_path: Path) -> None:
+    for folder, name in (("videos", "b.mp4"), ("stills", "1.png"), ("both", "a.mp4")):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / name).write_bytes(b"")
+    (tmp_path / "both" / "cover.jpg").write_bytes(b"")
+    (tmp_path / "both" / ".hidden.png").write_bytes(b"")
+    write_session(tmp_path / "days" / "day1", pulses=3)
+    (tmp_path / "days" / "board.png").write_bytes(b"")
+    inputs = [tmp_path / name for name in ("videos", "stills", "both", "days", "days/day1")]
+    jobs = plan(inputs[:4])
+    assert [job.stem for job in jobs] == ["b", "stills", "a", "day1_cam_0", "day1_cam_1"]
+    said = left_out(inputs, jobs)
+    assert [line.split(":")[0] for line in said] == [str(tmp_path / "both"), str(tmp_path / "days")]
+    assert "(1, such as cover.jpg)" in said[0]
 
 
 def test_a_list_is_relative_to_its_own_folder(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 import sys
 
 import cv2
@@ -143,8 +144,62 @@ def test_a_split_without_a_test_part_is_refused_and_one_without_a_train_part_is_
     Split("all train", labels.images, ()).save(tmp_path / "none.json")
     with pytest.raises(RigposeError, match=r"none\.json.*held-out images"):
         evaluate(run, split=tmp_path / "none.json")
-    Split("all test", (), labels.images).save(tmp_path / "all.json")
-    assert list(evaluate(run, split=tmp_path / "all.json", output=tmp_path / "report")["parts"]) == ["test"]
+    held_out = Split.load(run / "split.json").test
+    Split("test alone", (), held_out[:2]).save(tmp_path / "test.json")
+    assert list(evaluate(run, split=tmp_path / "test.json", output=tmp_path / "report")["parts"]) == ["test"]
+
+
+def test_what_the_run_was_trained_on_is_not_held_out_by_another_split(run, project, tmp_path):
+    own = Split.load(run / "split.json")
+    Split("other", own.test, own.train).save(tmp_path / "other.json")
+    with pytest.raises(RigposeError, match=r"other\.json.* not trained on, found 6 of them in its training"):
+        evaluate(run, split=tmp_path / "other.json", output=tmp_path / "report")
+    with pytest.raises(RigposeError, match="not trained on"):
+        evaluate(run, split=tmp_path / "other.json", part="test", project=project.root)
+    assert list(tmp_path.iterdir()) == [tmp_path / "other.json"]
+    report = evaluate(run, part="train")  # what is asked for by name
+    assert (report["images"], report["seen_in_training"]) == (6, 6)
+    assert evaluate(run)["seen_in_training"] == 0
+
+
+def test_a_project_that_was_moved_is_measured_where_it_was_held_out(two_videos, tmp_path):
+    """As before the move: the run's own split, and what was trained on is said of every video."""
+    shutil.copytree(two_videos.root, tmp_path / "old" / "project")
+    run = random_run(tmp_path / "run", Project.open(tmp_path / "old" / "project"))
+    before = evaluate(run)
+    shutil.move(tmp_path / "old" / "project", tmp_path / "new")
+    with pytest.raises(RigposeError, match=r"old/project.*no config\.yaml.*--project FOLDER"):
+        evaluate(run)
+    assert evaluate(run, project=tmp_path / "new") == before
+    assert sum(row["training_images"] for row in before["videos"].values()) > 0
+
+
+def test_images_of_another_project_that_were_trained_on_are_counted(two_videos, tmp_path):
+    """A copy that has got more labels since: by their names they are the run's."""
+    shutil.copytree(two_videos.root, tmp_path / "project")
+    run = random_run(tmp_path / "run", two_videos)
+    own = Split.load(run / "split.json")
+    copy = Project.open(tmp_path / "project")
+    write_labels(copy, "b", *_moved(copy, "b"))
+    report = evaluate(run, project=copy.root)
+    assert (report["split"], report["part"]) == ("all images", "all")
+    assert report["seen_in_training"] == len(own.train) < report["images"]
+    assert sum(row["training_images"] for row in report["videos"].values()) == len(own.train)
+    assert report["leave_one_video_out"] is None
+    report = evaluate(run, project=copy.root, split=run / "split.json")
+    assert (report["seen_in_training"], report["images"]) == (0, len(own.test))
+    other = dot_project(tmp_path / "other", count=3, name="other")
+    for image in (other.root / "labeled-data" / "a").glob("*.png"):
+        image.rename(image.with_name(f"x{image.name}"))
+    labels = read_labels(other)
+    names = [f"x{name.split('/')[2]}" for name in labels.images]
+    write_labels(other, "a", names, labels.points)
+    assert evaluate(run, project=other.root)["seen_in_training"] == 0
+
+
+def _moved(project, folder):
+    labels = read_labels(project, [folder])
+    return [name.split("/")[2] for name in labels.images], labels.points + 1
 
 
 def test_a_report_that_fails_leaves_nothing(run, tmp_path, monkeypatch):

@@ -16,11 +16,15 @@ from deploy.bundles.decode import decode
 from deploy.bundles.manifest import PixelError
 from deploy.bundles.predictor import Predictor
 from tests.training.colour_finder import ColourFinder, frames, settings
+from tests.training.dots import dot_project
+from tests.training.runs import random_run
 from training.exporting import export as export_module
 from training.exporting.artifacts import ARTIFACTS
 from training.exporting.conversion import INPUT_SHIFT, _Shifted, _WithDecoding
-from training.exporting.export import export_network
+from training.exporting.export import export, export_network
 from training.networks.table import build_network, fold_batch_norm
+from training.projects.labels import read_labels, write_labels
+from training.projects.project import Project
 
 GOLDEN = Path(__file__).parents[2] / "deploy" / "golden" / "six_artifacts.bundle"
 
@@ -70,6 +74,20 @@ def test_a_bundle_tells_the_truth_about_every_artifact(tmp_path: Path, converted
     check = bundle.check()
     assert check is not None
     assert len(check.images) == 32
+
+
+def test_a_project_that_was_moved_is_said_where_it_lies(tmp_path: Path, converted: None) -> None:
+    project = dot_project(tmp_path / "old", count=9)
+    run = random_run(tmp_path / "run", project, stride=4, input_wh=(128, 96))
+    moved = Path(shutil.move(project.root, tmp_path / "new"))
+    with pytest.raises(RigposeError, match=r"no config\.yaml there.*--project FOLDER"):
+        export(run, tmp_path / "dots.bundle")
+    with pytest.raises(RigposeError, match="expected an artifact that does what"):  # its project was read
+        export(run, tmp_path / "dots.bundle", project=moved)
+    labels = read_labels(Project.open(moved))
+    write_labels(Project.open(moved), "a", [name.split("/")[2] for name in labels.images], labels.points + 1)
+    with pytest.raises(RigposeError, match="changed since"):
+        export(run, tmp_path / "dots.bundle", project=moved)
 
 
 def test_an_artifact_that_deviates_is_not_shipped(tmp_path: Path, converted: None) -> None:

@@ -7,13 +7,15 @@ import shutil
 import av
 import numpy as np
 import pytest
+import torch
 
 from acquisition.errors import RigposeError
 from deploy.poses_io.deeplabcut import save_csv
 from deploy.poses_io.poses import Poses
 from tests.training.dots import KEYPOINTS, dot_image
 from tests.training.learning.test_trainer import SMALL
-from training.evaluation import evaluate
+from tests.training.runs import random_run
+from training.evaluation import evaluate, network_predictor
 from training.frames.footage import open_footage
 from training.learning.distillation import KeptFrames, teach, teachable
 from training.learning.trainer import train
@@ -21,6 +23,7 @@ from training.projects.labels import read_labels, write_labels
 from training.projects.project import Project
 from training.projects.saved_frames import save_images
 from training.projects.splits import Split
+from training.run import load_network, save_run
 
 SIZE_PX = (96, 64)
 FRAMES = 40
@@ -28,9 +31,12 @@ LABELLED = range(0, FRAMES, 4)
 
 
 class Filmed:
-    """A project with a video of dots, every fourth frame of it labelled; and the truth."""
+    """A project with a video of dots, every fourth frame of it labelled; and the truth.
 
-    def __init__(self, folder, name: str = "a") -> None:
+    With a crop (x1, x2, y1, y2 px) the labelled images are that part of the frames.
+    """
+
+    def __init__(self, folder, name: str = "a", crop=(0, SIZE_PX[0], 0, SIZE_PX[1])) -> None:
         random = np.random.default_rng(1)
         made = [dot_image(random, SIZE_PX) for _ in range(FRAMES)]
         self.points = np.stack([points for _, points in made])
@@ -42,9 +48,10 @@ class Filmed:
                 container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="gray")))
             container.mux(stream.encode())
         project = Project.create(folder, task="dots", scorer="Ada", keypoints=KEYPOINTS, symmetric_pairs=())
-        project = project.enter_videos({str(self.video): (0, SIZE_PX[0], 0, SIZE_PX[1])}, {})
-        names = save_images(project, name, [(n, made[n][0]) for n in LABELLED])
-        write_labels(project, name, names, self.points[list(LABELLED)])
+        project = project.enter_videos({str(self.video): crop}, {})
+        x1, x2, y1, y2 = crop
+        names = save_images(project, name, [(n, made[n][0][y1:y2, x1:x2]) for n in LABELLED])
+        write_labels(project, name, names, self.points[list(LABELLED)] - (x1, y1))
         self.project = Project.open(project.root)
         self.labels = read_labels(self.project)
         self.split = Split("the last ones", self.labels.images[:-3], self.labels.images[-3:])
@@ -64,8 +71,8 @@ def filmed(tmp_path_factory) -> Filmed:
     return Filmed(tmp_path_factory.mktemp("filmed"))
 
 
-def teach_by(filmed: Filmed, *teacher, network_wh=SIZE_PX):
-    sizes = dict.fromkeys(filmed.labels.images, SIZE_PX)
+def teach_by(filmed: Filmed, *teacher, network_wh=SIZE_PX, size_px=SIZE_PX):
+    sizes = dict.fromkeys(filmed.labels.images, size_px)
     return teach(filmed.project, filmed.labels, filmed.split, teacher, sizes, network_wh)
 
 
@@ -104,6 +111,43 @@ def test_predictions_are_labels_weighted_by_their_confidence(filmed, tmp_path):
     np.testing.assert_allclose(
         taught.labels.points[0, 0], (filmed.points[1, 0] + 0.5) * scale - 0.5, atol=1e-4
     )
+
+
+def test_predictions_of_whole_frames_are_placed_in_the_crop_that_was_labelled(tmp_path):
+    filmed = Filmed(tmp_path, crop=(34, 80, 22, 56))
+    size = (46, 34)
+    taught = teach_by(filmed, filmed.predictions(tmp_path / "p"), network_wh=size, size_px=size)
+    truth = filmed.points - (34, 22)
+    inside = ((truth > -0.5) & (truth < np.array(size) - 0.5)).all(axis=2)
+    inside[1, 1] = False  # it is not sure of this one
+    numbers = [int(name.split("/")[1]) for name in taught.labels.images]
+    assert not inside[numbers].all()
+    np.testing.assert_allclose(
+        taught.labels.points, np.where(inside[numbers][..., None], truth[numbers], np.nan), atol=1e-4
+    )
+    assert ((taught.weight > 0) == inside[numbers]).all()
+    for name, points in zip(taught.labels.images, taught.labels.points, strict=True):
+        image, (light, dark) = taught.frames[name], points
+        for (x, y), sign in ((light, 1), (dark, -1)):
+            if np.isfinite(x):
+                assert sign * (int(image[round(y), round(x)]) - 120) > 40
+
+
+def test_a_run_teaches_in_the_crop_as_it_is(tmp_path):
+    """Its points are of the picture it is given: nothing is to be taken off them."""
+    filmed = Filmed(tmp_path, crop=(16, 80, 8, 56))
+    run = random_run(tmp_path / "run", filmed.project, filmed.split)
+    network, settings = load_network(run, folded=False)
+    torch.nn.init.constant_(network.head.heatmap.bias, 2.0)  # sure, wherever it points
+    save_run(run, settings, network)
+    taught = teach_by(filmed, run, network_wh=(64, 48), size_px=(64, 48))
+    predict = network_predictor(*load_network(run))
+    for name, points in zip(taught.labels.images, taught.labels.points, strict=True):
+        image = taught.frames[name]
+        assert image.shape == (48, 64)
+        found = predict([image])[0]
+        sure = np.isfinite(points).all(axis=1)
+        np.testing.assert_allclose(points[sure], found[sure, :2], atol=1e-3)
 
 
 def test_a_frame_smaller_than_the_network_is_kept_as_it_is():

@@ -14,12 +14,15 @@ from safetensors.torch import load_file
 from acquisition.errors import RigposeError
 from tests.training.dots import dot_project
 from training.evaluation import evaluate
+from training.images import read_image
 from training.learning import learner
+from training.learning.augmentation import NONE
 from training.learning.initialisation import initialise
 from training.learning.trainer import train
 from training.networks.table import build_network
 from training.projects.labels import read_labels, write_labels
 from training.projects.project import Project
+from training.projects.saved_frames import save_images
 from training.projects.splits import Split, k_fold
 from training.run import load_network
 
@@ -52,6 +55,30 @@ def test_a_run_holds_what_made_it(run, project):
     header, *rows = (output / "learning_curve.csv").read_text().splitlines()
     assert header == "step,seconds,loss,learning_rate,held_out_mean_px,held_out_median_px"
     assert len(rows) == len(result["learning_curve"])
+
+
+def test_samples_are_mirrored_where_every_side_has_its_partner(tmp_path):
+    """Two of four paired: a mirrored sample would teach left for right, so none is made, and that is said."""
+    said = []
+    dots = dot_project(tmp_path / "dots", count=5)
+    for task, others in (("whole", ("LF_paw", "RF_paw")), ("half", ("LF_paw", "forepaw_2"))):
+        keypoints = ("left_ear", "right_ear", *others)
+        project = Project.create(tmp_path, task=task, scorer="Ada", keypoints=keypoints)
+        names = save_images(project, "a", [(n, read_image(p)) for n, p in enumerate(_images(dots))])
+        write_labels(project, "a", names, np.tile(read_labels(dots).points, (1, 2, 1)))
+        run = tmp_path / f"run {task}"
+        options = SMALL | {"augmentation": replace(NONE, flip=1.0)}
+        result = train(project.root, run, epochs=1, say=said.append, **options)
+        assert load_network(run)[1].symmetric_pairs == project.symmetric_pairs
+        mirrored = [["left_ear", "right_ear"], ["LF_paw", "RF_paw"]] if task == "whole" else []
+        assert result["mirrored_pairs"] == mirrored
+    assert said[0] == "Samples are mirrored, too: left_ear with right_ear, LF_paw with RF_paw change places"
+    assert said[1].startswith("No sample is mirrored: LF_paw seem")
+    assert len(said) == 2
+
+
+def _images(project):
+    return [project.root / name for name in read_labels(project).images]
 
 
 def test_evaluating_the_run_gives_the_error_that_training_measured(run):

@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from acquisition.errors import RigposeError
-from training.projects.project import Project, pairs_by_name
+from training.projects.project import Project
 
 
 def test_a_new_project_opens_as_it_was_made(tmp_path):
@@ -88,6 +88,9 @@ def test_nothing_is_made_where_a_name_or_the_folder_cannot_be(tmp_path):
         Project.create(tmp_path, task="x", scorer="Ada", keypoints=("a",))
 
 
-def test_pairs_are_found_by_words_and_single_letters_only():
-    names = ["leftear", "rightear", "paw_L", "paw_R", "Lamp", "Ramp", "l-eye", "r-eye", "nose"]
-    assert pairs_by_name(names) == (("leftear", "rightear"), ("paw_L", "paw_R"), ("l-eye", "r-eye"))
+def test_a_half_known_set_of_pairs_is_told_until_the_pairs_are_listed(tmp_path):
+    keypoints = ("left_ear", "right_ear", "LF_paw", "nose")
+    made = Project.create(tmp_path, task="t", scorer="Ada", keypoints=keypoints)
+    assert (made.symmetric_pairs, made.one_sided) == ((("left_ear", "right_ear"),), ("LF_paw",))
+    (made.root / "rigpose.yaml").write_text("symmetric_pairs: [[left_ear, right_ear]]\n")
+    assert Project.open(made.root).one_sided == ()

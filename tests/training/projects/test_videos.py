@@ -87,6 +87,20 @@ def test_a_video_of_the_project_is_not_taken_in_again_but_a_lost_one_is(tmp_path
     assert list(sets(project).values()) == [{"crop": "0, 8, 0, 8"}]
 
 
+@pytest.mark.parametrize(("entered", "kept"), [("8, 40, 4, 44", True), ("8, 65, 4, 44", False), ("", False)])
+def test_a_video_that_was_moved_keeps_its_crop_where_that_fits(tmp_path, project, entered, kept):
+    path = video(tmp_path / "a.mkv")
+    add_videos(project, look_at_videos([path], [(8, 40, 4, 44)], project=project))
+    config = project.root / "config.yaml"
+    config.write_text(config.read_text().replace("8, 40, 4, 44", entered or "''"))
+    (tmp_path / "elsewhere").mkdir()
+    moved = Path(shutil.move(path, tmp_path / "elsewhere" / "a.mkv"))
+    add_videos(project, look_at_videos([moved, video(tmp_path / "b.mkv")], project=project))
+    assert [entry["crop"] for entry in sets(project).values()] == [
+        entered if kept else "0, 64, 0, 48", "0, 64, 0, 48"
+    ]  # fmt: skip
+
+
 def test_a_placeholder_gives_way_to_the_video_of_its_name(tmp_path, project):
     config = project.root / "config.yaml"
     config.write_text(
