@@ -25,6 +25,7 @@ from deploy.bundles.bundle import Bundle
 from deploy.bundles.runtimes.table import AUTO, choose
 from deploy.closed_loop.run import OUTPUTS_REPORT, PROCESSOR_REPORT, Loop
 from deploy.live.estimator import require_size
+from deploy.live.numbering import relay_count
 from deploy.live.recorder_behind import record_behind
 from deploy.live.tracker import track
 from deploy.live.tracker_plan import TrackerPlan
@@ -282,11 +283,13 @@ def _keep_calibration(session: Session, calibration: Path) -> None:
 def _run(run: RigRun, seconds: float | None) -> str:
     with Progress("live", total=seconds) as bar:
         shown, warned = 0.0, 0
+        counted: dict[str, Any] | None = None
 
         def each() -> bool:
-            nonlocal shown, warned
+            nonlocal shown, warned, counted
             tell_page(run)
             tell_recorder(run)
+            counted = relay_count(run, counted)
             tracker = run.supervisor.counters.get("tracker", {})
             for warning in tracker.get("warnings", [])[warned:]:
                 print(warning, flush=True)

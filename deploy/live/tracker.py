@@ -20,13 +20,15 @@ import cv2
 from acquisition.child import ChildLink
 from acquisition.rings.readers import RingReaders
 from acquisition.rings.ring import Leased, release
-from acquisition.synchronisation.synchronise import FrameSetMaker, StampSet, Synchroniser
+from acquisition.synchronisation.continued_sets import Counter
+from acquisition.synchronisation.synchronise import FrameSetMaker, StampSet
 from calibration.poses import PoseSet
 from deploy.latency import StageLatency
 from deploy.live.accounts import SetAccounts
 from deploy.live.announcement import announcement
 from deploy.live.backlog import Backlog
 from deploy.live.estimator import Estimator
+from deploy.live.numbering import frame_sets, reported
 from deploy.live.pose_output import PoseOutput
 from deploy.live.tracker_plan import TrackerPlan
 from deploy.stream.messages import Session
@@ -73,6 +75,7 @@ class Tracker:
         self._accounts = SetAccounts(plan.cameras)
         self._latency = StageLatency()
         self._backlog = Backlog()
+        self._counter = Counter(None)
         self._health_ns = 0
         self._publisher = Publisher(plan.stream, self._describe, insider=plan.insider)
         self._output = PoseOutput(plan, self._publisher, self._estimator.predictor.keypoints)
@@ -98,9 +101,8 @@ class Tracker:
                     first[leased.stamp.camera].popleft().release()
             if link.stopping:
                 return
-        pulses = link.told["pulses"]
-        self._period_ns = pulses["period_ns"] or 0
-        synchroniser = Synchroniser(self._plan.cameras, self._plan.sync, **pulses)
+        self._period_ns = link.told["pulses"]["period_ns"] or 0
+        synchroniser, self._counter = frame_sets(self._plan, link.told, self._joining)
         for leased in chain.from_iterable(first.values()):
             synchroniser.add(leased.stamp, leased)
         facts = {"network": self._network, "calibration_sha256": self._estimator.calibration_sha256}
@@ -149,6 +151,8 @@ class Tracker:
         if self._joining:
             sets = list(dropwhile(_before_us, sets))
             self._joining = not sets
+        for one in sets:
+            self._counter.saw(one)
         self._accounts.arrived(sets)
         self._accounts.resolved(synchroniser.resolved())
         self._backlog.offer(sets)
@@ -211,8 +215,9 @@ class Tracker:
             lost = {f"camera {camera}": causes for camera, causes in self._accounts.lost().items()}
             self._publisher.health({"tracker": self._accounts.counters(), **lost, **self._quality()})
         self._link.report(
-            sets=self._accounts.counters(), warnings=self._output.warnings, events=self._output.events
-        )
+            sets=self._accounts.counters(), warnings=self._output.warnings, events=self._output.events,
+            **reported(self._counter),
+        )  # fmt: skip
 
     def _finish(self, synchroniser: FrameSetMaker) -> None:
         """Track what is there, give up what is not whole, write the summary."""

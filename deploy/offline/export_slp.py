@@ -18,6 +18,7 @@ from acquisition.recordings.session import FILE as SESSION_FILE
 from deploy.offline.skeleton import load_skeleton
 from deploy.offline.views import pair, recorded_pictures, sort_files, videos_of_camera
 from deploy.poses_io.poses import READERS, Poses, load_poses
+from deploy.poses_io.set_rows import require_rows
 from deploy.poses_io.slp import ENDING, save_slp
 
 
@@ -79,6 +80,7 @@ def _first_segments(files: Sequence[Path]) -> list[Path]:
 def _by_segment(file: Path, video: Path) -> list[tuple[Poses, Path]]:
     """The poses in a file beside their video; of a camera in segments in parts, each beside its own."""
     poses, segments = load_poses(file), recorded_pictures(video)
+    require_rows(file, poses, sets=not segments, frames=True)  # a packed copy counts frame sets
     if not segments:
         return [(poses, video)]
     rows = sum(len(numbers) for _, numbers in segments)

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from acquisition.errors import RigposeError
 from calibration.camera_model import CalibratedRig, CameraModel
+from deploy.offline.live_sets import recorded_rows
 from deploy.poses_io.pose_table import SUFFIX as TABLE_SUFFIX
 from deploy.poses_io.pose_table import read_pose_table
 from deploy.poses_io.poses import NO_TIME_NS, Poses, load_poses
@@ -58,9 +59,9 @@ def join(rig: CalibratedRig, paths: Sequence[Path], *, assume_aligned: bool = Fa
         table = read_pose_table(paths[0])
         rig.subset(table.cameras)
         files = dict.fromkeys(table.cameras, paths[0])
-        index = table.records["index"].astype(np.int64)
+        index, records = recorded_rows(paths[0], table)
         _require_rows(paths[0], len(index))
-        return JoinedPoses(table.cameras, table.keypoints, index, table.records["pose2d"], files)
+        return JoinedPoses(table.cameras, table.keypoints, index, records["pose2d"], files)
     files, found = {}, {}
     for path in paths:
         poses = with_sets(path, load_poses(path))

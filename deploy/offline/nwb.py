@@ -23,6 +23,7 @@ from acquisition.errors import RigposeError
 from acquisition.recordings.recording import Recording
 from calibration.camera_model import CameraModel
 from calibration.formats.anipose import load_calibration
+from deploy.offline.live_sets import recorded_events
 from deploy.offline.nwb_events import events_tables, plain_name
 from deploy.offline.nwb_metadata import gather, zone_of
 from deploy.offline.nwb_poses import Points3D, Seen, points_of, seen_of
@@ -200,13 +201,12 @@ class _Builder:
                 )  # fmt: skip
         module.add(Skeletons(skeletons=list(skeletons.values())))
         software = {"source_software": "rigpose", "source_software_version": _version()}
-        for each in seen:
-            times = self._seconds(each.t_exposure_ns)
+        for each in (each for each in seen if len(each.frame)):  # a camera may never have delivered
             module.add(
                 PoseEstimation(
                     name=f"PoseEstimation_{each.camera}", description=each.description,
                     pose_estimation_series=self._series(
-                        each.keypoints, each.points, each.confidence, times,
+                        each.keypoints, each.points, each.confidence, self._seconds(each.t_exposure_ns),
                         f"image of camera {each.camera}: (0, 0) is the centre of the top left pixel, y down",
                         {"unit": "pixels"},
                     ),
@@ -229,7 +229,7 @@ class _Builder:
 
     def add_events(self) -> None:
         """The events of the session, a table a kind."""
-        for table in events_tables(self._recording.events(), self._start_ns):
+        for table in events_tables(recorded_events(self._recording), self._start_ns):
             self.file.add_events_table(table)
             self.events += len(table)
 

@@ -13,12 +13,16 @@ import numpy.typing as npt
 from acquisition.errors import RigposeError
 from acquisition.recordings.recording import Recording
 from deploy.offline.joined_poses import camera_of
+from deploy.offline.live_sets import places_of
 from deploy.poses_io.anipose_csv import load_anipose_csv
+from deploy.poses_io.deeplabcut import is_ours
 from deploy.poses_io.pose_table import PoseTable, read_pose_tables
-from deploy.poses_io.poses import Poses, load_poses
+from deploy.poses_io.poses import NO_TIME_NS, Poses, load_poses
+from deploy.poses_io.set_rows import of_recording, require_rows, told_rows
 
 Numbers = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float32]
+_SAME_RECORDING_NS = 10**9  # frames of another are further apart, and no clock is put right by as much
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -94,22 +98,48 @@ def points_of(recording: Recording, file: Path | None) -> Points3D | None:
 
 def _of_file(recording: Recording, camera: str, file: Path, poses: Poses) -> Seen:
     table = recording.frame_table(camera)
-    frame = poses.frame
-    place = recording.cameras.index(camera)
-    sets = recording.frame_sets()
-    if (poses.frame == np.arange(len(poses.frame))).all() and len(frame) == len(sets) != len(table):
-        # one of DeepLabCut's files, of a recording: it has rows but no word of which frame is in them
-        frame = np.array([-1 if each.payloads[place] is None else each.payloads[place] for each in sets])
-    if len(frame) and int(frame.max()) + 1 != len(table):
-        raise RigposeError(
-            file, expected=f"poses of the {len(table)} frames of camera '{camera}'",
-            found=f"of {int(frame.max()) + 1}", remedy="Analyse this recording: rigpose analyze",
-        )  # fmt: skip
+    frame = poses.frame if of_recording(poses) else _frames_of(recording, camera, file, poses)
+    if (counted := int(frame.max(initial=-1)) + 1) > len(table):
+        raise _not_of(file, camera, len(table), counted)
     there = frame >= 0
+    timed = there & (poses.t_exposure_ns != NO_TIME_NS)
+    apart_ns = np.abs(table["t_exposure_ns"][frame[timed]] - poses.t_exposure_ns[timed])
+    if (apart_ns > _SAME_RECORDING_NS).any():
+        raise RigposeError(
+            file, expected=f"poses of the frames of camera '{camera}'", found="frames of other times",
+            remedy="Analyse this recording: rigpose analyze",
+        )  # fmt: skip
     return Seen(
         camera, poses.keypoints, frame[there], table["t_exposure_ns"][frame[there]],
         poses.values[there][..., :2], poses.values[there][..., 2],
         str(poses.about.get("scorer") or "unknown"), _description(file, poses),
+    )  # fmt: skip
+
+
+def _frames_of(recording: Recording, camera: str, file: Path, poses: Poses) -> Numbers:
+    """The frames of rows that do not state them, as in DeepLabCut's files: by how many rows there are."""
+    require_rows(file, poses, sets=False, frames=False)
+    frame, frames, place = poses.frame, len(recording.frame_table(camera)), recording.cameras.index(camera)
+    sets = [each.payloads[place] for each in recording.frame_sets()]
+    by_set = np.array([-1 if payload is None else payload for payload in sets], np.int64)
+    all_sets, told = np.array_equal(frame, np.arange(len(by_set))), told_rows(file)
+    if told is None and all_sets and len(by_set) == frames and is_ours(poses) and (by_set != frame).any():
+        raise RigposeError(
+            file, expected="the frame of every row",
+            found=f"{frames} rows, as many as there are frames and as there are frame sets",
+            remedy="Give the .poses.npz that was written with it",
+        )  # fmt: skip
+    if all_sets and (told == "frame sets" or (told is None and len(by_set) != frames)):
+        return by_set
+    if told == "frame sets" or (len(frame) and int(frame.max()) + 1 != frames):
+        raise _not_of(file, camera, frames, int(frame.max()) + 1)
+    return frame
+
+
+def _not_of(file: Path, camera: str, frames: int, counted: int) -> RigposeError:
+    return RigposeError(
+        file, expected=f"poses of the {frames} frames of camera '{camera}'", found=f"of {counted}",
+        remedy="Analyse this recording: rigpose analyze",
     )  # fmt: skip
 
 
@@ -136,18 +166,20 @@ def _tables(recording: Recording) -> list[PoseTable]:
 
 def _of_tables(recording: Recording) -> list[Seen]:
     tables = _tables(recording)
-    sets = {each.index: each for each in recording.frame_sets()} if tables else {}
+    sets = recording.frame_sets() if tables else []
+    sync = recording.rig.sync
+    belong = [places_of(sets, sync, table.records["t_exposure_ns"].astype(np.int64)) for table in tables]
     found = []
     for place, camera in enumerate(recording.cameras):
         frame, values = [], []
-        for table in tables:
+        for table, at in zip(tables, belong, strict=True):
             if camera not in table.cameras:
                 continue
             own = table.cameras.index(camera)
-            for record in table.records:
-                each = sets.get(int(record["index"]))
-                if each is not None and each.payloads[place] is not None and not record["absence"][own]:
-                    frame.append(each.payloads[place])
+            for row in np.flatnonzero(at >= 0):
+                record, payload = table.records[row], sets[at[row]].payloads[place]
+                if payload is not None and not record["absence"][own]:
+                    frame.append(payload)
                     values.append(record["pose2d"][own])
         if frame:
             rows, first = np.unique(np.array(frame, np.int64), return_index=True)

@@ -10,13 +10,14 @@ import numpy as np
 import numpy.typing as npt
 
 from acquisition.errors import RigposeError
+from deploy.offline.live_sets import recorded_rows
 from deploy.poses_io.anipose_csv import Poses3D, is_anipose_csv, load_anipose_csv, save_anipose_csv
 from deploy.poses_io.columns import SUFFIX, save_columns
 from deploy.poses_io.deeplabcut import save_csv, save_h5
 from deploy.poses_io.pose_table import SUFFIX as TABLE_SUFFIX
 from deploy.poses_io.pose_table import read_pose_table
 from deploy.poses_io.poses import READERS, Poses, load_poses, not_poses
-from deploy.poses_io.set_rows import of_sets
+from deploy.poses_io.set_rows import with_sets
 
 Floats = npt.NDArray[np.float64]
 
@@ -44,7 +45,7 @@ class Tracks:
     covariance:
         float64 (T, K, 3, 3) mm^2 of 3D points, NaN where not known; None in 2D.
     source:
-        What was read.
+        What was read. Of 2D poses it may have rows of no frame set (index -1) besides.
     """
 
     keypoints: tuple[str, ...]
@@ -80,16 +81,20 @@ def load_tracks(path: Path | str) -> Tracks:
     Raises
     ------
     RigposeError
-        If the file is missing, damaged, of another kind, or a table of a session that had no 3D points.
+        If the file is missing, damaged, of another kind, or a table of a session that had no 3D points; if
+        nothing says which frame sets the rows of a recording's frames belong to.
     """
     path = Path(path)
     if path.suffix == TABLE_SUFFIX:
         return _spatial(_of_table(path))
     if path.suffix == ".csv" and is_anipose_csv(path):
         return _spatial(load_anipose_csv(path))
-    poses = of_sets(load_poses(path))
+    read = load_poses(path)
+    poses = with_sets(path, read)
     both = poses.values.astype(np.float64)
-    return Tracks(poses.keypoints, poses.index, both[..., :2], both[..., 2], None, poses)
+    # In a CSV or h5 a row is known by its number: those that are left out are empty in what is made of it.
+    source = poses if path.name.endswith(SUFFIX) else read
+    return Tracks(poses.keypoints, poses.index, both[..., :2], both[..., 2], None, source)
 
 
 def _spatial(points: Poses3D) -> Tracks:
@@ -103,11 +108,12 @@ def _spatial(points: Poses3D) -> Tracks:
 def _of_table(path: Path) -> Poses3D:
     """3D points as the tracker measured them."""
     table = read_pose_table(path)
-    points = table.records["pose3d"]
+    index, records = recorded_rows(path, table)
+    points = records["pose3d"]
     if len(points) and not np.isfinite(points[..., :3]).any():
         raise not_poses(path, "a table without 3D points: the session had no calibration")
     scores = np.full(points.shape[:2], np.nan, np.float32)
-    return Poses3D(table.keypoints, points, table.records["index"].astype(np.int64), scores)
+    return Poses3D(table.keypoints, points, index, scores)
 
 
 def with_points(tracks: Tracks, points: Floats, covariance: Floats | None, note: dict[str, object]) -> Tracks:
@@ -132,7 +138,9 @@ def with_points(tracks: Tracks, points: Floats, covariance: Floats | None, note:
             covariance=values[..., _TRIANGLE].astype(np.float64),
         )  # fmt: skip
     both = tracks.source.values.copy()
-    both[..., :2] = points
+    there = tracks.source.index >= 0
+    both[~there] = np.nan
+    both[there, :, :2] = points
     about = {**tracks.source.about, **note}
     return replace(tracks, points=points, source=replace(tracks.source, values=both, about=about))
 

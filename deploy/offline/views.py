@@ -1,8 +1,8 @@
 """Videos beside their poses: which file belongs to which, and which frame to which row.
 
 Instants are the frame sets (frames, of lone videos) that any file of poses has, and after them frames
-that no row speaks of. Frame n is the n-th decoded one; a file of ours knows the frame of each row, in
-one of DeepLabCut's row n is frame n.
+that no row speaks of. Frame n is the n-th decoded one; a column file knows the frame of each row, its own
+and those of the CSV and h5 beside it; in one of DeepLabCut's row n is frame n.
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ from acquisition.videos.video import VideoInfo, open_video
 from deploy.offline.tracks import stem_and_ending
 from deploy.poses_io.anipose_csv import is_anipose_csv
 from deploy.poses_io.poses import READERS, Poses, load_poses, not_poses
+from deploy.poses_io.set_rows import of_recording, with_sets
+from deploy.poses_io.slp import picture_numbers
 
 NONE = -1
 Numbers = npt.NDArray[np.int64]
@@ -116,24 +118,28 @@ def line_up(pairs: Sequence[tuple[Path, Path]], *, unequal: bool) -> tuple[Numbe
     Parameters
     ----------
     unequal:
-        Whether a video may have more or fewer frames than its poses say.
+        Whether a video may have more or fewer frames than its poses say. A recording's may have more anyway:
+        a camera can run on when the others have ended.
 
     Raises
     ------
     RigposeError
-        If they differ and may not; a file that does not read, or has no rows.
+        If they differ and may not; a file that does not read, has no rows, or of whose rows nothing says
+        which frames and frame sets they are.
     """
     read: list[tuple[Path, Path, Poses, int]] = []
     for video, file in pairs:
-        poses = load_poses(file)
+        poses = with_sets(file, load_poses(file), frames=True)
         if not len(poses.index):
             raise not_poses(file, "no rows")
-        poses = _of_pictures(poses, video)
+        recorded = recorded_pictures(video)
+        may_run_on = bool(recorded) and of_recording(poses)  # before or after the other cameras: in no set
+        poses = _of_pictures(poses, video, recorded)
         if (np.diff(poses.index) <= 0).any() or (np.diff(poses.frame[poses.frame >= 0]) <= 0).any():
             raise not_poses(file, "rows whose frame numbers do not grow")
         frames = open_video(video).info.frames or 0 if video.is_dir() else count_frames(video)
         counted = int(poses.frame.max()) + 1
-        if counted != frames and not unequal:
+        if not unequal and (counted > frames or (counted < frames and not may_run_on)):
             raise RigposeError(
                 video, expected=f"the {counted} frames that {file.name} speaks of", found=f"{frames}",
                 remedy="Give the poses of this very video (of a recording that lost frames the .poses.npz), "
@@ -188,11 +194,10 @@ def _recording_of(video: Path) -> Iterator[tuple[Recording, str] | None]:
         yield (recording, cameras[0]) if cameras else None
 
 
-def _of_pictures(poses: Poses, video: Path) -> Poses:
-    """The same with the numbers of the pictures that the video still has, if it is a recording's only one."""
-    recorded = recorded_pictures(video)
+def _of_pictures(poses: Poses, video: Path, recorded: Sequence[tuple[Path, Numbers]]) -> Poses:
+    """The same with the numbers of the pictures in a recording's only video, or in a packed copy."""
     if len(recorded) != 1:
-        return poses
+        return poses if recorded else replace(poses, frame=picture_numbers(poses, video))
     numbers = recorded[0][1]
     known = (poses.frame >= 0) & (poses.frame < len(numbers))
     frame = poses.frame.copy()

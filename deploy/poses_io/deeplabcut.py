@@ -17,10 +17,13 @@ from __future__ import annotations
 
 import csv
 import io
+import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from acquisition.errors import RigposeError
 from deploy.bundles.bundle import Bundle
@@ -31,6 +34,7 @@ from deploy.poses_io.write_h5 import write_frame
 from deploy.whole_file import whole_file
 
 COORDS = ("x", "y", "likelihood")
+_MOST_DIGITS = 9  # of a frame's number; what is longer names something else, a time for instance
 
 
 def scorer_of(bundle: Bundle) -> str:
@@ -38,6 +42,11 @@ def scorer_of(bundle: Bundle) -> str:
     network = bundle.manifest.provenance.network.title()
     parts = ("DLC", network, bundle.manifest.name, "rigpose", bundle.sha256[:8])
     return "_".join("".join(c for c in part if c.isalnum() or c == "_") for part in parts)
+
+
+def is_ours(poses: Poses) -> bool:
+    """Whether the scorer is one of `scorer_of`."""
+    return re.search(r"_rigpose_[0-9a-f]{8}$", str(poses.about.get("scorer"))) is not None
 
 
 def save_csv(poses: Poses, scorer: str, path: Path | str) -> None:
@@ -48,7 +57,7 @@ def save_csv(poses: Poses, scorer: str, path: Path | str) -> None:
     writer.writerow(["scorer", *[scorer] * columns])
     writer.writerow(["bodyparts", *(name for name in poses.keypoints for _ in COORDS)])
     writer.writerow(["coords", *COORDS * len(poses.keypoints)])
-    for row, values in enumerate(_flat(poses).tolist()):
+    for row, values in zip(_row_names(poses).tolist(), _flat(poses).tolist(), strict=True):
         writer.writerow([row, *("" if value != value else value for value in values)])
     with whole_file(Path(path)) as temporary:
         temporary.write_text(stream.getvalue(), encoding="utf-8")
@@ -61,13 +70,16 @@ def save_h5(poses: Poses, scorer: str, path: Path | str) -> None:
         [[scorer], list(poses.keypoints), list(COORDS)], names=["scorer", "bodyparts", "coords"]
     )
     columns = columns.set_levels([level.astype(object) for level in columns.levels])
-    frame = pandas.DataFrame(_flat(poses).astype(np.float64), columns=columns)
+    frame = pandas.DataFrame(_flat(poses).astype(np.float64), index=_row_names(poses), columns=columns)
     with whole_file(Path(path)) as temporary:
         write_frame(frame, temporary)
 
 
 def load_deeplabcut(path: Path | str) -> Poses:
     """Read a CSV or h5 of predictions, DeepLabCut's or ours; labels without likelihood are refused.
+
+    A row is the frame that it is named by, where all names are numbers that grow (a part of a file was cut
+    out); otherwise row n is frame n.
 
     Nothing in an h5 is executed (`deploy.poses_io.pandas_h5`).
 
@@ -88,7 +100,23 @@ def load_deeplabcut(path: Path | str) -> Poses:
         values = table.points(COORDS)
     except NotAFrame as error:
         raise not_poses(path, str(error)) from None
-    return Poses.of_video(table.keypoints(), values, {"scorer": table.scorers[0]})
+    poses = Poses.of_video(table.keypoints(), values, {"scorer": table.scorers[0]})
+    numbers = _numbers(table.rows)
+    return poses if numbers is None else replace(poses, frame=numbers, index=numbers.copy())
+
+
+def _numbers(names: list[str]) -> npt.NDArray[np.int64] | None:
+    """The names of rows as numbers of frames; None where they are none."""
+    if not all(name.isascii() and name.isdigit() and len(name) <= _MOST_DIGITS for name in names):
+        return None
+    numbers = np.array([int(name) for name in names], np.int64)
+    return None if (np.diff(numbers) <= 0).any() else numbers
+
+
+def _row_names(poses: Poses) -> npt.NDArray[np.int64]:
+    """Of a video the frames; of a recording, whose column file knows the frames, the rows' own numbers."""
+    video = poses.about.get("camera") is None and np.array_equal(poses.frame, poses.index)
+    return poses.frame if video else np.arange(len(poses.values))
 
 
 def _flat(poses: Poses) -> Any:

@@ -77,17 +77,22 @@ READERS = {
 def load_poses(path: Path | str) -> Poses:
     """2D poses of any format in `READERS`; a point of which a coordinate is missing or infinite is none.
 
+    The frames, frame sets and times of a CSV's or h5's rows are those of the column file beside it; without
+    one row n is frame n (`deploy.poses_io.set_rows` tells who may not rely on that).
+
     Raises
     ------
     RigposeError
-        If the file is missing, of an unknown kind, or damaged.
+        If the file, or the column file beside it, is missing, of an unknown kind, or damaged.
     """
+    from deploy.poses_io.set_rows import told_beside  # which reads column files, for which this module is
+
     path = Path(path)
     for ending, target in READERS.items():
         if path.name.endswith(ending):
             module, _, name = target.partition(":")
             read: Callable[[Path], Poses] = getattr(importlib.import_module(module), name)
-            return _of_places(read(path))
+            return told_beside(path, _of_places(read(path)))
     raise RigposeError(
         path, expected=f"a pose file ({', '.join(READERS)})", found=f"'{path.name}'",
         remedy="Make one: rigpose analyze X.bundle VIDEO -o DIR",

@@ -1,8 +1,8 @@
 """SLEAP's analysis files (`.analysis.h5`): one video's tracks as plain arrays, read with h5py.
 
 Datasets as SLEAP writes them (https://docs.sleap.ai, "Export data for analysis"): `tracks` (animals, 2,
-nodes, frames) px, NaN where nothing was found; `point_scores` (animals, nodes, frames); `node_names`;
-`video_path`. SLEAP's integer is the centre of a pixel, as ours.
+nodes, frames) px, NaN where nothing was found; `point_scores` (animals, nodes, frames), NaN of points that
+a person set; `node_names`; `video_path`. SLEAP's integer is the centre of a pixel, as ours.
 """
 
 from __future__ import annotations
@@ -52,6 +52,9 @@ def _read(path: Path, file: Any) -> Poses:
         values[..., 2] = np.asarray(file["point_scores"][()], np.float32).transpose(0, 2, 1)
     else:
         values[..., 2] = 1.0
+    # A point that a person set has no score; as in a .slp it counts as sure.
+    by_hand = np.isfinite(values[..., 0]) & ~(values[..., 2] >= 0)
+    values[..., 2] = np.where(by_hand, 1.0, values[..., 2])
     values[np.isnan(values[..., 0])] = np.nan
     about = {"scorer": "SLEAP"}
     if "video_path" in file:

@@ -66,7 +66,7 @@ def save_slp(
                 remedy="Export poses of one network together",
             )  # fmt: skip
         own, count = _video(sleap_io, video)
-        numbers = _picture_numbers(poses, video)
+        numbers = picture_numbers(poses, video)
         if len(numbers) and numbers.max() >= count:
             raise RigposeError(
                 video, expected=f"at least {numbers.max() + 1} frames, of which its poses speak",
@@ -137,15 +137,18 @@ def _video(sleap_io: Any, path: Path) -> tuple[Any, int]:
     return sleap_io.Video(str(path.resolve()), backend_metadata=about, open_backend=False), count
 
 
-def _picture_numbers(poses: Poses, video: Path) -> npt.NDArray[np.int64]:
-    """Of each row the number of its picture in the video, -1 where there is none."""
+def picture_numbers(poses: Poses, video: Path) -> npt.NDArray[np.int64]:
+    """int64 (T,): of each row the number of its picture in the video, -1 where there is none.
+
+    In a packed copy of a recording a picture is a frame set; in any other video it is a frame.
+    """
     try:
         packed = json.loads((video.parent / PACKED_FILE).read_text(encoding="utf-8"))
         names = {Path(each["file"]).name for each in packed["videos"].values() if each["file"]}
         first, pictures = int(packed["first_index"]), int(packed["pictures"])
     except (OSError, ValueError, KeyError, TypeError):
         return poses.frame
-    if video.name not in names:
+    if video.name not in names or np.array_equal(poses.frame, poses.index):  # poses of the copy itself
         return poses.frame
     numbers = poses.index - first
     numbers[(numbers < 0) | (numbers >= pictures) | (poses.frame < 0)] = -1

@@ -102,14 +102,31 @@ class Running:
         self.link.told = {"pulses": {"period_ns": period_ns, "first_exposure_ns": first_ns}}
         return first_ns
 
-    def expose(self, camera: str, first_ns: int, pulse: int, image: np.ndarray, lost_before: int = 0) -> None:
+    def join(self, period_ns: int, counted: dict[str, Any] | None) -> int:
+        """As a restarted tracker finds it: 30,000 pulses of a trigger that gives its period 50 ppm too short.
+
+        `counted`: what the tracker before had reported of pulse 29,900, if anything. The instant of pulse 0.
+        """
+        self._period_ns = round(period_ns * 1.00005)
+        first_ns = time.monotonic_ns() - 30_000 * self._period_ns
+        self.link.told = {"pulses": {"period_ns": period_ns, "first_exposure_ns": first_ns}}
+        if counted is not None:
+            of = {"index": 29_900, "t_exposure_ns": first_ns + 29_900 * self._period_ns}
+            self.link.told["counted"] = {**of, **counted}
+        return first_ns
+
+    def expose(
+        self, camera: str, first_ns: int, pulse: int, image: np.ndarray, lost_before: int = 0,
+        device_clock: bool = False,
+    ) -> None:  # fmt: skip
         self._counts[camera] += 1 + lost_before
         before = lost_before if self._seen[camera] else NEW_COUNT
         self._seen[camera] = True
         exposure_ns = first_ns + pulse * self._period_ns
+        device_ns = exposure_ns if device_clock else NO_DEVICE_STAMP
         stamp = FrameStamp(
-            camera, self._counts[camera], NO_DEVICE_STAMP, exposure_ns, 1000, exposure_ns + 3_000_000, before
-        )  # fmt: skip
+            camera, self._counts[camera], device_ns, exposure_ns, 1000, exposure_ns + 3_000_000, before
+        )
         assert self.rings[camera].publish(stamp, image)
 
     def begins_again(self, camera: str) -> None:

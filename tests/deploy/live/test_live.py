@@ -235,7 +235,7 @@ def test_filters_and_prediction_run_beside_and_the_recording_stays_as_measured(
 
 
 def test_a_killed_tracker_is_replaced_and_the_stream_begins_anew(
-    rig: RigSettings, stream: StreamSettings
+    rig: RigSettings, stream: StreamSettings, tmp_path: Path
 ) -> None:
     seen: list[int] = []
 
@@ -251,7 +251,7 @@ def test_a_killed_tracker_is_replaced_and_the_stream_begins_anew(
 
     watcher = threading.Thread(target=kill_tracker_then_stop)
     watcher.start()
-    measured = live(rig, stream, LiveOptions(BUNDLE, runtime="onnx"))
+    measured = live(rig, stream, LiveOptions(BUNDLE, runtime="onnx", record=tmp_path / "day1"))
     watcher.join()
     assert measured["ended"] == "interrupted" and measured["restarts"] == {"tracker": 1}
     assert measured["subscriber"]["sessions"] == 2
@@ -260,6 +260,14 @@ def test_a_killed_tracker_is_replaced_and_the_stream_begins_anew(
     earliest = seen[0] - 20
     assert measured["balanced"] and 0 < measured["sets_in"] <= measured["pulses"] - earliest
     assert all(index >= earliest for index, *_ in measured["absences"])
+    # Both trackers' numbers are those of the recording.
+    with Recording.open(tmp_path / "day1") as recording:
+        times = {one.index: one.t_exposure_ns for one in recording.frame_sets()}
+    tables = read_pose_tables(tmp_path / "day1")
+    assert len(tables) == 2 and min(len(table.records) for table in tables) > 0
+    for table in tables:
+        for record in table.records:
+            assert abs(times[int(record["index"])] - int(record["t_exposure_ns"])) < 5_000_000
 
 
 def test_a_signal_ends_everything_within_two_seconds(

@@ -139,6 +139,33 @@ def test_every_lease_goes_back(run: Running, images: list[np.ndarray], rings: di
     assert all(ring.free_slots == 16 and ring.dropped == 0 for ring in rings.values())
 
 
+@pytest.mark.parametrize("known", [True, False])
+def test_a_tracker_that_was_restarted_goes_on_counting(
+    run: Running, images: list[np.ndarray], tmp_path: Path, known: bool
+) -> None:
+    """After ten minutes the period that the trigger said is one and a half pulses off."""
+    counted = {"period_ns": PERIOD_NS * 1.00005, "error": 1e-6, "sure": True}
+    first_ns = run.join(PERIOD_NS, counted if known else None)
+    run.wait_until_ready()
+    pulses = range(30_001, 30_009)  # fewer than may wait
+    for pulse in pulses:
+        for camera in CAMERAS:
+            run.expose(camera, first_ns, pulse, images[0], device_clock=True)
+    run.wait_for(lambda: len(run.of("pose2d")) == len(pulses))
+    run.wait_for(lambda: run.link.reports.get("sets", {}).get("published") == len(pulses))
+    left = run.link.reports["counted"]
+    run.stop()
+    found = [message.header.index for message in run.of("pose2d")]
+    report = json.loads((tmp_path / "report.json").read_text())
+    assert report["balanced"] and report["published"] == report["sets_in"] == len(pulses)
+    assert left["index"] == found[-1] and left["sure"] is known
+    if known:
+        assert found == list(pulses) and report["uncertain_in"] == 0
+        assert left["t_exposure_ns"] == first_ns + pulses[-1] * round(PERIOD_NS * 1.00005)
+    else:  # it cannot know, and says so
+        assert found != list(pulses) and report["uncertain_in"] == len(pulses)
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [

@@ -129,6 +129,14 @@ def test_after_a_join_there_is_one_video(session: Path, tmp_path: Path) -> None:
     assert [number for _, number, _ in where(labels)] == list(range(frames))
 
 
+def test_a_csv_beside_its_column_file_goes_where_that_goes(session: Path, tmp_path: Path) -> None:
+    _, poses = save_poses(session, "cam_0", tmp_path)
+    csv = tmp_path / "day1_cam_0S.csv"
+    save_csv(poses, "S", csv)
+    export_slp([session / "day1_cam_0.mkv", csv], tmp_path / "o.slp")
+    assert where(read(tmp_path / "o.slp")) == expected(session, "cam_0", poses)
+
+
 def test_a_segment_that_lost_pictures_has_the_numbers_that_are_left(tmp_path: Path) -> None:
     write_session(tmp_path / "day1", cut_at=(30,), loss=0, ignored=0)
     path, _ = save_poses(tmp_path / "day1", "cam_0", tmp_path)
@@ -146,7 +154,9 @@ def test_poses_of_another_recording_are_refused(session: Path, tmp_path: Path) -
     path, _ = save_poses(tmp_path / "long" / "day1", "cam_0", tmp_path / "long")
     with pytest.raises(RigposeError, match=r"expected poses of the \d+ frames of its recording, found of 80"):
         export_slp([session / "day1_cam_0.mkv", path], tmp_path / "o.slp")
-    save_csv(save_poses(session, "cam_1", tmp_path)[1], "S", tmp_path / "day1_cam_1S.csv")
+    columns, poses = save_poses(session, "cam_1", tmp_path)
+    columns.unlink()  # and with it all that is known of the CSV's rows
+    save_csv(poses, "S", tmp_path / "day1_cam_1S.csv")
     with pytest.raises(RigposeError, match=r"of 60\. Give the \.poses\.npz, whose rows know their frames"):
         export_slp([session / "day1_cam_1.mkv", tmp_path / "day1_cam_1S.csv"], tmp_path / "o.slp")
     assert not (tmp_path / "o.slp").exists()

@@ -15,12 +15,14 @@ from calibration.formats.anipose import save_toml
 from calibration.poses import Pose3D, PoseSet
 from deploy.offline.nwb import export_nwb
 from deploy.offline.nwb_metadata import FIELDS, from_notes, gather
+from deploy.offline.nwb_poses import seen_of
 from deploy.poses_io.anipose_csv import save_anipose_csv
 from deploy.poses_io.columns import save_columns
 from deploy.poses_io.deeplabcut import save_csv
 from deploy.poses_io.pose_table import PoseTableWriter
 from deploy.poses_io.poses import NO_TIME_NS, Poses
 from tests.acquisition.sessions import write_session
+from tests.deploy.offline.free_session import ENDINGS, write_free_session, write_poses
 
 # HDMF and its friends warn of each other's future.
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -194,6 +196,57 @@ def test_deeplabcut_s_files_of_a_recording_get_the_frames_times(tmp_path):
         series = io.read().processing["behavior"]["PoseEstimation_cam_0"]["snout"]
         assert len(tables["cam_0"]) < 60
         np.testing.assert_allclose(series.data[:, 0], np.arange(len(tables["cam_0"])) + 0.5)
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+@pytest.mark.parametrize("rows", ["frame sets", "frames"])
+def test_poses_of_cameras_that_run_freely_have_their_own_frames_times(tmp_path, ending, rows):
+    """As many frames as sets, and other ones: the second camera starts and stops 3 periods earlier."""
+    folder = write_free_session(tmp_path / "day1", {"A": (0, 20), "B": (-3, 17)})
+    files = [each[ending] for each in write_poses(folder, tmp_path, rows).values()]
+    with Recording.open(folder) as recording:
+        for each in seen_of(recording, files):
+            np.testing.assert_array_equal(each.points[:, 0, 0], each.frame)
+            times = recording.frame_table(each.camera)["t_exposure_ns"]
+            np.testing.assert_array_equal(each.t_exposure_ns, times[each.frame])
+            assert len(each.frame) == (17 if each.camera == "B" and rows == "frame sets" else 20)
+
+
+def test_without_the_column_file_the_recording_tells_the_frames_of_rows(tmp_path):
+    folder = write_free_session(tmp_path / "day1", {"A": (0, 20), "B": (-3, 17)})
+    for rows in ("frame sets", "frames"):
+        files = write_poses(folder, tmp_path, rows)["B"]
+        files[".poses.npz"].unlink()
+        with Recording.open(folder) as recording:
+            (seen,) = seen_of(recording, [files[".csv"]])
+            there = np.isfinite(seen.points[:, 0, 0])
+            np.testing.assert_array_equal(seen.points[there, 0, 0], seen.frame[there])
+    (tmp_path / "day1_BDLC_x.meta.json").unlink()
+    alone = tmp_path / "day1_BDLC_y.csv"
+    text = files[".csv"].read_text().splitlines()
+    scorer = "DLC_Net_mouse_rigpose_0123abcd"
+    alone.write_text("\n".join([",".join(["scorer", *[scorer] * 3]), *text[1:]]) + "\n")
+    with Recording.open(folder) as recording:
+        assert len(seen_of(recording, [files[".csv"]])[0].frame) == 20  # DeepLabCut's: row n is frame n
+        with pytest.raises(RigposeError, match="20 rows, as many as"):
+            seen_of(recording, [alone])
+
+
+def test_a_camera_that_runs_on_and_one_that_never_delivered(tmp_path):
+    folder = write_free_session(tmp_path / "day1", {"A": (0, 20), "B": (0, 24), "C": (0, 0)})
+    files = [each[".poses.npz"] for each in write_poses(folder, tmp_path).values()]
+    said = export_nwb(folder, tmp_path / "a.nwb", poses=files, options=ABOUT)
+    assert said["poses_2d"] == {"A": 20, "B": 20, "C": 0}
+
+
+def test_poses_of_another_session_are_refused(tmp_path):
+    folder = write_free_session(tmp_path / "day1", {"A": (0, 20), "B": (0, 20)})
+    other = write_free_session(tmp_path / "day2", {"A": (0, 18), "B": (0, 18)}, 2 * 10**12)
+    files = write_poses(other, tmp_path)["A"]
+    with Recording.open(folder) as recording:
+        for ending in ENDINGS:
+            with pytest.raises(RigposeError, match="found frames of other times"):
+                seen_of(recording, [files[ending]])
 
 
 def test_all_that_is_missing_is_one_error(tmp_path):

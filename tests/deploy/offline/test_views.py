@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from acquisition.errors import RigposeError
+from acquisition.recordings.pack import pack
 from acquisition.videos.video import open_video
 from deploy.offline.views import line_up, pair, sort_files
 from deploy.poses_io.columns import save_columns
@@ -15,6 +16,7 @@ from deploy.poses_io.deeplabcut import save_csv
 from deploy.poses_io.poses import Poses
 from tests.acquisition.clips import clip
 from tests.acquisition.sessions import number_of, rewrite_packets, write_session
+from tests.deploy.offline.free_session import ENDINGS, write_free_session, write_poses
 
 
 def names(pairs):
@@ -58,6 +60,54 @@ def test_files_are_sorted_by_what_they_are(tmp_path):
     ):  # fmt: skip
         with pytest.raises(RigposeError, match=says):
             sort_files(given)
+
+
+@pytest.mark.parametrize("rows", ["frame sets", "frames"])
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_cameras_that_run_freely_meet_by_frame_set_whatever_the_file(tmp_path, rows, ending):
+    """The second camera starts and stops 3 periods earlier: as many frames, none of them the other's row."""
+    session = write_free_session(tmp_path / "day1", {"A": (0, 20), "B": (-3, 17)})
+    files = write_poses(session, tmp_path, rows)
+    given = sort_files([session, *(each[ending] for each in files.values())])
+    index, (first, second) = line_up(pair(*given), unequal=False)
+    assert index.tolist() == list(range(20))
+    assert first.frame.tolist() == list(range(20))
+    assert second.frame.tolist() == [*range(3, 20), -1, -1, -1]
+    there = second.frame >= 0
+    np.testing.assert_array_equal(second.poses.values[second.row[there], 0, 0], second.frame[there])
+
+
+def test_a_camera_of_a_recording_may_run_on_after_the_others(tmp_path):
+    session = write_free_session(tmp_path / "day1", {"A": (0, 20), "B": (0, 24)})
+    files = write_poses(session, tmp_path)
+    given = sort_files([session, *(each[".poses.npz"] for each in files.values())])
+    index, (first, second) = line_up(pair(*given), unequal=False)
+    assert len(index) == 24 and second.frame.tolist() == list(range(24))
+    assert first.frame.tolist()[19:] == [19, -1, -1, -1, -1]
+    assert second.row.tolist()[19:] == [19, -1, -1, -1, -1]
+    elsewhere = clip(tmp_path / "day1_B.mkv", range(0, 960, 40))  # a copy may be any other video
+    with pytest.raises(RigposeError, match="the 20 frames that day1_BDLC_x"):
+        line_up([(elsewhere, files["B"][".poses.npz"])], unequal=False)
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_in_a_packed_copy_the_pictures_are_the_frame_sets(tmp_path, ending):
+    session = write_free_session(tmp_path / "day1", {"A": (0, 20), "B": (-3, 17)})
+    files = write_poses(session, tmp_path)["B"]
+    pack(session, tmp_path / "p")
+    _, (view,) = line_up([(tmp_path / "p" / "day1_B.mp4", files[ending])], unequal=True)
+    assert view.frame[:20].tolist() == [*range(17), -1, -1, -1]  # the camera had stopped
+    np.testing.assert_array_equal(view.poses.values[view.row[:17], 0, 0], np.arange(3, 20))
+
+
+def test_rows_whose_frames_nobody_knows_are_refused(tmp_path):
+    session = write_free_session(tmp_path / "day1", {"A": (0, 20), "B": (-3, 17)})
+    files = write_poses(session, tmp_path)
+    for each in files.values():
+        each[".poses.npz"].unlink()
+    given = sort_files([session, *(each[".csv"] for each in files.values())])
+    with pytest.raises(RigposeError, match=r"rows that are frame sets .* Give day1_ADLC_x\.poses\.npz"):
+        line_up(pair(*given), unequal=False)
 
 
 def saved(path: Path, rows: int) -> Path:

@@ -73,6 +73,19 @@ def test_what_sleap_wrote_is_read(tmp_path: Path, values: np.ndarray, name: str)
     assert str(poses.about["video"]).endswith("top_0.mp4")
 
 
+@pytest.mark.parametrize("name", ["top_0.slp", "top_0.analysis.h5"])
+def test_points_that_a_person_set_are_sure(tmp_path: Path, values: np.ndarray, name: str) -> None:
+    content = labels(values)
+    (frame,) = [each for each in content.labeled_frames if each.frame_idx == 2]
+    by_hand = np.array([[12.0, 20.0], [np.nan, np.nan]])
+    track = content.tracks[0]
+    frame.instances = [sleap_io.Instance.from_numpy(by_hand, content.skeletons[0], track=track)]
+    poses = load_poses(write(content, tmp_path / name))
+    np.testing.assert_array_equal(poses.values[2, 0], [12, 20, 1])
+    assert np.isnan(poses.values[2, 1]).all() and np.isnan(poses.values[4]).all()
+    np.testing.assert_allclose(poses.values[3], values[3], rtol=1e-6)
+
+
 @pytest.mark.parametrize("name", ["two.slp", "two.analysis.h5"])
 def test_two_animals_are_refused(tmp_path: Path, values: np.ndarray, name: str) -> None:
     with pytest.raises(RigposeError, match="2 animals"):

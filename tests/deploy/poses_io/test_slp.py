@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from acquisition.errors import RigposeError
+from acquisition.recordings.events import EventsWriter
 from acquisition.recordings.pack import pack
 from acquisition.recordings.recording import Recording
 from acquisition.videos.video import open_video
@@ -91,6 +92,28 @@ def test_packed_copies_are_counted_by_frame_set(tmp_path):
     assert all(number_of(images[n]) == n for n in numbers)
     export_slp([tmp_path / "day1" / "day1_cam_0.mkv", tmp_path / "day1_cam_0S.poses.npz"], tmp_path / "q.slp")
     assert [frame.frame_idx for frame in read(tmp_path / "q.slp")] == list(range(len(numbers)))
+
+
+def test_poses_of_a_packed_copy_are_of_its_own_pictures(tmp_path):
+    """The recording begins with set 5; poses of the copy count its pictures, those of the recording sets."""
+    line = write_session(tmp_path / "day1", loss=0, ignored=0, pulses=30, not_recorded=range(5))
+    events = EventsWriter(tmp_path / "day1")
+    events.append("recording off", line.first_exposure_ns - 10**9)
+    events.append("recording on", line.first_exposure_ns + round(4.5 * line.period_ns))
+    events.close()
+    assert pack(tmp_path / "day1", tmp_path / "p")["first_index"] == 5
+    numbers = np.arange(25, dtype=np.float32)
+    values = np.stack([numbers, numbers, np.ones(25, np.float32)], axis=1)[:, None]
+    own, ours = tmp_path / "day1_cam_0DLC_resnet50.csv", tmp_path / "day1_cam_0S.csv"
+    save_csv(Poses.of_video(("a",), values), "DLC_resnet50", own)
+    about = {"scorer": "S", "camera": "cam_0", "session": "day1", "rows": "frame sets"}
+    poses = Poses(("a",), values, np.arange(25), np.arange(5, 30), np.full(25, NO_TIME_NS), about)
+    save_columns(poses, tmp_path / "day1_cam_0S.poses.npz")
+    save_csv(poses, "S", ours)
+    for file in (own, ours, tmp_path / "day1_cam_0S.poses.npz"):
+        export_slp([tmp_path / "p" / "day1_cam_0.mp4", file], tmp_path / "o.slp", overwrite=True)
+        found = [(frame.frame_idx, frame.numpy()[0, 0, 0]) for frame in read(tmp_path / "o.slp")]
+        assert found == [(n, n) for n in range(25)]
 
 
 def test_mistakes_leave_nothing_behind(tmp_path, monkeypatch):

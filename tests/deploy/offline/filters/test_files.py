@@ -129,6 +129,33 @@ def test_a_live_session_s_own_table_is_filtered_into_a_csv(tmp_path):
         filter_files([tmp_path / "poses" / "flat.poses"], "kalman", SETTINGS)
 
 
+def test_a_gap_between_frame_sets_is_one_in_every_kind_of_file(tmp_path):
+    """The trigger began anew after row 99. The first rows are of no set: empty where rows have numbers."""
+    poses = walk(rows=200).poses()
+    index = np.concatenate([[-1] * 3, np.arange(97), np.arange(500, 600)])
+    files = [tmp_path / f"aS{ending}" for ending in (".poses.npz", ".csv", ".h5")]
+    told = replace(poses, index=index, about={**poses.about, "camera": "top", "rows": "frames"})
+    save_columns(told, files[0])
+    save_csv(told, "S", files[1])
+    save_h5(told, "S", files[2])
+    said = filter_files(files, "median", FilterSettings(window=7))["files"]
+    found = [load_poses(each["output"]) for each in said]
+    assert [each["rows"] for each in said] == [197] * 3
+    for each in found[1:]:
+        np.testing.assert_array_equal(each.index, index)
+        assert np.isnan(each.values[:3]).all()
+        np.testing.assert_allclose(each.values[3:], found[0].values, atol=1e-4)
+    np.testing.assert_array_equal(found[0].index, index[3:])
+
+
+def test_a_part_of_a_video_s_rows_keeps_its_numbers(tmp_path):
+    save_csv(walk(rows=40).poses(), "S", tmp_path / "aS.csv")
+    lines = (tmp_path / "aS.csv").read_text().splitlines()
+    (tmp_path / "aS.csv").write_text("\n".join(lines[:3] + lines[13:33]) + "\n")
+    (said,) = filter_files([tmp_path / "aS.csv"], "median", SETTINGS)["files"]
+    assert load_poses(said["output"]).frame.tolist() == list(range(10, 30))
+
+
 def test_frames_of_no_set_are_left_out(tmp_path):
     animal = walk(rows=200)
     poses = animal.poses()
