@@ -53,6 +53,7 @@ def optimised(
         If aniposelib is not installed, or there are too few points for it.
     """
     group: Any = _camera_group().load(str(calibration)).subset_cameras_names(list(rig.names))
+    group.set_translations(rig.translations)  # the file may be in metres
     place = np.concatenate([[0], np.cumsum(np.minimum(np.diff(index), LONGEST_GAP))])
     given = np.full((int(place[-1]) + 1, *np.shape(keypoints)[1:]), np.nan)
     given[place] = keypoints

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -27,13 +27,13 @@ from calibration.formats.anipose import (
     load_calibration,
     save_toml,
 )
-from calibration.ground import read_ground
-from calibration.inputs import open_input
+from calibration.ground import Grounded, read_ground
+from calibration.inputs import BoardInput, open_input
 from calibration.known_length import MeasuredLength, measure_length, read_length
 from calibration.lens import LensModel, free_parameters, parameter_names
 from calibration.observations import Observations
 from calibration.parameter_covariance import covariance_details
-from calibration.placing import AS_SOLVED, World, board_row, place, placed_covariance
+from calibration.placing import AS_SOLVED, World, board_places, board_row, place, placed_covariance
 from calibration.quality import CameraQuality, HeldOut, camera_qualities, held_out
 from calibration.report import write_report
 from calibration.solve import Solution, solve
@@ -50,15 +50,13 @@ class Calibrated:
         In the world that was asked for.
     covariance:
         (C, 18, C, 18): of its lenses, rotations (left, rad) and translations (mm), in that world.
-    ground_rms_mm:
-        How far the marked points lie from their plane.
-    anchored, scale, checked:
-        The cameras since the old calibration; the factor by which a known length changed the board's scale;
-        what a known length measures. None where nothing was asked.
+    grounded, anchored, scale, checked:
+        How the rig stands on the marked points; the cameras since the old calibration; the factor by which a
+        known length changed the board's scale; what a known length measures. None where nothing was asked.
     verdict, findings:
         What to think of it.
-    devices:
-        Which devices the cameras were (`calibration.camera_identity`), as far as the input says.
+    source:
+        Where the images came from: which devices the cameras were, what frame sets are called.
     """
 
     rig: CalibratedRig
@@ -69,13 +67,13 @@ class Calibrated:
     cameras: tuple[CameraQuality, ...]
     held_out: HeldOut | None
     checks: CrossChecks
-    ground_rms_mm: float | None
+    grounded: Grounded | None
     anchored: Anchored | None
     scale: float | None
     checked: MeasuredLength | None
     verdict: Level
     findings: tuple[Finding, ...]
-    devices: Mapping[str, dict[str, Any]]
+    source: BoardInput
 
     def figures(self) -> dict[str, Any]:
         """JSON-able summary: verdict, errors in px and mm, per camera and held out."""
@@ -89,6 +87,7 @@ class Calibrated:
             "p95_px": float(np.percentile(error, 95)),
             "max_px": float(error.max()),
             "frame_sets": len(self.solution.observations.frame_sets),
+            "frame_set_names": {str(number): name for number, name in self.source.names.items()},
             "views": len(self.solution.observations.views),
             "pattern": str(self.found.pattern),
             "images_searched": list(self.found.searched),
@@ -106,7 +105,9 @@ class Calibrated:
             "held_out": None if self.held_out is None else asdict(self.held_out),
             "since_anchor": None if self.anchored is None else [asdict(c) for c in self.anchored.cameras],
             "anchor_rms_mm": None if self.anchored is None else self.anchored.rms_mm,
-            "ground_rms_mm": self.ground_rms_mm,
+            "anchor_scale": None if self.anchored is None else self.anchored.scale,
+            "ground_rms_mm": None if self.grounded is None else self.grounded.rms_mm,
+            "ground_marks": None if self.grounded is None else self.grounded.marks,
             "scale_factor": self.scale,
             "known_length": None if self.checked is None else asdict(self.checked),
         }
@@ -174,14 +175,16 @@ def calibrate(
     qualities = camera_qualities(solution)
     spared = held_out(solution, board)
     checks = cross_check(solution, board)
-    row = None if world.frame_set is None else board_row(solution, world.frame_set, path)
+    row = None if world.frame_set is None else board_row(solution, world.frame_set, path, source.names)
     covariance = placed_covariance(solution, board, world, old, row)
-    placed = place(solution.rig, world, old, None if row is None else solution.board_pose(row))
+    pose = None if row is None else solution.board_pose(row)
+    placed = place(solution.rig, world, old, board_places(solution, board), pose)
     solution = solution if placed.scale is None else solution.scaled(placed.scale)
     checked = None if world.check_length is None else measure_length(placed.rig, world.check_length)
-    findings = judge(qualities, spared, source.free_running, board.square_mm)
+    findings = judge(qualities, solution.shared, spared, source.free_running, board.square_mm)
     findings += judge_timing(checks.timing, source.free_running)
-    verdict, ordered = verdict_of([*findings, *judge_world(placed.anchored, checked, placed.scale)])
+    findings += judge_world(placed.anchored, checked, placed.scale, placed.grounded)
+    verdict, ordered = verdict_of(findings)
     return Calibrated(
         placed.rig,
         covariance,
@@ -191,13 +194,13 @@ def calibrate(
         qualities,
         spared,
         checks,
-        None if placed.grounded is None else placed.grounded.rms_mm,
+        placed.grounded,
         placed.anchored,
         placed.scale,
         checked,
         verdict,
         ordered,
-        source.devices,
+        source,
     )
 
 
@@ -239,7 +242,8 @@ def _since(previous: Path, result: Calibrated) -> list[dict[str, Any]] | None:
     if result.anchored is not None or not previous.exists():
         return None
     try:
-        changes = anchor(result.rig, load_calibration(previous), previous).cameras
+        old, places = load_calibration(previous), board_places(result.solution, result.board)
+        changes = anchor(result.solution.rig, old, places, previous).cameras
     except RigposeError:  # another rig's, or a damaged one: it is replaced either way
         return None
     return [asdict(change) for change in changes]
@@ -268,7 +272,7 @@ def _details(result: Calibrated, figures: dict[str, Any]) -> dict[str, Any]:
         parameters = figures["parameters"][camera.name]
         cameras[camera.name] = {
             "size_px": list(camera.size_px),
-            **result.devices.get(camera.name, {}),
+            **result.source.devices.get(camera.name, {}),
             "lens_model": result.solution.lenses[c].model,
             "lens": {name: value for name, (value, _) in parameters.items()},
             "delay_ms": float(adjusted.bundle.delays[c] * 1e3),

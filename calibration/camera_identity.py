@@ -25,7 +25,10 @@ def device_of(info: Mapping[str, Any]) -> dict[str, Any]:
     return {key: _plain(info[key]) for key in KEYS if info.get(key)}
 
 
-def require_same_devices(calibration: Path, infos: Mapping[str, Mapping[str, Any]]) -> None:
+def require_same_devices(
+    calibration: Path, infos: Mapping[str, Mapping[str, Any]], *,
+    remedy: str = "Put it back as it was, or calibrate the rig as it is now",
+) -> None:  # fmt: skip
     """Refuse cameras that are not those a calibration was made with.
 
     What one of the two does not know (other programs' calibrations, adopted videos) is not compared.
@@ -49,8 +52,7 @@ def require_same_devices(calibration: Path, infos: Mapping[str, Mapping[str, Any
             if was.get(key) and is_now.get(key) and was[key] != is_now[key]:
                 raise RigposeError(
                     f"camera '{name}'", expected=f"{words} {was[key]}, as when {calibration} was made",
-                    found=str(is_now[key]),
-                    remedy="Put it back as it was, or calibrate the rig as it is now",
+                    found=str(is_now[key]), remedy=remedy,
                 )  # fmt: skip
 
 

@@ -41,10 +41,16 @@ class Grounded:
         Origin at the first point, x towards the second along the ground, z up.
     rms_mm:
         Distance of the points from their plane; of three it is nothing.
+    extent_mm:
+        The largest distance between two of them.
+    marks:
+        How many they are.
     """
 
     rig: CalibratedRig
     rms_mm: float
+    extent_mm: float
+    marks: int
 
 
 def read_ground(path: Path, cameras: Sequence[str]) -> GroundPoints:
@@ -103,4 +109,6 @@ def on_ground(rig: CalibratedRig, path: Path) -> Grounded:
     rotation = np.stack([x, np.cross(up, x), up])
     off = (points - points.mean(axis=0)) @ up
     origin = points[0] - off[0] * up
-    return Grounded(moved(rig, rotation, -rotation @ origin), float(np.sqrt(np.mean(off**2))))
+    widest = float(np.linalg.norm(points[:, None] - points, axis=-1).max())
+    stood = moved(rig, rotation, -rotation @ origin)
+    return Grounded(stood, float(np.sqrt(np.mean(off**2))), widest, len(points))

@@ -21,6 +21,7 @@ from acquisition.errors import RigposeError
 from acquisition.frame import Image
 from calibration import input_images
 from calibration.camera_identity import device_of
+from calibration.still_names import by_prefix, keep_still, natural, numbers_of
 
 VIDEOS = {".mp4", ".avi", ".mkv", ".mov", ".m4v", ".webm", ".mpg", ".mpeg", ".wmv"}
 STILLS = {".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".ras"}
@@ -40,7 +41,7 @@ class BoardInput:
     cameras:
         Names, in rig order.
     sets:
-        int64 (S,): indices of the frame sets, ascending.
+        int64 (S,): indices of the frame sets, ascending; of stills the numbers in their names.
     rows:
         int64 (S, C): the image's place in its source, -1 where there is none.
     times_s:
@@ -52,6 +53,8 @@ class BoardInput:
     devices:
         Of a recording, and of stills that `calibrate --live` kept, by camera:
         `calibration.camera_identity.device_of`.
+    names:
+        By frame set what its stills are called, where that is no number; their index counts from 0 then.
     """
 
     path: Path
@@ -62,6 +65,7 @@ class BoardInput:
     free_running: bool
     sources: tuple[Path | tuple[Path, ...], ...]
     devices: Mapping[str, dict[str, Any]] = field(default_factory=dict)
+    names: Mapping[int, str] = field(default_factory=dict)
 
     def images(self, camera: int, wanted: Sequence[int]) -> Iterator[tuple[int, Image]]:
         """(row, grey image) for the ascending rows `wanted`, those that decode."""
@@ -103,11 +107,11 @@ def open_input(path: Path) -> BoardInput:
         named: dict[str, dict[str, Path]] = {name: {} for name in folders}
         for name, files in folders.items():
             for file in files:
-                _keep_still(named[name], file.stem, file)
+                keep_still(named[name], file.stem, file)
         return _of_stills(path, named)
     stills = _stills_in(path)
     if stills:
-        return _of_stills(path, _by_prefix(path, stills))
+        return _of_stills(path, by_prefix(path, stills))
     raise RigposeError(
         path, expected="session.json, videos, stills, or one folder of stills per camera",
         found=f"{len(entries)} other entries", remedy="Check the path",
@@ -229,41 +233,19 @@ def _read_times(
     return index, rows, times
 
 
-def _by_prefix(path: Path, stills: list[Path]) -> dict[str, dict[str, Path]]:
-    """Stills named camera-1-01.jpg or left01.jpg: what stands before the last number is the camera."""
-    cameras: dict[str, dict[str, Path]] = {}
-    for file in stills:
-        match = re.fullmatch(r"(.*?)[-_ .]?(\d+)", file.stem)
-        if match is None:
-            raise RigposeError(
-                file, expected="a name of camera and number, for instance left01.jpg or camera-1-01.jpg",
-                found=f"'{file.name}'", remedy="Rename or remove it, or make one folder per camera",
-            )  # fmt: skip
-        _keep_still(cameras.setdefault(match[1] or path.name, {}), str(int(match[2])), file)
-    return cameras
-
-
-def _keep_still(stills: dict[str, Path], key: str, file: Path) -> None:
-    if key in stills:
-        raise RigposeError(
-            file, expected="one picture of each number", found=f"{stills[key].name} as well",
-            remedy="Rename or remove one of them",
-        )  # fmt: skip
-    stills[key] = file
-
-
 def _of_stills(path: Path, named: dict[str, dict[str, Path]]) -> BoardInput:
     cameras = tuple(sorted(named))
-    instants = sorted({key for files in named.values() for key in files}, key=_natural)
+    instants = sorted(sorted({key for files in named.values() for key in files}), key=natural)
     sources = []
     rows = np.full((len(instants), len(cameras)), -1, dtype=np.int64)
     for c, camera in enumerate(cameras):
         present = [key for key in instants if key in named[camera]]
         sources.append(tuple(named[camera][key] for key in present))
         rows[[instants.index(key) for key in present], c] = np.arange(len(present))
-    return BoardInput(
-        path, cameras, np.arange(len(instants)), rows, None, False, tuple(sources), _devices_of(path)
-    )  # fmt: skip
+    numbers = numbers_of(instants)
+    names = {} if numbers is not None else dict(enumerate(instants))
+    sets = np.arange(len(instants)) if numbers is None else numbers
+    return BoardInput(path, cameras, sets, rows, None, False, tuple(sources), _devices_of(path), names)
 
 
 def _devices_of(path: Path) -> dict[str, dict[str, Any]]:
@@ -275,12 +257,6 @@ def _devices_of(path: Path) -> dict[str, dict[str, Any]]:
         return {name: dict(device) for name, device in facts["cameras"].items()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return {}
-
-
-def _natural(name: str) -> list[tuple[int, int, str]]:
-    return [
-        (0, int(part), "") if part.isdigit() else (1, 0, part) for part in re.split(r"(\d+)", name) if part
-    ]
 
 
 def _stills_in(folder: Path) -> list[Path]:

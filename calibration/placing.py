@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from acquisition.errors import RigposeError
-from calibration.anchor import Anchored, anchor
+from calibration.anchor import Anchored, Places, anchor, places_of
 from calibration.boards import BoardSettings
 from calibration.bundle import DELAY, Array
 from calibration.camera_model import CalibratedRig
@@ -62,15 +63,23 @@ class World:
 AS_SOLVED = World()
 
 
-def board_row(solution: Solution, frame_set: int, whose: object) -> int:
-    """Which of the solution's board poses a frame set shows; raises `RigposeError` if it shows none."""
+def board_row(
+    solution: Solution, frame_set: int, whose: object, names: Mapping[int, str] | None = None
+) -> int:
+    """Which of the solution's board poses a frame set shows; raises `RigposeError` if it shows none.
+
+    `names`: what frame sets are called besides (`inputs.BoardInput.names`).
+    """
     row = np.flatnonzero(solution.instants == frame_set)
     if not len(row):
         seen = solution.observations.frame_sets
         nearest = sorted(seen, key=lambda number: (abs(number - frame_set), number))[:5]
+        listed = ", ".join(
+            f"{number} ({names[number]})" if names else f"{number}" for number in sorted(nearest)
+        )
         raise RigposeError(
             whose, expected=f"the board in frame set {frame_set}", found="no camera that sees it there",
-            remedy=f"Give one that was searched, for instance {', '.join(map(str, sorted(nearest)))}",
+            remedy=f"Give one that was searched, for instance {listed}",
         )  # fmt: skip
     return int(row[0])
 
@@ -92,15 +101,27 @@ class Placed:
     anchored: Anchored | None
 
 
+def board_places(solution: Solution, board: BoardSettings) -> Places:
+    """Where the board's corners were, in the solution's world."""
+    poses = solution.adjusted.bundle
+    corners = board.points_mm @ poses.board_rotations.swapaxes(-1, -2) + poses.board_translations[:, None]
+    return places_of(solution.rig, corners.reshape(-1, 3))
+
+
 def place(
-    rig: CalibratedRig, world: World, old: CalibratedRig | None, board: tuple[Array, Array] | None = None
-) -> Placed:
-    """Bring a rig into `world`; `old` is the rig of its anchor, `board` the pose of its frame set's board."""
+    rig: CalibratedRig, world: World, old: CalibratedRig | None, places: Places,
+    board: tuple[Array, Array] | None = None,
+) -> Placed:  # fmt: skip
+    """Bring a solved rig into `world`.
+
+    `old` is the rig of its anchor, `places` are where the board was (`board_places`), `board` is the pose of
+    its frame set's board.
+    """
     rig = rig if board is None else on_board(rig, *board)
     rig, scale = (rig, None) if world.length is None else scale_by(rig, world.length)
     grounded = None if world.ground is None else on_ground(rig, world.ground)
     rig = rig if grounded is None else grounded.rig
-    anchored = None if old is None else anchor(rig, old, world.anchor)
+    anchored = None if old is None else anchor(rig, old, places, world.anchor)
     return Placed(rig if anchored is None else anchored.rig, scale, grounded, anchored)
 
 
@@ -116,13 +137,15 @@ def placed_covariance(
     if world == World(check_length=world.check_length):
         return solution.adjusted.covariance[:, :DELAY, :, :DELAY]
 
+    places = board_places(solution, board)
+
     def placed(steps: Array) -> CalibratedRig:
         rig = stepped(solution.rig, steps[:size].reshape(cameras, DELAY))
         if row is None:
-            return place(rig, world, old).rig
+            return place(rig, world, old, places).rig
         rotation, translation = solution.board_pose(row)
         rotation = rotation_matrix(steps[size : size + 3]) @ rotation
-        return place(rig, world, old, (rotation, translation + steps[size + 3 :])).rig
+        return place(rig, world, old, places, (rotation, translation + steps[size + 3 :])).rig
 
     if row is not None:
         return carried(placed, covariance_with_board(solution, board, row))

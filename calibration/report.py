@@ -55,7 +55,7 @@ def render(
             "<div>" + camera_figures(solution, c, pictures[c] if c < len(pictures) else None) + "</div>"
             for c in range(len(rig.cameras))
         ),
-        "<h2>Views</h2>", _views(solution, board),
+        "<h2>Views</h2>", _views(solution, board, figures["frame_set_names"]),
     ]  # fmt: skip
     if len(rig.cameras) > 1:
         parts += [
@@ -74,6 +74,8 @@ def render(
             "<p>Both worlds laid onto each other by the cameras that stayed; the old world is not kept "
             "(--anchor does that).</p>",
         ]  # fmt: skip
+    if figures["ground_marks"] is not None:
+        parts += ["<h2>Ground</h2>", f"<p>{ground_words(figures)}.</p>"]
     parts += ["<h2>Scale</h2>", f"<p>{_scale(figures)}</p></html>"]
     return "\n".join(parts)
 
@@ -92,14 +94,14 @@ def _lenses(figures: dict[str, Any]) -> str:
     return table(("camera", "lens", "parameters", "held out"), rows)
 
 
-def _views(solution: Solution, board: BoardSettings) -> str:
+def _views(solution: Solution, board: BoardSettings, names: dict[str, str]) -> str:
     views = view_errors(solution)
     worst = table(
         ("worst views", "frame set", "corners", "RMS px", "max px", "tilt"),
         [
             (
                 v.camera,
-                v.frame_set,
+                f"{v.frame_set} ({names[str(v.frame_set)]})" if names else v.frame_set,
                 v.corners,
                 f"{v.rms_px:.3f}",
                 f"{v.max_px:.2f}",
@@ -170,7 +172,7 @@ def _timing(timing: dict[str, Any] | None, free_running: bool) -> str:
 def _since(figures: dict[str, Any]) -> str:
     return (
         f"{_changes(figures['since_anchor'])}<p>The old frame is kept: by the cameras that stayed it fits to "
-        f"{figures['anchor_rms_mm']:.2f} mm RMS over the working volume.</p>"
+        f"{figures['anchor_rms_mm']:.2f} mm RMS where the board was.</p>"
     )
 
 
@@ -181,6 +183,15 @@ def _changes(cameras: list[dict[str, Any]]) -> str:
         for c in cameras
     )
     return f"<table><tr><th>camera<th>image shifted, px<th>moved, mm<th>turned, degrees<th>{rows}</table>"
+
+
+def ground_words(figures: dict[str, Any]) -> str:
+    """How well the marks of the ground make a plane, as a sentence without its full stop."""
+    if figures["ground_marks"] == 3:
+        return "The ground's three marks make a plane wherever they lie: a fourth would test them"
+    return (
+        f"The ground's {figures['ground_marks']} marks lie {figures['ground_rms_mm']:.2f} mm RMS from a plane"
+    )
 
 
 def _scale(figures: dict[str, Any]) -> str:

@@ -6,11 +6,16 @@ recording would make better.
 
 from __future__ import annotations
 
+import numpy as np
+import numpy.typing as npt
+
 from acquisition.findings import Finding, Level
 from calibration.anchor import Anchored
 from calibration.cross_checks import Timing
+from calibration.ground import Grounded
 from calibration.known_length import MeasuredLength
 from calibration.quality import CameraQuality, HeldOut
+from calibration.view_graph import spanning_tree
 
 FAIL_RMS_PX, WARN_RMS_PX = 2.0, 0.8
 FAIL_FOCAL, WARN_FOCAL = 0.02, 0.005  # standard deviation as a share
@@ -21,12 +26,14 @@ WARN_COVERAGE = 0.4
 WARN_DELAY_MS = 5.0
 WARN_LATE_MS, LATE_SIGMAS = 2.0, 5.0  # of cameras that are triggered
 FAIL_LENGTH, WARN_LENGTH = 0.01, 0.003  # of a known length
+FAIL_GROUND, WARN_GROUND = 0.05, 0.01  # marks' distance from a plane as a share of their extent
 
 
 def judge(
-    cameras: tuple[CameraQuality, ...], held_out: HeldOut | None, free_running: bool, square_mm: float
-) -> list[Finding]:
-    """What is wrong with the recording and the fit."""
+    cameras: tuple[CameraQuality, ...], shared: npt.NDArray[np.int64], held_out: HeldOut | None,
+    free_running: bool, square_mm: float,
+) -> list[Finding]:  # fmt: skip
+    """What is wrong with the recording and the fit; `shared` (C, C): views that two cameras share."""
     findings: list[Finding] = []
 
     def bound(value: float, warn: float, fail: float, whose: str, text: str, remedy: str) -> None:
@@ -52,15 +59,6 @@ def judge(
             f"focal length known to {camera.focal_sd:.1%} only",
             f"Record more views before '{camera.name}' with the board tilted by 30 to 45 degrees",
         )
-        if len(cameras) > 1:
-            bound(
-                -camera.shared,
-                -WARN_SHARED,
-                -FAIL_SHARED,
-                name,
-                f"{camera.shared} views shared with other cameras",
-                f"Hold the board where '{camera.name}' and another camera both see it",
-            )
         bound(
             -camera.views,
             -WARN_VIEWS,
@@ -85,6 +83,16 @@ def judge(
                     "Trigger the cameras by hardware; poses of moving animals suffer as the board's did",
                 )
             )  # fmt: skip
+    names = tuple(camera.name for camera in cameras)
+    for one, other in spanning_tree(names, shared):  # the best that there is, and what the rig hangs by
+        bound(
+            -int(shared[one, other]),
+            -WARN_SHARED,
+            -FAIL_SHARED,
+            f"cameras '{names[one]}' and '{names[other]}'",
+            f"joined by {shared[one, other]} frame sets in which both see the board",
+            f"Hold the board where '{names[one]}' and '{names[other]}' see it, or a third camera and each",
+        )
     if held_out is None:
         findings.append(
             Finding(
@@ -132,10 +140,30 @@ def judge_timing(timing: Timing | None, free_running: bool) -> list[Finding]:
 
 
 def judge_world(
-    anchored: Anchored | None, checked: MeasuredLength | None, scale: float | None
-) -> list[Finding]:
-    """Findings about the world's place and size: cameras that moved, lengths that are not what they were."""
-    findings = []
+    anchored: Anchored | None, checked: MeasuredLength | None, scale: float | None,
+    grounded: Grounded | None = None,
+) -> list[Finding]:  # fmt: skip
+    """Findings about the world's place and size: cameras that moved, a ground that is none, wrong lengths."""
+    findings: list[Finding] = []
+    if grounded is not None and grounded.rms_mm > WARN_GROUND * grounded.extent_mm:
+        far = grounded.rms_mm > FAIL_GROUND * grounded.extent_mm
+        findings.append(
+            Finding(
+                "FAIL" if far else "WARN", "ground",
+                f"its {grounded.marks} marks lie {grounded.rms_mm:.1f} mm RMS from a plane, over "
+                f"{grounded.extent_mm:.0f} mm",
+                "Mark points on the ground itself, not on what stands there, in pictures of one instant",
+            )
+        )  # fmt: skip
+    if anchored is not None and anchored.scale is not None:
+        findings.append(
+            Finding(
+                "WARN", "scale",
+                f"lengths differ by {1 / anchored.scale - 1:+.2%} from the old calibration's",
+                "Measure the board's squares: one of the two sizes is wrong, and --check-length tells which"
+                + (" (or the cameras were moved apart)" if len(anchored.cameras) == 2 else ""),
+            )
+        )  # fmt: skip
     for change in anchored.cameras if anchored is not None else ():
         if not change.stayed:
             findings.append(

@@ -66,7 +66,7 @@ def initialise(observations: Observations, points_mm: Array, symmetries: tuple[P
     """
     _check_views(observations)
     shared = _shared(observations)
-    tree = _tree(observations.cameras, shared)
+    tree = spanning_tree(observations.cameras, shared)
     models = BY_SIMPLICITY if lens is None else (lens,)
     chosen = tuple(
         choose_lens(observations, c, points_mm, models)
@@ -127,8 +127,14 @@ def _shared(observations: Observations) -> npt.NDArray[np.int64]:
     return shared
 
 
-def _tree(names: tuple[str, ...], shared: npt.NDArray[np.int64]) -> list[tuple[int, int]]:
-    """Pairs (parent, child) of the maximum spanning tree, grown from camera 0 (Prim)."""
+def spanning_tree(names: tuple[str, ...], shared: npt.NDArray[np.int64]) -> list[tuple[int, int]]:
+    """Pairs (parent, child) of the maximum spanning tree of `shared` (C, C), grown from camera 0 (Prim).
+
+    Raises
+    ------
+    RigposeError
+        If cameras are not linked (names them).
+    """
     placed, tree = [0], []
     while len(placed) < len(names):
         rest = [c for c in range(len(names)) if c not in placed]

@@ -19,6 +19,7 @@ import numpy as np
 
 from acquisition.errors import RigposeError
 from calibration.camera_model import CalibratedRig, CameraModel
+from calibration.formats.lengths import Unit, in_mm
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -28,13 +29,16 @@ else:
 SCHEMA_VERSION = 1
 
 
-def load_toml(path: Path) -> CalibratedRig:
-    """The cameras of an Anipose TOML, in the order of their sorted keys.
+def load_toml(path: Path, unit: Unit | None = None) -> CalibratedRig:
+    """The cameras of an Anipose TOML, in the order of their sorted keys; in mm.
+
+    `unit`: of the file's lengths, where it does not say (`metadata.units`).
 
     Raises
     ------
     RigposeError
-        If the file is missing, is not TOML, or lacks a value.
+        If the file is missing, is not TOML, or lacks a value; or its lengths are not what they seem
+        (`lengths.in_mm`).
     """
     path = Path(path)
     try:
@@ -60,7 +64,9 @@ def load_toml(path: Path) -> CalibratedRig:
         raise RigposeError(
             path, expected="camera names that differ", found=", ".join(names), remedy="Rename one in the file"
         )
-    return CalibratedRig(cameras)
+    metadata = content.get("metadata")
+    stated = metadata.get("units") if isinstance(metadata, dict) else None
+    return in_mm(CalibratedRig(cameras), path, stated, unit)
 
 
 def _camera(path: Path, key: str, table: Any) -> CameraModel:
@@ -138,15 +144,15 @@ def calibration_hash(path: Path) -> str:
     return hashlib.sha256(Path(path).read_bytes()).hexdigest()
 
 
-def load_calibration(path: Path) -> CalibratedRig:
-    """A calibration, checked against the JSON beside it where there is one (Anipose's own has none).
+def load_calibration(path: Path, unit: Unit | None = None) -> CalibratedRig:
+    """A calibration as `load_toml`, checked against the JSON beside it, if there is one (Anipose's has none).
 
     Raises
     ------
     RigposeError
         As `load_toml`; if the JSON belongs to another TOML or was written by a newer rigpose.
     """
-    rig = load_toml(path)
+    rig = load_toml(path, unit)
     beside = load_details(path)
     if beside is not None and beside.get("sha256") != calibration_hash(path):
         raise RigposeError(

@@ -9,18 +9,28 @@ from acquisition.errors import RigposeError
 from calibration.camera_model import CalibratedRig
 from calibration.formats.anipose import load_calibration, save_toml
 from calibration.formats.deeplabcut3d import load_deeplabcut_3d
+from calibration.formats.lengths import Unit
 from calibration.formats.opencv_yaml import load_opencv, save_opencv
 
 YAML = {".yaml", ".yml"}
 
 
-def convert(source: Path, output: Path, *, square_mm: float | None = None) -> dict[str, Any]:
+def convert(
+    source: Path, output: Path, *, square_mm: float | None = None, unit: Unit | None = None
+) -> dict[str, Any]:
     """Read a calibration and write it for another program; returns what was in it, JSON-able.
+
+    Parameters
+    ----------
+    square_mm:
+        Of a DeepLabCut project: side of its board's squares.
+    unit:
+        Of other files: what their lengths are in, where they do not say.
 
     Raises
     ------
     RigposeError
-        If the source is none that is known, or the output's name says no format.
+        If the source is none that is known, its unit of length is not, or the output's name says no format.
     """
     source, output = Path(source), Path(output)
     if output.suffix.lower() not in {".toml", *YAML}:
@@ -32,7 +42,7 @@ def convert(source: Path, output: Path, *, square_mm: float | None = None) -> di
         raise RigposeError(
             output, expected="an output that is not the input", found="the input", remedy="Choose another -o"
         )
-    rig = _load(source, square_mm)
+    rig = _load(source, square_mm, unit)
     if output.suffix.lower() in YAML:
         save_opencv(rig, output)
     else:
@@ -46,8 +56,13 @@ def convert(source: Path, output: Path, *, square_mm: float | None = None) -> di
     }
 
 
-def _load(source: Path, square_mm: float | None) -> CalibratedRig:
+def _load(source: Path, square_mm: float | None, unit: Unit | None) -> CalibratedRig:
     if source.is_dir() or source.name == "config.yaml":
+        if unit is not None:
+            raise RigposeError(
+                "--unit", expected="a file of Anipose or OpenCV", found="a DeepLabCut 3D project",
+                remedy="Say --square-mm alone: it counts in squares of its board",
+            )  # fmt: skip
         if square_mm is None:
             raise RigposeError(
                 source, expected="--square-mm with a DeepLabCut 3D project, which counts in board squares",
@@ -55,5 +70,5 @@ def _load(source: Path, square_mm: float | None) -> CalibratedRig:
             )  # fmt: skip
         return load_deeplabcut_3d(source, square_mm)
     if source.suffix.lower() in YAML:
-        return load_opencv(source)
-    return load_calibration(source)
+        return load_opencv(source, unit)
+    return load_calibration(source, unit)

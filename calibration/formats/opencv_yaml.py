@@ -1,9 +1,9 @@
 """Calibrations as OpenCV's YAML (`cv2.FileStorage`).
 
-Written: `cameras`, a list with name, image_width, image_height, camera_matrix, distortion_coefficients,
-fisheye, and rvec and tvec, world to camera in mm. Read: the same; and what OpenCV's own samples write, one
-camera (`camera_matrix`, `distortion_coefficients`, `image_width`, `image_height`), which then stands at the
-origin.
+Written: `units` (mm) and `cameras`, a list with name, image_width, image_height, camera_matrix,
+distortion_coefficients, fisheye, and rvec and tvec, world to camera. Read: the same; and what OpenCV's own
+samples write, one camera (`camera_matrix`, `distortion_coefficients`, `image_width`, `image_height`,
+`fisheye_model`), which then stands at the origin.
 """
 
 from __future__ import annotations
@@ -16,17 +16,20 @@ import numpy as np
 
 from acquisition.errors import RigposeError
 from calibration.camera_model import CalibratedRig, CameraModel
+from calibration.formats.lengths import Unit, in_mm
 
+FISHEYE = ("fisheye", "fisheye_model")  # the second is what OpenCV's sample writes
 SIZES = {False: (5, 8), True: (4,)}
 
 
-def load_opencv(path: Path) -> CalibratedRig:
-    """The rig in an OpenCV YAML file.
+def load_opencv(path: Path, unit: Unit | None = None) -> CalibratedRig:
+    """The rig in an OpenCV YAML file, in mm; `unit`: of the file's lengths, where that is another.
 
     Raises
     ------
     RigposeError
-        If it is none, lacks a value, or holds a lens of another model.
+        If it is none, lacks a value, holds a lens of another model or does not say of which of two, or its
+        lengths are not what they seem (`lengths.in_mm`).
     """
     path = Path(path)
     try:
@@ -44,7 +47,8 @@ def load_opencv(path: Path) -> CalibratedRig:
         else:
             raise _not_one(path, "neither a list of cameras nor a camera_matrix")
         cameras = tuple(_camera(path, node, number) for number, node in enumerate(nodes))
-        return CalibratedRig(cameras)
+        units = storage.getNode("units")
+        return in_mm(CalibratedRig(cameras), path, units.string() if units.isString() else None, unit)
     except ValueError as error:
         raise _not_one(path, str(error)) from None
     except cv2.error:
@@ -57,6 +61,7 @@ def save_opencv(rig: CalibratedRig, path: Path) -> None:
     """Write the rig; the file appears whole or not at all."""
     path = Path(path)
     storage = cv2.FileStorage(".yaml", cv2.FILE_STORAGE_WRITE | cv2.FILE_STORAGE_MEMORY)
+    storage.write("units", "mm")
     storage.startWriteStruct("cameras", cv2.FileNode_SEQ)
     for camera in rig.cameras:
         storage.startWriteStruct("", cv2.FileNode_MAP)
@@ -87,8 +92,15 @@ def _camera(path: Path, node: Any, number: int) -> CameraModel:
             raise ValueError(f"{key} of camera {number} that is not finite")
         return found
 
-    fisheye = bool(_real(node, "fisheye", 0.0))
     given = matrix("distortion_coefficients")
+    kinds = [_real(node, key, 0.0) for key in FISHEYE if not node.getNode(key).empty()]
+    if not kinds and given.size == 4:
+        raise RigposeError(
+            path, expected=f"'fisheye' beside the 4 distortion coefficients of camera {number}",
+            found="nothing: a fisheye's k1 k2 k3 k4, or a pinhole's k1 k2 p1 p2",
+            remedy="Write fisheye: 1 or fisheye: 0 below them",
+        )  # fmt: skip
+    fisheye = any(kinds)
     size = next((most for most in SIZES[fisheye] if given.size <= most), None)
     if size is None:
         raise ValueError(f"{given.size} distortion coefficients, at most {SIZES[fisheye][-1]} are known")

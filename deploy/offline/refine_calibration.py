@@ -22,6 +22,7 @@ from calibration.formats.anipose import (
 from calibration.parameter_covariance import covariance_details, load_covariance
 from calibration.refinement import Refined, refine
 from deploy.offline.joined_poses import join
+from deploy.offline.same_devices import require_devices_of
 
 # Of the JSON beside the old calibration: saving writes two anew, and its report judged other places.
 NOT_OF_THE_NEW = {"schema", "sha256", "report"}
@@ -38,8 +39,8 @@ def refine_files(
     Raises
     ------
     RigposeError
-        As `triangulate_files.join` and `refine`; if a name is none of the rig's, or the output is no TOML or
-        an input.
+        As `join`, `require_devices_of` and `refine`; if a name is none of the rig's, or the output is no TOML
+        or an input.
     """
     output = Path(output)
     check_toml_name(output)
@@ -54,6 +55,7 @@ def refine_files(
         rig.camera(name)
     known = load_covariance(calibration, rig.names)
     joined = join(rig, poses)
+    require_devices_of(calibration, joined.files)
     keypoints = joined.values
     if joined.cameras != rig.names:  # a camera without poses stands there as NaN
         shape = (len(joined.index), len(rig.names), *keypoints.shape[2:])

@@ -20,6 +20,7 @@ from calibration.parameter_covariance import load_covariance
 from calibration.triangulation import TriangulationSettings, triangulate_many
 from calibration.triangulation_covariance import with_calibration
 from deploy.offline.joined_poses import JoinedPoses, join
+from deploy.offline.same_devices import require_devices_of
 from deploy.offline.skeleton import load_skeleton
 from deploy.poses_io.anipose_csv import save_anipose_csv
 from deploy.poses_io.deeplabcut_3d import is_deeplabcut_3d, save_deeplabcut_3d
@@ -54,8 +55,9 @@ def triangulate_files(
     Raises
     ------
     RigposeError
-        If poses cannot be joined (`join`), the output is there or would write over an input, the calibration
-        does not hold the uncertainty that is asked for, or an option does not go with `optim`.
+        If poses cannot be joined (`join`) or are of other devices than the calibration, the output is there
+        or would write over an input, the calibration does not hold the uncertainty that is asked for, or an
+        option does not go with `optim`.
     """
     _check_options(fit_noise, calibration_uncertainty, optim, skeleton)
     output = Path(output)
@@ -78,6 +80,7 @@ def triangulate_files(
         )  # fmt: skip
     rig = load_calibration(calibration)
     joined = join(rig, poses, assume_aligned=assume_aligned)
+    require_devices_of(calibration, joined.files)
     part = rig.subset(joined.cameras)
     checks: tuple[KeypointCheck, ...] = ()
     if optim:

@@ -83,7 +83,7 @@ def calibrate(
         Where the page goes instead.
     world_frame_set:
         The board as it lay in this frame set becomes the world: origin at its first corner, z up out
-        of it. Otherwise the world is the first camera's frame.
+        of it. Otherwise the world is the first camera's frame. Of stills it is the number in their names.
     ground:
         A file of points on the ground, as the cameras see them: their plane becomes z = 0, the first the
         origin, the second on the x axis.
@@ -116,17 +116,20 @@ def calibrate(
     rigpose calibrate rig.yaml --live --board board.yaml -o boards
     """
     if live:
+        from rigpose.commands.calibration_guide import guide_live
+
         others = (
             report, world_frame_set, ground, anchor, length, check_length, max_spread_ms, lenses,
             None if lens == "auto" else lens, accept or None,
         )  # fmt: skip
-        return _guide(recording, board, output, alone=all(other is None for other in others))
+        return guide_live(recording, board, output, alone=all(other is None for other in others))
 
     from rich.console import Console
 
     from acquisition.progress import is_quiet
     from calibration.calibrate import calibrate_to
     from calibration.placing import World
+    from calibration.report import ground_words
 
     world = World(world_frame_set, ground, anchor, length, check_length)
     figures = calibrate_to(
@@ -145,6 +148,8 @@ def calibrate(
             f"held out: board distances {distances['rms_mm']:.3f} mm RMS, "
             f"lengths {distances['scale_bias']:+.3%}"
         )
+    if figures["ground_marks"] is not None:
+        console.print(f"{ground_words(figures)}.")
     for finding in figures["findings"]:
         console.print(
             f"{finding['level']} {finding['whose']}: {finding['found']}. {finding['remedy']}", markup=False
@@ -153,47 +158,10 @@ def calibrate(
     return figures
 
 
-def _guide(rig: Path, board: Path, output: Path, *, alone: bool) -> Measured:
-    """`calibrate --live`: watch the board, keep what is worth it, say what to run next."""
-    from rich.console import Console
-
-    from acquisition.settings import read_settings
-    from calibration.boards import BoardSettings
-    from calibration.live.guide import guide
-    from rigpose.rig_file import load_rig
-
-    if not alone:
-        raise RigposeError(
-            "--live", expected="no option beside it but --board and -o", found="others",
-            remedy="Give them afterwards, to calibrate with the folder that it makes",
-        )  # fmt: skip
-    if output.suffix.lower() == ".toml":
-        raise RigposeError(
-            f"--live -o {output}", expected="a new folder for pictures of the board",
-            found="the name of a calibration", remedy="That comes afterwards: say for instance -o boards",
-        )  # fmt: skip
-
-    def tell(address: str, control: str) -> None:
-        print(
-            f"{rig}\n\n    {control}\n\nOnly this machine can open it. It may end the run, as Ctrl-C does."
-            f" To look only:\n\n    {address}\n",
-            flush=True,
-        )
-
-    wanted = read_settings(BoardSettings, board)
-    measured = guide(load_rig(rig).acquisition, wanted, output, told=tell)
-    console = Console(soft_wrap=True, highlight=False)
-    for name, camera in measured["cameras"].items():
-        console.print(
-            f"{name}: {camera['views']} views, {camera['tilted']} of them tilted, board seen in "
-            f"{camera['coverage']:.0%} of the image", markup=False,
-        )  # fmt: skip
-    console.print(f"{measured['kept']} frame sets kept in {output}; {measured['sentence']}", markup=False)
-    console.print(f"next: rigpose calibrate {output} --board {board} -o calibration.toml", markup=False)
-    return measured
-
-
-def convert_calibration(source: Path, /, *, output: Output, square_mm: float | None = None) -> Measured:
+def convert_calibration(
+    source: Path, /, *, output: Output, square_mm: float | None = None,
+    unit: Literal["mm", "cm", "m"] | None = None,
+) -> Measured:  # fmt: skip
     """Bring a calibration from or to Anipose, OpenCV or DeepLabCut.
 
     Parameters
@@ -205,6 +173,8 @@ def convert_calibration(source: Path, /, *, output: Output, square_mm: float | N
         A .toml (rigpose, Anipose) or a .yaml (OpenCV).
     square_mm:
         DeepLabCut only: side of its board's squares, which is its unit of length.
+    unit:
+        Of other files: what their lengths are in, if the file does not say and it is not mm. Pose2Sim: m.
 
     Examples
     --------
@@ -216,7 +186,7 @@ def convert_calibration(source: Path, /, *, output: Output, square_mm: float | N
     from acquisition.progress import is_quiet
     from calibration.formats.convert import convert
 
-    figures = convert(source, output, square_mm=square_mm)
+    figures = convert(source, output, square_mm=square_mm, unit=unit)
     listed = ", ".join(f"{name} ({camera['lens']})" for name, camera in figures["cameras"].items())
     Console(quiet=is_quiet(), highlight=False).print(f"{figures['output']}: {listed}", markup=False)
     return figures

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,10 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from acquisition.errors import RigposeError
-from calibration.anchor import anchor, working_volume
-from calibration.camera_model import CalibratedRig
+from calibration.anchor import Anchored, anchor, places_of
+from calibration.camera_model import CalibratedRig, CameraModel
 from calibration.known_length import measure_length, scale_by
 from calibration.rotation import rotation_matrix, rotation_vector
+from calibration.verdict import judge_world
 from calibration.world import moved, scaled
 from tests.calibration.synthetic import ring, turn
 
@@ -27,14 +29,24 @@ def bumped(rig: CalibratedRig, number: int, angle: float, shift_mm: float) -> Ca
     return CalibratedRig(tuple(cameras))
 
 
+def boards(seed: int = 0, at: tuple[float, float, float] = (0.0, 0.0, 0.0)) -> np.ndarray:
+    """Where corners were, about `at`."""
+    return np.random.default_rng(seed).uniform(-90, 90, (300, 3)) + at
+
+
+def laid_on(new: CalibratedRig, old: CalibratedRig, points: np.ndarray) -> Anchored:
+    return anchor(new, old, places_of(new, points))
+
+
 @settings(max_examples=20, deadline=None)
 @given(st.integers(0, 2**20), st.integers(2, 6))
 def test_an_unchanged_rig_comes_back_into_its_world(seed: int, cameras: int) -> None:
     rng = np.random.default_rng(seed)
     old = ring(cameras, seed=seed % 11)
-    elsewhere = moved(old, rotation_matrix(rng.normal(0, 1, 3)), rng.normal(0, 500, 3))
-    back = anchor(elsewhere, old)
-    points = working_volume(old)
+    points = boards(seed)
+    rotation, translation = rotation_matrix(rng.normal(0, 1, 3)), rng.normal(0, 500, 3)
+    elsewhere = moved(old, rotation, translation)
+    back = laid_on(elsewhere, old, points @ rotation.T + translation)
     np.testing.assert_allclose(back.rig.project(points), old.project(points), atol=1e-4)
     assert back.rms_mm < 1e-4
     assert all(camera.stayed and camera.moved_mm < 1e-3 for camera in back.cameras)
@@ -43,14 +55,14 @@ def test_an_unchanged_rig_comes_back_into_its_world(seed: int, cameras: int) -> 
 @pytest.mark.parametrize("number", [0, 2, 3])
 def test_the_camera_that_was_bumped_is_named(number: int) -> None:
     old = ring(4, seed=5)
-    new = moved(bumped(old, number, 0.02, 6.0), turn(np.array([1.0, 2.0, 3.0]), 0.7), np.array([9.0, 8, 7]))
-    found = anchor(new, old)
+    points, rotation, translation = boards(), turn(np.array([1.0, 2.0, 3.0]), 0.7), np.array([9.0, 8, 7])
+    new = moved(bumped(old, number, 0.02, 6.0), rotation, translation)
+    found = laid_on(new, old, points @ rotation.T + translation)
     assert [camera.stayed for camera in found.cameras] == [n != number for n in range(4)]
     change = found.cameras[number]
     assert change.moved_mm == pytest.approx(6.0, abs=0.1)
     assert change.turned_deg == pytest.approx(np.degrees(0.02), abs=0.02)
     others = [n for n in range(4) if n != number]
-    points = working_volume(old)
     for n in others:
         here = found.rig.cameras[n].project(points)
         np.testing.assert_allclose(here, old.cameras[n].project(points), atol=0.05)
@@ -62,14 +74,108 @@ def test_a_rig_that_was_rebuilt_has_no_old_world() -> None:
     for number in range(3):
         new = bumped(new, number, 0.1 * (number + 1), 50.0 * (number + 1))
     with pytest.raises(RigposeError, match="begin a new world"):
-        anchor(new, old)
+        laid_on(new, old, boards())
+
+
+@pytest.mark.parametrize("factor", [0.97, 0.995, 1.005, 1.01, 1.03])
+def test_a_board_of_another_size_is_no_camera_that_moved(factor: float) -> None:
+    old = ring(4, seed=5)
+    found = laid_on(scaled(old, factor), old, boards() * factor)
+    assert all(camera.stayed and camera.shift_px < 0.01 for camera in found.cameras)
+    assert found.scale == pytest.approx(1 / factor, rel=1e-6)
+    (finding,) = judge_world(found, None, None)
+    assert finding.found == f"lengths differ by {factor - 1:+.2%} from the old calibration's"
+    one = laid_on(scaled(bumped(old, 2, 0.02, 6.0), factor), old, boards() * factor)
+    assert [camera.stayed for camera in one.cameras] == [True, True, False, True]
+    pair = old.subset(["cam_0", "cam_1"])
+    (finding,) = [
+        each
+        for each in judge_world(laid_on(scaled(pair, factor), pair, boards() * factor), None, None)
+        if each.whose == "scale"
+    ]
+    assert "or the cameras were moved apart" in finding.remedy
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_noise_is_no_other_size(seed: int) -> None:
+    old = ring(4, seed=seed)
+    assert laid_on(calibrated_anew(old, seed), old, boards()).scale is None
+
+
+def facing(yaws_deg: list[float], apart_mm: float = 100.0) -> CalibratedRig:
+    """Cameras side by side that look along z, each turned about the vertical by its own angle."""
+    matrix, lens = np.array([[535.0, 0, 319.5], [0, 535, 239.5], [0, 0, 1]]), np.array([-0.28, 0.1, 0, 0, 0])
+    cameras = []
+    for number, yaw in enumerate(yaws_deg):
+        rotation = turn(np.array([0.0, 1, 0]), np.radians(yaw))
+        centre = np.array([apart_mm * number, 0, 0])
+        cameras.append(
+            CameraModel(
+                f"cam_{number}", (640, 480), matrix, lens, rotation_vector(rotation), -rotation @ centre
+            )
+        )
+    return CalibratedRig(tuple(cameras))
+
+
+def calibrated_anew(rig: CalibratedRig, seed: int) -> CalibratedRig:
+    """Another good calibration of it: every camera but the first turned and pushed a little."""
+    rng = np.random.default_rng(seed)
+    cameras = [rig.cameras[0]]
+    for camera in rig.cameras[1:]:
+        rotation = rotation_matrix(rng.normal(0, 1e-4, 3)) @ camera.rotation_matrix
+        centre = camera.centre_mm + rng.normal(0, 0.1, 3)
+        cameras.append(camera.looking_from(rotation_vector(rotation), -rotation @ centre))
+    return CalibratedRig(tuple(cameras))
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.sampled_from([0.0, 0.5, -0.5, 1.0, -1.0, 10.0, -6.0]), st.integers(2, 4), st.integers(0, 2**20))
+def test_cameras_side_by_side_keep_their_world(each_deg: float, cameras: int, seed: int) -> None:
+    """Lines of sight that are parallel, or meet far away or behind: boards were where they were."""
+    old = facing([each_deg * (number - (cameras - 1) / 2) for number in range(cameras)])
+    points = boards(seed, (50.0 * (cameras - 1), 0, 500))
+    found = laid_on(calibrated_anew(old, seed), old, points)
+    assert all(camera.stayed for camera in found.cameras)
+    for camera in found.cameras:
+        assert camera.moved_mm < 2
+    assert found.rms_mm < 2
+    exact = laid_on(old, old, points)
+    assert exact.rms_mm < 1e-4 and all(camera.moved_mm < 1e-3 for camera in exact.cameras)
+
+
+def test_places_beyond_the_fold_of_a_lens_are_not_in_its_image() -> None:
+    """At 46 degrees the polynomial turns back, and puts into the image what no camera sees."""
+    bent = np.array([-0.3, 0, 0, 0, 0])
+    rig = CalibratedRig(tuple(replace(camera, distortion=bent) for camera in facing([0.0, 0.0]).cameras))
+    tangents = np.tan(np.radians([0.0, 10, 20, 30, 60, 60.5, 61, 61.5, 62]))
+    points = np.array([50.0, 0, 500]) + 500 * tangents[:, None] * [1.0, 0, 0]
+    px = rig.project(points)
+    assert ((px >= 0) & (px <= [639, 479])).all((0, 2)).sum() == 9  # what the image's edge alone would take
+    assert len(places_of(rig, points).points_mm) == 4
+
+
+def test_too_few_common_places_are_said() -> None:
+    rig = facing([0.0, 0.0])
+    for points in (np.zeros((0, 3)), boards(0, (5000.0, 0, 500)), boards(0, (50.0, 0, 500))[:2]):
+        with pytest.raises(RigposeError, match="places where two of the cameras cam_0, cam_1 saw the board"):
+            laid_on(rig, rig, points)
+
+
+def test_a_camera_that_was_turned_away_has_moved_by_a_number() -> None:
+    old = ring(4, seed=5)
+    cameras = list(old.cameras)
+    away = turn(np.array([0.0, 1, 0]), np.pi) @ cameras[3].rotation_matrix
+    cameras[3] = cameras[3].looking_from(rotation_vector(away), -away @ cameras[3].centre_mm)
+    found = laid_on(old, CalibratedRig(tuple(cameras)), boards())
+    assert [camera.stayed for camera in found.cameras] == [True, True, True, False]
+    assert found.cameras[3].shift_px == np.hypot(640, 480)
 
 
 def test_other_cameras_are_no_anchor() -> None:
     rig = ring(3)
     others = CalibratedRig(tuple(ring(5).cameras[3:]))
     with pytest.raises(RigposeError, match="Give an earlier calibration of this rig"):
-        anchor(rig, others)
+        laid_on(rig, others, boards())
 
 
 def length_file(folder: Path, rig: CalibratedRig, ends: np.ndarray, length_mm: float, views: int = 2) -> Path:

@@ -132,8 +132,23 @@ def test_the_board_of_a_frame_set_can_be_the_world(synthetic, tmp_path):
     in_world = on_board @ rotation.T + translation
     for camera, px in zip(rig.cameras, true.project(in_world), strict=True):
         np.testing.assert_allclose(camera.project(on_board * [1, -1, -1]), px, atol=1e-2)
-    with pytest.raises(RigposeError, match="frame set 99"):
+    with pytest.raises(RigposeError, match=r"frame set 99.*, 34, 35"):
         calibrate(tmp_path / "in", tmp_path / "board.yaml", lens="pinhole", world=World(frame_set=99))
+
+
+def test_stills_without_numbers_are_named(synthetic, tmp_path):
+    _, _, with_noise = synthetic
+    with_noise(0.1)
+    words = [f"{letter}{other}" for letter in "abcdef" for other in "uvwxyz"]
+    for name in ("cam_0", "cam_1", "cam_2"):
+        (tmp_path / "in" / name / "1.png").unlink()
+        for word in words:
+            write_picture(tmp_path / "in" / name / f"{word}.png", np.zeros((4, 4), np.uint8))
+    with pytest.raises(RigposeError, match=r"34 \(fy\), 35 \(fz\)"):
+        calibrate(tmp_path / "in", tmp_path / "board.yaml", lens="pinhole", world=World(frame_set=99))
+    calibrate_to(tmp_path / "in", tmp_path / "board.yaml", tmp_path / "c.toml", lens="pinhole")
+    worst = (tmp_path / "c.html").read_text().split("worst views")[1]
+    assert any(f"<td>{number} ({word})<td>" in worst for number, word in enumerate(words))
 
 
 def test_a_known_length_scales_everything(synthetic, tmp_path):
@@ -167,9 +182,29 @@ def test_the_ground_can_be_the_world(synthetic, tmp_path):
     (tmp_path / "ground.yaml").write_text(json.dumps({"points": points}))
     how = {"lens": "pinhole", "world": World(ground=tmp_path / "ground.yaml")}
     result = calibrate(tmp_path / "in", tmp_path / "board.yaml", **how)
-    assert result.ground_rms_mm < 0.05
+    assert result.grounded.rms_mm < 0.05 and result.grounded.marks == 4
+    assert not [finding for finding in result.findings if finding.whose == "ground"]
     for camera, expected in zip(result.rig.cameras, true.cameras, strict=True):
         np.testing.assert_allclose(camera.centre_mm, expected.centre_mm - marked[0], atol=0.3)
+
+
+def test_a_mark_that_is_not_on_the_ground_is_told(synthetic, tmp_path):
+    """One of four on an object 40 mm high tilts the world by 20 degrees."""
+    true, _, with_noise = synthetic
+    with_noise(0.1)
+    for height, level in ((40.0, "FAIL"), (9.0, "WARN"), (0.5, None)):
+        px = true.project(np.array([[0.0, 0, 0], [100, 0, 0], [0, 80, 0], [90, 70, height]]))
+        points = [{n: px[c, k].tolist() for c, n in enumerate(true.names)} for k in range(4)]
+        (tmp_path / "ground.yaml").write_text(json.dumps({"points": points}))
+        world = World(ground=tmp_path / "ground.yaml")
+        figures = calibrate_to(
+            tmp_path / "in", tmp_path / "board.yaml", tmp_path / "c.toml", lens="pinhole", world=world,
+            accept=True,
+        )  # fmt: skip
+        told = [finding["level"] for finding in figures["findings"] if finding["whose"] == "ground"]
+        assert told == ([] if level is None else [level])
+        page = (tmp_path / "c.html").read_text()
+        assert f"4 marks lie {figures['ground_rms_mm']:.2f} mm RMS from a plane" in page
 
 
 def test_lenses_that_are_known_stay(synthetic, tmp_path):

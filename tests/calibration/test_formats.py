@@ -1,17 +1,22 @@
 """Calibrations of other programs."""
 
 import pickle  # noqa: TID251 - to write what DeepLabCut writes
+from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from acquisition.errors import RigposeError
 from calibration.camera_model import CalibratedRig
 from calibration.formats.anipose import load_calibration, save_toml
 from calibration.formats.convert import convert
 from calibration.formats.deeplabcut3d import load_deeplabcut_3d
+from calibration.formats.lengths import IN_MM, in_mm
 from calibration.formats.opencv_yaml import load_opencv, save_opencv
+from calibration.world import scaled
 from tests.calibration.synthetic import ring, with_lens
 
 
@@ -44,6 +49,82 @@ def test_a_camera_of_opencvs_own_sample_reads(tmp_path):
     assert camera.name == "out_camera_data"
     assert camera.size_px == (640, 480)
     np.testing.assert_array_equal(camera.distortion, [-0.2, 0.1, 1e-3, 2e-3, 0.05])
+
+
+def sample(path, coefficients, **keys):
+    """A file as OpenCV's sample writes it."""
+    storage = cv2.FileStorage(str(path), cv2.FILE_STORAGE_WRITE)
+    storage.write("image_width", 640)
+    storage.write("image_height", 480)
+    for key, value in keys.items():
+        storage.write(key, value)
+    storage.write("camera_matrix", np.array([[300.0, 0, 320], [0, 300, 240], [0, 0, 1]]))
+    storage.write("distortion_coefficients", np.array(coefficients)[:, None])
+    storage.release()
+    return path
+
+
+@pytest.mark.parametrize("key", ["fisheye_model", "fisheye"])
+def test_opencvs_fisheye_is_one(tmp_path, key):
+    d = [0.05, -0.02, 0.008, -0.002]
+    camera = load_opencv(sample(tmp_path / "c.yml", d, **{key: 1})).cameras[0]
+    angle = np.radians(np.array([5.0, 25, 40, 55, 70]))
+    points = 1000 * np.stack([np.sin(angle), 0.2 * np.sin(angle), np.cos(angle)], axis=-1)
+    px = cv2.fisheye.projectPoints(points[None], np.zeros(3), np.zeros(3), camera.matrix, np.array(d))[0][0]
+    np.testing.assert_allclose(camera.project(points), px, atol=1e-6)
+    pinhole = load_opencv(sample(tmp_path / "p.yml", d, **{key: 0})).cameras[0]
+    assert not pinhole.fisheye and pinhole.distortion.tolist() == [*d, 0.0]
+
+
+def test_four_coefficients_of_nobody_knows_which_lens_are_refused(tmp_path):
+    with pytest.raises(RigposeError, match=r"expected 'fisheye' beside the 4.*Write fisheye: 1 or"):
+        load_opencv(sample(tmp_path / "c.yml", [0.05, -0.02, 0.008, -0.002]))
+    assert not load_opencv(sample(tmp_path / "p.yml", [0.05, -0.02, 0, 0, 0])).cameras[0].fisheye
+
+
+@pytest.mark.parametrize("read", [load_calibration, load_opencv])
+def test_a_rig_in_metres_is_not_taken_for_one_in_mm(tmp_path, read):
+    rig = ring(3, seed=2)
+    small = scaled(rig, 1e-3)
+    path = tmp_path / "metres.toml"
+    if read is load_opencv:
+        path = tmp_path / "metres.yaml"
+        save_opencv(small, path)
+        path.write_text(path.read_text().replace("units: mm\n", ""))
+    else:
+        save_toml(small, path)
+        (tmp_path / "metres.json").unlink()
+        path.write_text(path.read_text().replace('units = "mm"\n', ""))
+    with pytest.raises(RigposeError, match=r"as if in metres.*--unit m -o"):
+        read(path)
+    with pytest.raises(RigposeError, match=r"as if in metres"):
+        convert(path, tmp_path / "mm.toml")
+    convert(path, tmp_path / "mm.toml", unit="m")
+    np.testing.assert_allclose(load_calibration(tmp_path / "mm.toml").translations, rig.translations)
+    convert(path, tmp_path / "tiny.yaml", unit="mm")
+    np.testing.assert_allclose(load_opencv(tmp_path / "tiny.yaml").translations, small.translations)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.sampled_from(["mm", "cm", "m"]), st.floats(0.03, 3000))
+def test_a_unit_that_is_stated_is_kept_to(unit, apart):
+    rig = scaled(ring(3, seed=2), apart / 500)
+    for stated, given_unit in ((unit, None), (None, unit), (unit, unit)):
+        found = in_mm(rig, Path("c.toml"), stated, given_unit)
+        np.testing.assert_allclose(found.translations, rig.translations * IN_MM[unit])
+    for other in {"mm", "cm", "m"} - {unit}:
+        with pytest.raises(RigposeError, match=rf"--unit {other}: .*found {unit} there"):
+            in_mm(rig, Path("c.toml"), unit, other)
+
+
+@pytest.mark.parametrize("units", ['"inch"', "3", '["mm"]', '""'])
+def test_a_unit_that_nobody_knows_is_refused(tmp_path, units):
+    save_toml(ring(2), tmp_path / "c.toml")
+    (tmp_path / "c.json").unlink()
+    text = (tmp_path / "c.toml").read_text()
+    (tmp_path / "c.toml").write_text(text.replace('units = "mm"', f"units = {units}"))
+    with pytest.raises(RigposeError, match="expected units of mm, cm, m"):
+        load_calibration(tmp_path / "c.toml")
 
 
 @pytest.mark.parametrize(
@@ -122,6 +203,8 @@ def test_convert_reads_and_writes_what_the_names_say(project, tmp_path):
     folder, _, _ = project
     with pytest.raises(RigposeError, match="--square-mm"):
         convert(folder, tmp_path / "c.toml")
+    with pytest.raises(RigposeError, match="--square-mm alone"):
+        convert(folder, tmp_path / "c.toml", square_mm=25.0, unit="m")
     figures = convert(folder, tmp_path / "c.toml", square_mm=25.0)
     assert figures["cameras"]["camera-1"] == {"size_px": [640, 480], "lens": "pinhole"}
     convert(tmp_path / "c.toml", tmp_path / "c.yaml")

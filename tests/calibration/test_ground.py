@@ -26,7 +26,8 @@ def test_a_rig_from_anywhere_stands_on_the_ground(tmp_path):
     ground = np.array([[0.0, 0, 0], [90, 0, 0], [0, 70, 0], [-60, -40, 0], [50, 60, 0]])
     away = moved(true, rotation_matrix(np.array([0.7, -1.9, 0.4])), np.array([30.0, -400, 70]))
     found = on_ground(away, marks(true, ground, tmp_path / "g.yaml"))
-    assert found.rms_mm < 1e-6
+    assert found.rms_mm < 1e-6 and found.marks == 5
+    assert found.extent_mm == pytest.approx(np.hypot(150, 40))
     for camera, expected in zip(found.rig.cameras, true.cameras, strict=True):
         np.testing.assert_allclose(camera.centre_mm, expected.centre_mm, atol=1e-5)
     bumpy = on_ground(

@@ -1,10 +1,15 @@
+from pathlib import Path
+
 import av
 import cv2
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from acquisition.errors import RigposeError
 from calibration.inputs import open_input
+from calibration.still_names import natural, numbers_of
 from tests.acquisition.sessions import number_of, rewrite_packets, write_session
 
 
@@ -54,6 +59,35 @@ def test_stills_by_folder_join_by_name_and_may_miss(tmp_path):
     source = open_input(tmp_path)
     assert source.cameras == ("side", "top")
     np.testing.assert_array_equal(source.rows, [[-1, 0], [0, 1], [1, 2]])
+
+
+@pytest.mark.parametrize(
+    ("names", "sets", "called"),
+    [
+        (["0001.png", "0002.png", "0012.png"], [1, 2, 12], {}),
+        (["frame_2.png", "frame_10.png"], [2, 10], {}),
+        (["0.png", "1.png"], [0, 1], {}),
+        (["1.png", "01.png"], [0, 1], {0: "01", 1: "1"}),  # one number twice
+        (["a1.png", "b2.png"], [0, 1], {0: "a1", 1: "b2"}),
+        (["first.png", "second.png"], [0, 1], {0: "first", 1: "second"}),
+        (["20240501120000000000001.png"], [0], {0: "20240501120000000000001"}),  # no int64
+    ],
+)
+def test_stills_are_frame_sets_of_their_own_numbers(tmp_path, names, sets, called):
+    for camera in ("top", "side"):
+        write_stills(tmp_path / "in" / camera, names)
+    source = open_input(tmp_path / "in")
+    assert source.sets.tolist() == sets
+    assert source.names == called
+    stems = [source.sources[0][row].stem for row in source.rows[:, 0]]
+    assert stems == (list(called.values()) or [Path(name).stem for name in names])
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.sets(st.integers(0, 10**15 - 1), min_size=1, max_size=8), st.sampled_from(["", "img_", "2024-"]))
+def test_numbers_of_instants_are_theirs(numbers, word):
+    instants = sorted((f"{word}{number:04d}" for number in numbers), key=natural)
+    assert numbers_of(instants).tolist() == sorted(numbers)
 
 
 def test_videos_join_by_frame_number(tmp_path):

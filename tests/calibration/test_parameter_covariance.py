@@ -11,7 +11,7 @@ from calibration.formats.anipose import save_toml
 from calibration.ground import on_ground
 from calibration.known_length import scale_by
 from calibration.parameter_covariance import covariance_details, load_covariance, stepped, steps_between
-from calibration.placing import AS_SOLVED, World, board_row, placed_covariance
+from calibration.placing import AS_SOLVED, World, board_places, board_row, placed_covariance
 from calibration.rotation import rotation_matrix
 from calibration.solve import solve
 from calibration.world import moved, on_board
@@ -70,7 +70,7 @@ def test_deviations_are_those_of_rigs_drawn_and_placed(solution, tmp_path, kind)
         world = World(anchor=tmp_path / "old.toml")
 
         def place(rig):
-            return anchor(rig, old).rig
+            return anchor(rig, old, board_places(solution, BOARD)).rig
 
     covariance = placed_covariance(solution, BOARD, world, old, None)
     before = solution.adjusted.covariance[:, :DELAY, :, :DELAY]

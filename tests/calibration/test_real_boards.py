@@ -10,10 +10,12 @@ from calibration.boards import BoardSettings
 from calibration.calibrate import calibrate
 from calibration.camera_model import CalibratedRig, CameraModel
 from calibration.cross_checks import corners_seen
-from calibration.formats.anipose import tomllib
+from calibration.formats.anipose import save_toml, tomllib
+from calibration.placing import World
 from calibration.quality import board_distances, triangulate_corners
 from calibration.refinement import refine
 from calibration.rotation import rotation_vector
+from calibration.triangulation import triangulate_exactly
 from tests.calibration.synthetic import bumped
 from tests.calibration.test_refinement import surprise
 
@@ -40,6 +42,25 @@ def test_stereo_checkerboard(data_dir, tmp_path, capsys):
     np.testing.assert_allclose(right.rotation, (0.00669, 0.00452, -0.00350), atol=1e-3)
     np.testing.assert_allclose([left.matrix[0, 0], right.matrix[0, 0]], [533.5, 536.8], atol=1.0)
     assert figures["verdict"] != "FAIL"
+
+
+def test_a_stereo_pair_that_nobody_touched_keeps_its_world(data_dir, tmp_path):
+    """Nearly parallel cameras: their lines of sight meet metres away, the boards were at half a metre."""
+    (tmp_path / "board.yaml").write_text("kind: checkerboard\ninner_corners: [9, 6]\nsquare_mm: 30\n")
+    for name, left_out in (("monday", ()), ("tuesday", ("01", "11"))):
+        (tmp_path / name).mkdir()
+        for still in sorted((data_dir / "stereo-checkerboard").glob("*.jpg")):
+            if still.stem[-2:] not in left_out:
+                (tmp_path / name / still.name).symlink_to(still)
+    monday = calibrate(tmp_path / "monday", tmp_path / "board.yaml", lens="pinhole")
+    save_toml(monday.rig, tmp_path / "monday.toml")
+    world = World(anchor=tmp_path / "monday.toml")
+    tuesday = calibrate(tmp_path / "tuesday", tmp_path / "board.yaml", lens="pinhole", world=world)
+    assert all(camera.stayed and camera.moved_mm < 0.5 for camera in tuesday.anchored.cameras)
+    assert not [finding for finding in tuesday.findings if "moved" in finding.found]
+    point = np.array([[50.0, 30, 500]])
+    views = np.concatenate([monday.rig.project(point), np.ones((2, 1, 1))], axis=-1)[None]
+    np.testing.assert_allclose(triangulate_exactly(tuesday.rig, views)[0, 0, :3], point[0], atol=0.3)
 
 
 def test_charuco_four_free_running_webcams(data_dir, tmp_path, capsys):

@@ -12,6 +12,7 @@ import pytest
 
 from calibration.formats.anipose import load_toml, save_toml
 from calibration.triangulation import TriangulationSettings, triangulate_exactly
+from calibration.world import scaled
 from deploy.poses_io.anipose_csv import load_anipose_csv
 from deploy.poses_io.columns import save_columns
 from deploy.poses_io.poses import Poses
@@ -75,7 +76,9 @@ def test_triangulate_optim_is_smoother_than_its_points_and_fills_nothing_in(
 ) -> None:
     rng = np.random.default_rng(1)
     rig = ring(3, seed=3)
-    save_toml(rig, tmp_path / "c.toml")
+    save_toml(scaled(rig, 1e-3), tmp_path / "c.toml")  # in metres, which aniposelib knows nothing of
+    (tmp_path / "c.json").unlink()
+    (tmp_path / "c.toml").write_text((tmp_path / "c.toml").read_text().replace('"mm"', '"m"'))
     t = np.linspace(0, 2, 60)[:, None]
     nose = np.concatenate([60 * np.cos(t), 60 * np.sin(t), 5 * t], axis=1)
     truth = np.stack([nose, nose + np.array([0, 0, 30.0])], axis=1)

@@ -23,6 +23,7 @@ def test_what_is_kept_is_read_back_exactly_with_its_devices(tmp_path) -> None:
     source = open_input(tmp_path / "new" / "boards")
     assert source.cameras == ("side", "top") and not source.free_running
     np.testing.assert_array_equal(source.rows, [[0, 0], [1, -1], [2, 1]])
+    assert source.sets.tolist() == [1, 2, 3]  # 0001.png is frame set 1
     for camera, wanted in ((0, [1, 2, 4]), (1, [0, 3])):
         for (_, image), n in zip(source.images(camera, range(len(wanted))), wanted, strict=True):
             np.testing.assert_array_equal(image, images[n])
