@@ -220,6 +220,8 @@ def _interruption(event: dict[str, Any]) -> str:
         return f"the recorder died and was restarted, into segment {event['segment']}"
     if kind == "trigger fault":
         return str(event["why"])
+    if kind == "capture restarted":
+        return f"the capture of {', '.join(event['cameras'])} died and was restarted"
     if kind == "camera gone":
         return f"{event['camera']} was gone"
     if kind == "disk low":

@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import Any
 
 from acquisition.capture import capture
+from acquisition.capture_counts import CaptureCounts
 from acquisition.capture_plan import capture_plans
 from acquisition.errors import RigposeError
 from acquisition.recordings.events import EventsWriter
@@ -26,6 +27,7 @@ from acquisition.trigger.port import Trigger, trigger_of
 
 READY_S = 300.0
 _TAIL_S = 0.3
+_TAIL_MOST_S = 2.0
 _ANEW_MOST = 3
 _ANEW_S = 20.0
 _TRY_S = 0.5
@@ -81,12 +83,12 @@ class RigRun:
         self.trains: list[dict[str, int]] = []
         self._counts_anew = counts_anew
         self._readers = list(readers)
-        self._plans = capture_plans(rig)
         captures = [
             Process(f"capture-{driver}", capture, (str(runtime), plans), restarts=3)
-            for driver, plans in self._plans.items()
+            for driver, plans in capture_plans(rig).items()
         ]
-        self.supervisor = Supervisor([*captures, *self._readers])
+        self.supervisor = Supervisor([*captures, *self._readers], restarted=self._restarted)
+        self._counts = CaptureCounts(self.supervisor, [plan.name for plan in captures])
         self._trigger: Trigger | None = trigger_of(rig)
         self._events: EventsWriter | None = None
         self._ptp: PtpWatch | None = None
@@ -182,7 +184,7 @@ class RigRun:
         if self._trigger is not None and self.started_ns:
             self._end_train(self._trigger)
             self.pulse_count = sum(train["pulses"] for train in self.trains)
-            time.sleep(_TAIL_S)
+            self._await_tails()
         self.supervisor.stop(limit_s)
 
     @property
@@ -191,11 +193,24 @@ class RigRun:
         return max(0.0, (time.monotonic_ns() - self.started_ns) * 1e-9) if self.started_ns else 0.0
 
     def cameras(self) -> dict[str, dict[str, Any]]:
-        """Newest counters of every camera, in rig order."""
-        found: dict[str, dict[str, Any]] = {}
-        for driver in self._plans:
-            found.update(self.supervisor.counters.get(f"capture-{driver}", {}).get("cameras", {}))
+        """Newest counters of every camera, in rig order; counted from the start of the run."""
+        found = self._counts.newest()
         return {name: found[name] for name in self.rig.cameras if name in found}
+
+    def _await_tails(self) -> None:
+        """Until the last pulse's frames have had time to come, and then have been read."""
+        there_ns = time.monotonic_ns() + int(_TAIL_S * 1e9)
+        until_ns = there_ns + int(_TAIL_MOST_S * 1e9)
+        while (now_ns := time.monotonic_ns()) < until_ns:
+            if now_ns >= there_ns and not self._counts.delivering(there_ns):
+                return
+            with contextlib.suppress(RigposeError):  # what dies now, `supervisor.dead` tells of
+                self.supervisor.poll(0.05)
+
+    def _restarted(self, process: str) -> None:
+        cameras = self._counts.restarted(process)
+        if cameras:
+            self._note("capture restarted", time.monotonic_ns(), cameras=cameras)
 
     def _refuse_wide_tolerance(self) -> None:
         """Of a free-running rig the period is that of its first camera, and known only now."""

@@ -30,6 +30,7 @@ from acquisition.service import ServiceManager
 
 _BUDGET_NS = 60_000_000_000
 _OWN_STOP_S = 0.5
+_SLICE_S = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +105,9 @@ class Supervisor:
         True once SIGTERM or SIGINT has come. The owner is to end its loop then.
     service:
         Who started this process; every `poll` is told to its watchdog.
+    restarted:
+        Called with the name of a process that died and is about to be started again: `counters` still has
+        what it reported last.
     """
 
     processes: Sequence[Process]
@@ -112,6 +116,7 @@ class Supervisor:
     restarts: dict[str, int] = field(default_factory=dict)
     stopping: bool = False
     service: ServiceManager = field(default_factory=ServiceManager)
+    restarted: Callable[[str], object] | None = None
     _children: dict[str, _Child] = field(default_factory=dict)
     _heard_ns: dict[str, int] = field(default_factory=dict)
     _told: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -196,7 +201,12 @@ class Supervisor:
             return
         with contextlib.suppress(OSError):
             child.link.send(encode({"stop": True}))
-        child.process.join(limit_s)
+        until_ns = time.monotonic_ns() + int(limit_s * 1e9)
+        while child.process.is_alive() and time.monotonic_ns() < until_ns:
+            # Whoever is not heard meanwhile would wait in its last report, and be late for its own end.
+            for talking in (child, *self._children.values()):
+                self._drain(talking)
+            child.process.join(_SLICE_S)
         if child.process.is_alive():
             self.dead[name] = f"did not stop within {limit_s:.1f} s and was killed"
             child.process.kill()
@@ -277,6 +287,8 @@ class Supervisor:
         if len(deaths) < child.plan.restarts:
             self._deaths_ns[name] = [*deaths, now_ns]
             self.restarts[name] = self.restarts.get(name, 0) + 1
+            if self.restarted is not None:
+                self.restarted(name)
             self._start(child.plan)
             return
         how = (

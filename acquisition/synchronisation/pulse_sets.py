@@ -63,6 +63,8 @@ class PulseSets:
         """The camera has stopped for now: its frames are no longer waited for."""
         self._release(camera)
         self._tracks[camera].gone = True
+        # Sets that left while it was silent waited for a frame that does not come; later ones say so at once.
+        self._end_late(camera)
 
     def closed(self, now_ns: int) -> list[StampSet]:
         """The finished sets, in order. `now_ns` 0 means: wait for causes however long it takes."""
@@ -93,13 +95,15 @@ class PulseSets:
         self._begin(None)
         for camera in self.cameras:
             self._release(camera)
-        for camera, late_from in self._late_from.items():
-            self._resolved += [Resolved(i, camera, Absence.ENDED) for i in range(late_from, self._next)]
-        self._late_from.clear()
+            self._end_late(camera)
         sets = []
         while self._clock.index is not None and self._next <= self._clock.index:
             sets.append(self._close(Absence.ENDED))
         return sets
+
+    def _end_late(self, camera: str) -> None:
+        late_from = self._late_from.pop(camera, self._next)
+        self._resolved += [Resolved(i, camera, Absence.ENDED) for i in range(late_from, self._next)]
 
     def _begin(self, now_ns: int | None) -> None:
         """Without the trigger's word, pulse 0 is the earliest frame of those that came first."""

@@ -138,7 +138,7 @@ class PulseTrack:
                 for stamp, _ in frames
             )
         uncertain = not any(self._is_clear(stamp) for stamp, _ in frames)
-        if not self.started and first.lost_before != NEW_COUNT:
+        if not self.started and _counts_from_here(first):
             index = max(index, first.lost_before)  # a device cannot count more frames than there were pulses
         index = max(index, self.last_index + 1)
         gap = self._gap_of_first(index, first)
@@ -264,7 +264,8 @@ class PulseTrack:
 
     def _gap_of_first(self, index: int, stamp: FrameStamp) -> tuple[tuple[int, Absence], ...]:
         if stamp.lost_before != NEW_COUNT and not self.started:
-            return self._gap(index, stamp, stamp.lost_before + 1)
+            here = stamp.lost_before if _counts_from_here(stamp) else index - self.last_index - 1
+            return self._gap(index, stamp, min(stamp.lost_before, here) + 1)
         cause = Absence.ENDED if self.started else Absence.NOT_STARTED
         return tuple((missing, cause) for missing in range(self.last_index + 1, index))
 
@@ -285,6 +286,11 @@ class PulseTrack:
 
 def _ticks(stamp: FrameStamp) -> int:
     return stamp.t_device_ns if _is_steady(stamp) else stamp.t_exposure_ns
+
+
+def _counts_from_here(stamp: FrameStamp) -> bool:
+    """Whether all that the device counted before this were these pulses' frames, none an earlier train's."""
+    return stamp.seq == stamp.lost_before
 
 
 def _is_steady(stamp: FrameStamp) -> bool:

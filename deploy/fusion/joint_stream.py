@@ -32,6 +32,7 @@ _WAIT_MS = 20
 _HEALTH_NS = 1_000_000_000
 _DELAYS = 100_000  # frame sets whose delay is kept for the summary
 _EVENTS = 5  # kept for `rigpose status`
+_OTHER_RATE = 0.01  # of a period: more than a resonator or its measurement is off
 
 
 class JointStream:
@@ -59,6 +60,7 @@ class JointStream:
         self._rig = calibration.subset([view.name for view in agreement.cameras])
         self._sha256 = calibration_hash(settings.calibration)
         self._keypoints = len(agreement.sessions[0].keypoints)
+        self._period_ns = agreement.sessions[0].period_ns
         self.publisher = Publisher(settings.stream, self._describe)
         self._away = [False] * len(hosts)
         self._sets = self._complete = 0
@@ -108,13 +110,12 @@ class JointStream:
 
     def _begin(self) -> None:
         """Count pulses anew."""
-        period_ns = self._agreement.sessions[0].period_ns
         join = self._settings.join
         try:
-            self._grid = PulseGrid(period_ns, round(join.tolerance_ms * 1e6))
+            self._grid = PulseGrid(self._period_ns, round(join.tolerance_ms * 1e6))
         except ValueError:
             raise RigposeError(
-                "join.tolerance_ms", expected=f"less than half a period, {period_ns / 2e6:g} ms",
+                "join.tolerance_ms", expected=f"less than half a period, {self._period_ns / 2e6:g} ms",
                 found=f"{join.tolerance_ms:g} ms", remedy="Mend it in the file",
             ) from None  # fmt: skip
         self._joiner = Joiner(len(self._hosts), round(join.max_delay_ms * 1e6))
@@ -132,7 +133,7 @@ class JointStream:
 
     def _heard(self, number: int, host: Host, message: Received) -> None:
         if message.session is not None:
-            self._admit(host, self._agreement.refusal(number, message.session))
+            self._admit(host, self._refusal(number, message.session))
         if not isinstance(message.body, PoseSet):
             return
         if host.refused or message.session is None:
@@ -144,7 +145,7 @@ class JointStream:
         part, uncertainty_ns = found
         of = (message.header.session, part.pose.index, part.pose.t_exposure_ns)
         if number == 0 and message.header.session != self._grid.reference:
-            self._new_count(*of, uncertainty_ns)
+            self._new_count(message.session.period_ns, *of, uncertainty_ns)
         if not self._grid.begun:
             host.counts["before the trigger's"] += 1
             return
@@ -154,17 +155,27 @@ class JointStream:
         else:
             host.counts[self._joiner.add(number, placed.pulse, part)] += 1
 
-    def _new_count(self, session: str, index: int, t_ns: int, uncertainty_ns: int) -> None:
-        """The host with the trigger has started, or started again."""
-        if self._grid.begun:
-            if self._grid.follows(session, index, t_ns, uncertainty_ns):
-                return
+    def _new_count(self, period_ns: int, session: str, index: int, t_ns: int, uncertainty_ns: int) -> None:
+        """The host with the trigger has started, or started again, perhaps at another rate."""
+        other_rate = abs(period_ns - self._period_ns) > _OTHER_RATE * self._period_ns
+        if self._grid.begun and not other_rate and self._grid.follows(session, index, t_ns, uncertainty_ns):
+            return
+        if self._grid.begun or other_rate:
             for joined in self._joiner.flush():
                 self._publish(joined)
+            self._period_ns = period_ns
             self._begin()
             self.publisher.begin_session(self._describe)
             self._tell("epoch", self._hosts[0].name, "the trigger's host counts anew")
         self._grid.begin(session, index, t_ns)
+
+    def _refusal(self, number: int, session: Session) -> str:
+        """Why a host's announcement does not fit; "" where it does."""
+        refusal = self._agreement.refusal(number, session)
+        tolerance_ms, period_ms = self._settings.join.tolerance_ms, session.period_ns / 1e6
+        if refusal or number or 2 * tolerance_ms < period_ms:
+            return refusal
+        return f"join.tolerance_ms, {tolerance_ms:g}, is not below half of its period, {period_ms:g} ms"
 
     def _admit(self, host: Host, refusal: str) -> None:
         if refusal != host.refused:
@@ -233,5 +244,5 @@ class JointStream:
         return Session(
             rig=self._settings.name, cameras=self._agreement.cameras, keypoints=first.keypoints,
             clock=stream_clock(), skeleton=first.skeleton, network=first.network,
-            calibration_sha256=self._sha256, period_ns=first.period_ns, rigpose=self._version,
+            calibration_sha256=self._sha256, period_ns=self._period_ns, rigpose=self._version,
         )  # fmt: skip

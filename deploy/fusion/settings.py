@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pydantic import Field, model_validator
 
-from acquisition.settings import Settings, read_settings
+from acquisition.settings import Settings, beside, read_settings
 from deploy.stream.settings import StreamSettings
 
 
@@ -51,12 +51,12 @@ class FuseSettings(Settings):
 
 
 def load_fuse(path: Path) -> FuseSettings:
-    """The file at `path`; relative paths in it are relative to its folder. Raises `RigposeError`."""
+    """The file at `path`; relative paths in it are relative to its folder, `~` is home. Raises `RigposeError`."""
     settings = read_settings(FuseSettings, path)
     folder = Path(path).resolve().parent
 
     def whole(inside: Path | None) -> Path | None:
-        return None if inside is None else folder / inside
+        return None if inside is None else beside(folder, inside)
 
     hosts = {
         name: host.model_copy(update={"server_key": whole(host.server_key)})
@@ -65,6 +65,6 @@ def load_fuse(path: Path) -> FuseSettings:
     stream = settings.stream.model_copy(update={"keys": whole(settings.stream.keys)})
     absolute = {
         "hosts": hosts, "stream": stream, "key": whole(settings.key),
-        "calibration": folder / settings.calibration,
+        "calibration": beside(folder, settings.calibration),
     }  # fmt: skip
     return settings.model_copy(update=absolute)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from rigpose.commands.options import Measured, Precision, Runtime
+from rigpose.commands.options import MOST_SECONDS, Measured, Precision, Runtime
 
 _COLUMNS = ("p50", "p95", "p99", "max", "jitter")
 
@@ -139,10 +139,10 @@ def _loop(
     from deploy.live.live import LiveOptions
     from rigpose.rig_file import load_rig
 
-    if seconds < 5:
+    if not 5 <= seconds < MOST_SECONDS:
         raise RigposeError(
             "--seconds", expected="5 or more: the LED has to be found first", found=f"{seconds:g}",
-            remedy="Give a longer time",
+            remedy="Give another",
         )  # fmt: skip
     file = load_rig(rig)
     options = LiveOptions(

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from rigpose.commands.options import Measured
+from rigpose.commands.options import Measured, time_of
 
 
 def fuse(
@@ -51,6 +51,8 @@ def fuse(
     from deploy.fusion.fuse import fuse as fuse_hosts
     from deploy.fusion.settings import load_fuse
 
+    seconds = time_of("--seconds", None, seconds)
+    time_of("--wait", None, wait)
     measured = fuse_hosts(load_fuse(file), FuseOptions(seconds, wait, rigpose.__version__))
     added_ms = measured.get("added_delay_ms", {}).get("p50")
     delay = "" if added_ms is None else f", {added_ms:.1f} ms after the slowest host"

@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from rigpose.commands.options import ClientKey, Measured, Minutes, Precision, Runtime, ServerKey, numbers_of
+from rigpose.commands.options import (
+    ClientKey,
+    Measured,
+    Minutes,
+    Precision,
+    Runtime,
+    ServerKey,
+    numbers_of,
+    time_of,
+)
 
 if TYPE_CHECKING:
     from deploy.closed_loop.outputs.settings import OutputSettings
@@ -157,7 +166,7 @@ def live(
     options = LiveOptions(
         bundle=model.resolve(),
         calibration=calibration or file.calibration,
-        seconds=_budget(minutes, seconds),
+        seconds=time_of("rigpose live", minutes, seconds),
         runtime=runtime,
         precision=precision,
         threads=threads,
@@ -222,7 +231,7 @@ def watch(
     from deploy.stream.watch import watch as watch_stream
 
     keys = keys_of(server_key, key)
-    return watch_stream(endpoint, _budget(None, seconds), keys=keys, quiet=is_quiet())
+    return watch_stream(endpoint, time_of("--seconds", None, seconds), keys=keys, quiet=is_quiet())
 
 
 def _loop(
@@ -276,18 +285,3 @@ def _tracking(
         return file
     options = " ".join("--" + name.replace("_", "-") for name in wished)
     return parse_settings(TrackingSettings, {**file.model_dump(), **wished}, options)
-
-
-def _budget(minutes: float | None, seconds: float | None) -> float | None:
-    from acquisition.errors import RigposeError
-
-    if minutes is not None and seconds is not None:
-        raise RigposeError(
-            "the time", expected="--minutes or --seconds", found="both", remedy="Give one of them"
-        )
-    wished = minutes * 60 if minutes is not None else seconds
-    if wished is not None and not wished > 0:
-        raise RigposeError(
-            "the time", expected="more than 0 seconds", found=f"{wished:g} s", remedy="Give a longer time"
-        )
-    return wished

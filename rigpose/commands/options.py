@@ -47,6 +47,22 @@ SplitFile = Annotated[
 ]
 
 
+MOST_SECONDS = 1e9  # 31 years
+
+
+def time_of(whose: str, minutes: float | None, seconds: float | None) -> float | None:
+    """A budget of time in seconds, None where neither is given; raises `RigposeError`."""
+    if minutes is not None and seconds is not None:
+        raise RigposeError(whose, expected="--minutes or --seconds", found="both", remedy="Give one of them")
+    wished = minutes * 60 if minutes is not None else seconds
+    if wished is not None and not 0 < wished < MOST_SECONDS:  # nor is it nan
+        raise RigposeError(
+            whose, expected=f"a time above 0, below {MOST_SECONDS:g} s", found=f"{wished:g} s",
+            remedy="Give another",
+        )  # fmt: skip
+    return wished
+
+
 def input_size_of(text: str | None) -> tuple[int, int] | None:
     """WIDTHxHEIGHT as two numbers; None stays None. Raises `RigposeError`."""
     if text is None:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from rigpose.commands.options import Measured
+from rigpose.commands.options import Measured, time_of
 
 
 def preview(
@@ -47,14 +47,10 @@ def preview(
     rigpose preview rig.yaml
     rigpose preview rig.yaml --seconds 10 --json figures.json
     """
-    from acquisition.errors import RigposeError
     from acquisition.preview.preview import preview as look
     from rigpose.rig_file import load_rig
 
-    if seconds is not None and not seconds > 0:
-        raise RigposeError(
-            "--seconds", expected="a time above 0", found=f"{seconds:g}", remedy="Give a longer time"
-        )
+    seconds = time_of("--seconds", None, seconds)
 
     def tell(address: str) -> None:
         print(f"{rig}\n\n    {address}\n\nOnly this machine can open it. Ctrl-C ends.", flush=True)

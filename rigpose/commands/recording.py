@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from acquisition.errors import RigposeError
-from rigpose.commands.options import Measured, Minutes
+from rigpose.commands.options import Measured, Minutes, time_of
 from rigpose.commands.synchronisation import Regions, out_of_step, regions_of, show_proof, show_verdict
 
 if TYPE_CHECKING:
@@ -80,15 +80,7 @@ def record(
     from rigpose.commands.outcome import CommandFailed
     from rigpose.rig_file import load_rig
 
-    if minutes is not None and seconds is not None:
-        raise RigposeError(
-            "rigpose record", expected="--minutes or --seconds", found="both", remedy="Give one of them"
-        )
-    wished = minutes * 60 if minutes is not None else seconds
-    if wished is not None and not wished > 0:
-        raise RigposeError(
-            "rigpose record", expected="a time above 0", found=f"{wished:g} s", remedy="Give a longer time"
-        )
+    wished = time_of("rigpose record", minutes, seconds)
     settings = load_rig(rig).acquisition
     output = output or new_folder(settings.recording.directory, settings.name)
     regions = regions_of(region)

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-from rigpose.commands.options import ClientKey, Keys, Measured, ServerKey
+from rigpose.commands.options import ClientKey, Keys, Measured, ServerKey, time_of
 
 KEYS = Path("keys")
 
@@ -272,6 +272,7 @@ def lsl(
     from deploy.stream.keys import keys_of
     from deploy.stream.lsl_outlet import TOPICS, LslOptions, hand_on
 
+    seconds = time_of("--seconds", None, seconds)
     wanted = TOPICS if topics == "both" else (topics,)
     measured = hand_on(LslOptions(endpoint, keys_of(server_key, key), wanted, kind, network, seconds))
     counts = ", ".join(f"{count} {topic}" for topic, count in measured["handed_on"].items())

@@ -39,6 +39,22 @@ def stubborn(link: ChildLink) -> None:
         time.sleep(1)
 
 
+def chatter(link: ChildLink) -> None:
+    """Report more than a socket holds that nobody reads from."""
+    n = 0
+    while not link.wait(0.005):
+        n += 1
+        link.report(now=True, n=n, ballast="x" * 50_000)
+    link.report(now=True, ended=True)
+
+
+def slow_end(link: ChildLink) -> None:
+    """Has much to finish when it is stopped."""
+    link.report(now=True, up=True)
+    link.wait(60)
+    time.sleep(1)
+
+
 def log_end(link: ChildLink, file: str) -> None:
     """Note when it ended."""
     link.report(now=True, up=True)

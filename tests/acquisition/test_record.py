@@ -16,12 +16,15 @@ import pytest
 from acquisition.errors import RigposeError
 from acquisition.frame import Absence
 from acquisition.record import RecordingSummary, record
+from acquisition.recordings.events import read_events
 from acquisition.recordings.recording import Recording
 from acquisition.recordings.recover import recover
+from acquisition.rig_run import RigRun
 from acquisition.simulation.scene import write_scene
 from acquisition.simulation.timeline import Cause
 from acquisition.simulation.trigger import SimulatedTrigger
 from acquisition.simulation.truth import Truth
+from acquisition.supervise import runtime_folder
 from rigpose.rig_file import load_rig
 
 CAUSES = {Cause.DELIVERED: None, Cause.LOST: Absence.LOST, Cause.IGNORED: Absence.IGNORED}
@@ -198,6 +201,57 @@ def test_trigger_that_fails_is_started_again_and_counts_anew(tmp_path, monkeypat
             rows = recording.rows_by_video(camera)
             assert [path.name for path in rows] == [f"day1_{camera}.mkv", f"day1_{camera}.0001.mkv"]
             assert list(rows.values()) == counts
+
+
+@pytest.mark.long
+@pytest.mark.alone
+def test_frames_that_are_read_late_after_the_last_pulse_are_recorded(tmp_path, monkeypatch):
+    """The machine is so busy that capture stands still when the trigger stops."""
+    end = RigRun._end_train
+
+    def end_and_stall(self, trigger) -> None:
+        pid = self.supervisor.health()["capture-sim"]["pid"]
+        os.kill(pid, signal.SIGSTOP)
+        threading.Timer(1.0, os.kill, (pid, signal.SIGCONT)).start()
+        end(self, trigger)
+
+    monkeypatch.setattr(RigRun, "_end_train", end_and_stall)
+    summary = record(load_rig(small_rig(tmp_path, cameras=2)).acquisition, tmp_path / "day1", 2)
+    assert summary.ended == "time is over" and summary.interruptions == []
+    with Recording.open(tmp_path / "day1") as recording:
+        pulses = recording.session["ended"]["pulses"]
+        sets = recording.frame_sets()
+    assert len(sets) == pulses > 30 and all(one.complete for one in sets)
+
+
+@pytest.mark.long
+@pytest.mark.alone
+def test_what_was_counted_stays_counted_when_capture_is_killed(tmp_path):
+    rig = load_rig(small_rig(tmp_path, cameras=2, loss_rate=0.2)).acquisition
+    (tmp_path / "day1").mkdir()
+    with runtime_folder() as runtime, RigRun(rig, runtime, []) as run:
+        run.write_events(tmp_path / "day1")
+        assert run.start()
+        seen, killed = Counter(), {}
+
+        def each() -> bool:
+            for name, camera in run.cameras().items():
+                for what in ("frames", "lost"):
+                    assert camera[what] >= seen[name, what]
+                    seen[name, what] = camera[what]
+            if not killed and min(seen[name, "lost"] for name in rig.cameras) >= 5:
+                killed.update(seen)
+                os.kill(run.supervisor.health()["capture-sim"]["pid"], signal.SIGKILL)
+            again = [camera["state"] == "armed" for camera in run.cameras().values()]
+            return not (killed and all(again) and all(seen[one] > killed[one] + 3 for one in killed))
+
+        assert run.run(60, each) == "asked to"
+        run.stop()
+        assert run.supervisor.restarts == {"capture-sim": 1}
+        for (name, what), before in killed.items():
+            assert run.cameras()[name][what] > before
+    told = [one["cameras"] for one in read_events(tmp_path / "day1") if one["kind"] == "capture restarted"]
+    assert told == [["cam_0", "cam_1"]]
 
 
 def half_exposure_ns(rig) -> int:

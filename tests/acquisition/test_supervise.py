@@ -103,6 +103,26 @@ def test_one_that_does_not_stop_is_killed_and_named():
     assert not alive(pid) and "was killed" in supervisor.dead["mule"]
 
 
+def test_reports_are_heard_while_another_takes_its_time_to_end():
+    """Unread, they fill the socket: whoever sends them is stuck there when its own turn to end comes."""
+    plans = [Process("chatter", children.chatter), Process("slow", children.slow_end)]
+    with Supervisor(plans) as supervisor:
+        supervisor.wait_until(lambda: len(supervisor.counters) == 2, 60, "both")
+        supervisor.stop(10)
+        assert supervisor.dead == {} and supervisor.counters["chatter"]["ended"]
+
+
+def test_what_a_process_had_counted_is_at_hand_when_it_is_restarted():
+    told = []
+    with Supervisor([Process("a", children.count, restarts=1)]) as supervisor:
+        supervisor.restarted = lambda name: told.append((name, supervisor.counters[name]["pid"]))
+        supervisor.wait_until(lambda: "a" in supervisor.counters, 60, "a")
+        first = supervisor.counters["a"]["pid"]
+        os.kill(first, signal.SIGKILL)
+        supervisor.wait_until(lambda: supervisor.counters["a"]["pid"] != first, 60, "a again")
+    assert told == [("a", first)]
+
+
 PARENT = """
 import sys, time
 from acquisition.supervise import Process, Supervisor

@@ -63,6 +63,20 @@ def test_a_rig_file_that_cannot_be(tmp_path, rig_file, capsys, command, spoil, s
     assert says in said and "secret" not in said
 
 
+@pytest.mark.parametrize("seconds", ["inf", "nan", "1e300", "0"])
+def test_a_time_that_is_none(tmp_path, rig_file, capsys, seconds) -> None:
+    """It would end in the midst of the run, when the end is looked for."""
+    for words in (
+        ["record", rig_file, "-o", tmp_path / "day1", "--seconds", seconds],
+        ["record", rig_file, "-o", tmp_path / "day1", "--minutes", seconds],
+        ["live", rig_file, "--model", GOLDEN, "--seconds", seconds],
+        ["preview", rig_file, "--seconds", seconds],
+        ["watch", "tcp://127.0.0.1:5555", "--seconds", seconds],
+        ["lsl", "tcp://127.0.0.1:5555", "--seconds", seconds],
+    ):
+        assert "expected a time above 0" in refused(capsys, tmp_path, *words), words
+
+
 @pytest.mark.long
 def test_a_tolerance_of_cameras_that_run_freely(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Nobody knows their period before they are open."""

@@ -97,7 +97,7 @@ def test_what_cannot_work_is_one_line_and_leaves_nothing(tmp_path: Path, rig: Pa
             (("--model", BUNDLE, "--endpoint", "tcp://0.0.0.0:5555"), "no keys"),
             (("--model", BUNDLE, "--endpoint", "tcp://*:5555", "--keys", "none"), "rigpose keys new server"),
             (("--model", BUNDLE, "--seconds", 1, "--minutes", 1), "found both"),
-            (("--model", BUNDLE, "--seconds", 0), "more than 0 seconds"),
+            (("--model", BUNDLE, "--seconds", 0), "a time above 0"),
             (("--model", BUNDLE, "--record", "scene"), "a folder that is not empty"),
             (("--model", BUNDLE, "--record-paused", "--page-control"), "found no --record"),
             (("--model", BUNDLE, "--record", "day1", "--record-paused", "--page"), "found no --page-control"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections import Counter
 
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from acquisition.frame import Absence
-from acquisition.frame_stamp import FrameStamp
+from acquisition.frame_stamp import NEW_COUNT, FrameStamp
 from acquisition.rig import SyncSettings
 from acquisition.synchronisation.synchronise import StampSet, Synchroniser
 from benchmarks.synchronisation import measure
@@ -225,6 +226,83 @@ def test_camera_that_is_gone_is_not_waited_for():
         maker.add(stamp, pulse)
         closed.append((pulse, [s.index for s in maker.closed(stamp.t_arrival_ns)]))
     assert all(indices == [pulse] for pulse, indices in closed if pulse > 21)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    silent=st.integers(1, 60),
+    noticed=st.integers(0, 60),
+    back=st.none() | st.integers(0, 60),
+    loss=st.sampled_from([0.0, 0.1]),
+    seed=st.integers(0, 2**31),
+)
+def test_accounts_are_exact_however_late_a_lost_camera_is_noticed(silent, noticed, back, loss, seed):
+    """What was late until then has ended; nothing is taken back that was never given."""
+    draw, lost = random.Random(seed), dict.fromkeys("ab", 0)
+    period_ns, t0_ns = 10_000_000, 10**12
+    maker = Synchroniser(("a", "b"), SyncSettings(tolerance_ms=2, max_delay_ms=40), period_ns, t0_ns)
+    causes: Counter[tuple[str, Absence]] = Counter()
+    given_: dict[tuple[str, int], Absence] = {}
+    absent = 0
+
+    def take(sets: list[StampSet]) -> None:
+        nonlocal absent
+        for one in sets:
+            for camera, cause in zip(("a", "b"), one.absences, strict=True):
+                if cause is not None:
+                    causes[camera, cause] += 1
+                    given_[camera, one.index] = cause
+                    absent += 1
+        for later in maker.resolved():
+            assert given_[later.camera, later.index] is Absence.LATE
+            given_[later.camera, later.index] = later.absence
+            causes[later.camera, Absence.LATE] -= 1
+            causes[later.camera, later.absence] += 1
+        assert min(causes.values(), default=0) >= 0 and sum(causes.values()) == absent
+
+    again = 240 if back is None else silent + noticed + back
+    since = 0
+    for pulse in range(240):
+        t_ns = t0_ns + pulse * period_ns
+        if pulse == silent + noticed:
+            maker.gone("b")
+        for camera in "ab":
+            if camera == "b" and silent <= pulse < again:
+                continue
+            if camera == "b" and pulse == again:
+                since, lost["b"] = pulse, NEW_COUNT
+            elif draw.random() < loss and pulse:
+                lost[camera] += lost[camera] != NEW_COUNT
+                continue
+            seq = pulse - since if camera == "b" else pulse
+            maker.add(FrameStamp(camera, seq, t_ns, t_ns, 1000, t_ns + 2_000_000, lost[camera]))
+            lost[camera] = 0
+        take(maker.closed(t_ns + 3_000_000))
+    take(maker.flush())
+    gone = [cause for (camera, index), cause in given_.items() if camera == "b" and silent <= index < again]
+    assert set(gone) == {Absence.ENDED} or again == silent
+
+
+@pytest.mark.parametrize(("lost", "missing"), [(0, 0), (5, 0), (5, 1), (5, 9)])
+def test_frames_lost_at_the_end_of_one_train_shift_nobody_in_the_next(lost, missing):
+    """The trigger was started anew; the cameras' counts went on."""
+    period_ns, t0_ns = 10_000_000, 10**12
+    maker = Synchroniser(("a", "b"), SyncSettings(tolerance_ms=2, max_delay_ms=40), period_ns, t0_ns)
+    sets = []
+    for pulse in range(40):
+        t_ns = t0_ns + pulse * period_ns
+        maker.add(FrameStamp("a", 1000 + pulse, t_ns, t_ns, 1000, t_ns + 2_000_000, 0), pulse)
+        if pulse >= missing:
+            before = lost if pulse == missing else 0
+            maker.add(FrameStamp("b", 2000 + pulse, t_ns, t_ns, 1000, t_ns + 2_000_000, before), pulse)
+        sets += maker.closed(0)
+    sets += maker.flush()
+    assert [one.index for one in sets] == list(range(40))
+    for one in sets:
+        assert one.payloads == (one.index, one.index if one.index >= missing else None) and not one.uncertain
+    causes = Counter(one.absences[1] for one in sets if one.absences[1] is not None)
+    assert causes[Absence.LOST] == min(lost, missing) and sum(causes.values()) == missing
+    assert not any(maker.counts.values())
 
 
 @settings(max_examples=10, deadline=None)

@@ -15,8 +15,9 @@ from calibration.poses import Pose3D
 from deploy.stream.messages import Event, Health
 from deploy.stream.subscriber import PoseSubscriber
 from tests.deploy.fusion.host_process import points_at
-from tests.deploy.fusion.rig import ENVIRONMENT, Rig, started
+from tests.deploy.fusion.rig import ENVIRONMENT, PERIOD_NS, Rig, started
 from tests.equipment.network import Star, require_namespaces
+from tests.rigpose.calling import run
 
 
 def hear(subscriber: PoseSubscriber, until) -> None:
@@ -136,6 +137,39 @@ def test_a_host_with_another_network_is_refused_at_the_start_and_later(tmp_path:
             before = len(checked.views)
             hear(subscriber, checked.until(lambda seen: len(seen.views) > before + 60))
             assert list(checked.views.values())[-50:] == [2.0] * 50
+
+
+@pytest.mark.long
+def test_hosts_that_come_back_at_another_rate_are_joined_by_its_pulses(tmp_path: Path) -> None:
+    """At 50 Hz instead of 100 every second pulse of the old count is none: not to be joined with the next."""
+    rig = Rig(tmp_path, (f"ipc://{tmp_path}/left", f"ipc://{tmp_path}/right"), keys=False)
+    checked, again = Checked(), Checked()
+    with (
+        PoseSubscriber(rig.endpoint, ("session", "pose3d", "event")) as subscriber,
+        started(rig.fuse_command(), stdout=subprocess.DEVNULL),
+    ):
+        with started(rig.host_command(0)), started(rig.host_command(1)):
+            hear(subscriber, checked.until(lambda seen: list(seen.views.values())[-20:] == [4.0] * 20))
+        for n, late_ms in ((0, 4), (1, 0)):  # each pulse is heard of the other host first
+            rig.settings(n, {"period_ns": 2 * PERIOD_NS, "late_ms": late_ms})
+        with started(rig.host_command(0)), started(rig.host_command(1)):
+            hear(subscriber, lambda one: isinstance(one.body, Event) and one.body.name == "epoch")
+            hear(subscriber, again.until(lambda seen: list(seen.views.values())[-50:] == [4.0] * 50))
+            assert subscriber.session is not None and subscriber.session.period_ns == 2 * PERIOD_NS
+        # Too fast for the tolerance: refused by name, and the joining goes on.
+        rig.settings(0, {"period_ns": 3_000_000})
+        with started(rig.host_command(0)):
+            hear(subscriber, again.until(lambda seen: ("host refused", "left") in seen.events))
+    assert checked.worst_mm < 0.5 and again.worst_mm < 0.5
+
+
+@pytest.mark.parametrize("option", ["--seconds", "--wait"])
+@pytest.mark.parametrize("value", ["inf", "nan", "0"])
+def test_a_time_that_is_none_is_one_line(tmp_path: Path, capsys, option: str, value: str) -> None:
+    rig = Rig(tmp_path, (f"ipc://{tmp_path}/left", f"ipc://{tmp_path}/right"), keys=False)
+    assert run("fuse", rig.file, option, value) == 2
+    said = capsys.readouterr().err
+    assert f"{option}: expected a time above 0" in said and said.count("\n") == 1
 
 
 def test_hosts_that_are_not_there_are_named(tmp_path: Path) -> None:
