@@ -29,7 +29,7 @@ from acquisition.errors import RigposeError
 from acquisition.service import ServiceManager
 
 _BUDGET_NS = 60_000_000_000
-_OWN_STOP_S = 0.5
+_OWN_STOP_S = 1.0
 _SLICE_S = 0.05
 
 
@@ -188,7 +188,7 @@ class Supervisor:
     def stop(self, limit_s: float = 2.0) -> None:
         """Stop all in reverse order; what has not ended within `limit_s` together is killed.
 
-        Each has half a second of its own, also where one before it has used up the time.
+        Each has a second of its own, also where one before it has used up the time.
         """
         until_ns = time.monotonic_ns() + int(limit_s * 1e9)
         for plan in reversed(self.processes):

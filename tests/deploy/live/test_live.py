@@ -243,6 +243,8 @@ def test_a_killed_tracker_is_replaced_and_the_stream_begins_anew(
         try:
             with PoseSubscriber(stream.endpoint, topics=["pose2d"]) as subscriber:
                 _first_pose(subscriber)
+                while not any(len(table.records) for table in read_pose_tables(tmp_path / "day1")):
+                    time.sleep(0.05)  # poses are sent before they are written
                 (tracker,) = [one for one in multiprocessing.active_children() if one.name == "tracker"]
                 tracker.kill()
                 seen.append(_first_pose(subscriber, session=2))
