@@ -97,12 +97,15 @@ class CameraInfo:
     flip:
         Whether the device mirrors the image, in x and in y.
     features:
-        The wished features as they were read back, and `TriggerMode` of a device that has it.
+        The wished features as they were read back, `TriggerMode` of a device that has it, and
+        `TriggerActivation` while it waits for pulses.
     silence_s:
         A free-running camera that delivers nothing for so long is closed and opened again; None: it
         may be silent. Triggered cameras may always be: pulses pause.
     stamps_on_rig_clock:
         The stamps are of the host's monotonic clock (its kernel took them): there is no other to follow.
+    trigger_delay_ns:
+        From the pulse to the start of the exposure, as far as the camera was told to wait.
     """
 
     uri: str
@@ -127,6 +130,7 @@ class CameraInfo:
     features: dict[str, Value] = field(default_factory=dict)
     silence_s: float | None = None
     stamps_on_rig_clock: bool = False
+    trigger_delay_ns: int = 0
 
 
 @dataclass(frozen=True, slots=True)

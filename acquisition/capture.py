@@ -45,6 +45,8 @@ class CameraCounters:
         How often the camera came back.
     readers:
         Names of those that read its ring.
+    idle_ns:
+        When it was last asked for a frame and had none, rig clock; 0: it always had one.
     drift_ppm:
         Of its clock against the rig clock.
     driver:
@@ -61,6 +63,7 @@ class CameraCounters:
     reopened: int = 0
     rate_hz: float = 0.0
     drift_ppm: float = 0.0
+    idle_ns: int = 0
     readers: list[str] = field(default_factory=list)
     driver: dict[str, int] = field(default_factory=dict)
     info: dict[str, Any] = field(default_factory=dict)
@@ -188,6 +191,7 @@ class CameraThread(threading.Thread):
             try:
                 frame = camera.read(_READ_MS)
             except CameraTimeout:
+                counters.idle_ns = now_ns
                 ring.serve()
                 # Waits are added up, not looked up: a machine that stood still is no silent camera.
                 silent_ns += _READ_MS * 1_000_000
@@ -237,7 +241,8 @@ def _clock_of(info: CameraInfo, late_ns: int | None) -> DeviceClock | HostClock 
 
 
 def _align(clock: DeviceClock | HostClock | ArrivalClock, info: CameraInfo, told: dict[str, Any]) -> None:
-    """Exposures begin with the pulse; each camera's own exposure time leads to their middle."""
+    """Exposures begin with the pulse and the camera's own delay; its exposure time leads to their middle."""
     first_pulse_ns, period_ns = told["first_pulse_ns"], told["pulses"]["period_ns"]
     if first_pulse_ns is not None and period_ns is not None:
-        clock.align(first_pulse_ns + round(info.exposure_us * 500), period_ns)
+        middle_ns = info.trigger_delay_ns + round(info.exposure_us * 500)
+        clock.align(first_pulse_ns + middle_ns, period_ns)

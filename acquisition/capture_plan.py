@@ -15,6 +15,8 @@ from acquisition.settings import read_yaml
 _EXPOSURE = ("exposure_us", "ExposureTime", "ExposureTimeAbs", "ExposureTimeRaw")
 _RATE = ("rate_hz", "AcquisitionFrameRate", "AcquisitionFrameRateAbs")
 _MODEL = "camera_model"
+_NO_RISING_EDGE = ("FallingEdge", "AnyEdge", "LevelLow")
+_ONCE = "A file can set a feature once: keep one of them, set the others in the camera (its user set)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +72,7 @@ def capture_plans(rig: RigSettings) -> dict[str, list[CapturePlan]]:
 
 def _feature_file(path: Path) -> dict[str, Value]:
     """The wished features of a file, in its order; raises `RigposeError`."""
-    wished = read_yaml(path)
+    wished = read_yaml(path, repeated=_ONCE)
     for feature, value in wished.items():
         if not isinstance(value, (str, int, float)):
             raise RigposeError(
@@ -100,10 +102,27 @@ def check_model(plan: CapturePlan, info: CameraInfo) -> None:
 
 
 def check_trigger(plan: CapturePlan, info: CameraInfo) -> None:
-    """Refuse a camera that runs freely on a triggered rig: its frames would belong to no pulse."""
-    if plan.triggered and info.features.get("TriggerMode") == "Off":
+    """Of a triggered rig, refuse a camera whose exposures would belong to no pulse, or to another one."""
+    if not plan.triggered:
+        return
+    if info.features.get("TriggerMode") == "Off":
         raise RigposeError(
             f"camera '{plan.name}' at {plan.uri}", expected="a camera that waits for the trigger's pulses",
             found="TriggerMode Off",
             remedy='Put TriggerMode: "On" into its settings file, as cameras/mono8.yaml does',
+        )  # fmt: skip
+    activation = info.features.get("TriggerActivation")
+    if activation in _NO_RISING_EDGE:
+        raise RigposeError(
+            f"camera '{plan.name}' at {plan.uri}", expected="exposures that begin with the rising edge",
+            found=f"TriggerActivation {activation}",
+            remedy="Put TriggerActivation: RisingEdge into its settings file; where the wiring inverts "
+            "the pulse, LineInverter: true as well",
+        )  # fmt: skip
+    period_ns = 1e9 / float(plan.wished["rate_hz"])
+    if 2 * info.trigger_delay_ns >= period_ns:
+        raise RigposeError(
+            f"camera '{plan.name}' at {plan.uri}",
+            expected=f"a trigger delay of less than half a period, {period_ns / 2e3:g} us",
+            found=f"{info.trigger_delay_ns / 1e3:g} us", remedy="Lower TriggerDelay in its settings file",
         )  # fmt: skip

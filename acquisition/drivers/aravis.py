@@ -26,6 +26,7 @@ from acquisition.camera import (
 from acquisition.drivers.aravis_devices import LIST, Device, known_devices, look_for_devices, the_library
 from acquisition.drivers.aravis_features import CameraFeatures
 from acquisition.drivers.aravis_stream import apply_stream_options
+from acquisition.drivers.timing import check_rate, timed
 from acquisition.errors import RigposeError
 from acquisition.frame import Image
 from acquisition.pixel_formats import channels_of, line_bytes, to_uint8
@@ -234,6 +235,7 @@ class AravisCamera:
             features.set(feature, value)
         for feature, value in wished.items():  # a later one may have moved an earlier one
             features.check(feature, value)
+        check_rate(self._name, wished, features.word)
         actual = {feature: features.value(feature) for feature in wished}
         if marks:
             actual["stamp_marks"] = marks
@@ -251,7 +253,7 @@ class AravisCamera:
         runs_freely = rate_hz > 0 and not features.triggered
         silence_s = _SILENT_PERIODS / rate_hz + _SILENT_S if runs_freely else None
         pixel_format = str(camera.get_pixel_format_as_string())
-        return CameraInfo(
+        info = CameraInfo(
             uri=self._uri,
             model=f"{device.vendor} {device.model}",
             serial=device.serial or device.id,
@@ -273,6 +275,7 @@ class AravisCamera:
             features=actual,
             silence_s=silence_s,
         )
+        return timed(info, features.word)
 
     def _image(self, buffer: Any) -> Image | None:
         """The picture, or None where it did not arrive whole."""

@@ -11,9 +11,9 @@ from typing import Any
 
 from acquisition.camera import Feature, Value
 from acquisition.drivers.aravis_stream import STREAM_OPTIONS, kernel_limit_mb
+from acquisition.drivers.timing import NEAR
 from acquisition.errors import RigposeError
 
-_NEAR = 0.01  # cameras quantise: a number is taken if it came this near, relatively
 _DEPTH = 8
 
 
@@ -74,7 +74,7 @@ class CameraFeatures:
         if isinstance(actual, (bool, str)):
             same = str(_word(wished)) == str(_word(actual))
         else:
-            same = abs(float(actual) - float(wished)) <= _NEAR * abs(float(wished))
+            same = abs(float(actual) - float(wished)) <= NEAR * abs(float(wished))
         if not same:
             limits = self._feature(feature)
             raise RigposeError(

@@ -18,6 +18,7 @@ import numpy as np
 
 from acquisition.camera import CameraGone, CameraInfo, CameraTimeout, DeviceFrame, Feature, FoundCamera, Value
 from acquisition.drivers.genapi import GenApiFeatures, Spelling, swig_module
+from acquisition.drivers.timing import timed
 from acquisition.errors import RigposeError
 from acquisition.frame import Image
 from acquisition.pixel_formats import channels_of, line_bytes, to_uint8
@@ -184,7 +185,7 @@ class BaslerCamera:
         wraps = kind == _GIGE and features.value_or("GevGVSPExtendedIDMode", "Off") != "On"
         exposure_us, rate_hz = features.exposure_us, features.rate_hz
         pixel_format = str(features.value("PixelFormat"))
-        return CameraInfo(
+        info = CameraInfo(
             uri=self._uri,
             model=f"{device.GetVendorName() or 'Basler'} {device.GetModelName()}",
             serial=device.GetSerialNumber(),
@@ -216,6 +217,7 @@ class BaslerCamera:
             if rate_hz > 0 and not features.triggered
             else None,
         )
+        return timed(info, features.word)
 
     def _load(self, path: Path, nodes: Any) -> str:
         """Load a feature file of pylon's, which reads every value back; its path as given."""

@@ -21,6 +21,7 @@ import numpy as np
 
 from acquisition.camera import CameraGone, CameraInfo, CameraTimeout, DeviceFrame, Feature, FoundCamera, Value
 from acquisition.drivers.genapi import GenApiFeatures, Spelling, swig_module
+from acquisition.drivers.timing import timed
 from acquisition.errors import RigposeError
 from acquisition.frame import Image
 from acquisition.pixel_formats import channels_of, line_bytes, to_uint8
@@ -198,7 +199,7 @@ class GenICamCamera:
             transport in ("GEV", "GigEVision") and features.value_or("GevGVSPExtendedIDMode", "Off") != "On"
         )
         meaning = "start of exposure as most cameras have it (GenTL does not say), camera clock"
-        return CameraInfo(
+        info = CameraInfo(
             uri=self._uri, model=model, serial=serial,
             width_px=int(features.value("Width")), height_px=int(features.value("Height")),
             channels=channels_of(pixel_format, self._name), rate_hz=rate_hz, exposure_us=exposure_us,
@@ -215,6 +216,7 @@ class GenICamCamera:
             features=actual,
             silence_s=None if rate_hz == 0 or features.triggered else _SILENT_PERIODS / rate_hz + _SILENT_S,
         )  # fmt: skip
+        return timed(info, features.word)
 
     def _image(self, buffer: Any, info: CameraInfo) -> Image | None:
         """The picture, or None where it did not arrive whole."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from acquisition.capture_plan import capture_plans
+from acquisition.camera import CameraInfo
+from acquisition.capture_plan import CapturePlan, capture_plans, check_trigger
 from acquisition.errors import RigposeError
 from acquisition.rig import RigSettings
 
@@ -55,7 +56,29 @@ def test_rate_is_set_in_one_place(tmp_path, feature):
         plans(tmp_path, f"{feature}: 90\n", TRIGGER)
 
 
+def test_feature_that_is_there_twice_would_be_set_once(tmp_path):
+    features = "LineSelector: Line1\nLineMode: Input\nLineSelector: Line2\nLineMode: Output\n"
+    with pytest.raises(
+        RigposeError, match=r"'LineSelector' in line 1 and again in line 3\. A file can set a feature once"
+    ):
+        plans(tmp_path, features)
+
+
 @pytest.mark.parametrize(("value", "found"), [("[1, 2]", "list"), ("{a: 1}", "dict"), ("", "nothing")])
 def test_value_that_is_none_is_named(tmp_path, value, found):
     with pytest.raises(RigposeError, match=rf"camera\.yaml: expected a word, .* for 'Gain', found {found}"):
         plans(tmp_path, f"Gain: {value}\n")
+
+
+@pytest.mark.parametrize("delay_us", [0, 4900, 5000, 12_000])
+def test_delay_that_leads_to_the_next_pulse_is_refused(delay_us):
+    plan = CapturePlan("top", "basler://1", {"exposure_us": 2000, "rate_hz": 100}, None, triggered=True)
+    info = CameraInfo(
+        "basler://1", "m", "1", 8, 8, 1, 100.0, 2000.0, None, 0, True, 1_000_000, 50_000, "start",
+        features={"TriggerMode": "On"}, trigger_delay_ns=delay_us * 1000,
+    )  # fmt: skip
+    if delay_us < 5000:
+        check_trigger(plan, info)
+    else:
+        with pytest.raises(RigposeError, match=rf"less than half a period, 5000 us, found {delay_us} us"):
+            check_trigger(plan, info)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import time
 from collections.abc import Callable, Iterator
 from itertools import pairwise
@@ -160,6 +161,49 @@ def test_two_cameras_of_a_rig_on_one_device_are_refused(camera, host):
     host(remote.call, "side", "new", "aravis://127.0.1.1")
     with pytest.raises(RigposeError, match=r"camera 'side' .*found camera 'top' of this rig on it"):
         host(remote.call, "side", "open", {})
+
+
+_REGISTER = (
+    '<IntReg Name="{}" NameSpace="Standard"><Address>{}</Address><Length>4</Length>'
+    "<AccessMode>RW</AccessMode><pPort>Device</pPort><Sign>Unsigned</Sign><Endianess>BigEndian</Endianess></IntReg>"
+)
+_CHOICE = (
+    '<Enumeration Name="ExposureAuto" NameSpace="Standard"><EnumEntry Name="Off"><Value>0</Value></EnumEntry>'
+    '<EnumEntry Name="Continuous"><Value>1</Value></EnumEntry><pValue>Automatic</pValue></Enumeration>'
+)
+
+
+@pytest.fixture
+def richer(cameras: FakeCameras, host: Callable[..., Any], tmp_path) -> Iterator[Callable[..., Any]]:
+    """Camera GV02 with features more: TriggerDelay, ResultingFrameRate, ExposureAuto."""
+    tool = cameras.popen(
+        ["arv-tool-0.8", "-n", "Aravis-Fake-GV02", "genicam"], stdout=subprocess.PIPE, text=True
+    )
+    plain = tool.communicate(timeout=30)[0]
+    names = {"TriggerDelay": "0x400", "ResultingFrameRate": "0x404", "Automatic": "0x408"}
+    more = "".join(_REGISTER.format(name, address) for name, address in names.items()) + _CHOICE
+    end = "</RegisterDescription>"
+    assert plain.count(end) == 1
+    (tmp_path / "richer.xml").write_text(plain.replace(end, more + end))
+    cameras.kill(2)
+    cameras.start(2, description=tmp_path / "richer.xml")
+    host(remote.call, "side", "new", "aravis://GV02")
+    yield lambda verb, *arguments: host(remote.call, "side", verb, *arguments)
+    host(remote.call, "side", "close")
+    cameras.kill(2)
+    cameras.start(2)
+
+
+def test_delay_automatic_exposure_and_a_rate_too_high_are_told(richer):
+    info = richer("open", {**SMALL, "TriggerMode": "On", "TriggerDelay": 3000, "ExposureAuto": "Continuous"})
+    assert info.trigger_delay_ns == 3_000_000 and info.features["TriggerActivation"] == "RisingEdge"
+    assert info.stamp_uncertainty_ns == 1_000_001 + 5_000_000  # its exposure, and half the period
+    assert "automatic" in info.stamp_meaning
+    richer("close")
+    with pytest.raises(RigposeError, match=r"rate_hz.*found 100 \(at most 33 Hz with this exposure"):
+        richer("open", {**SMALL, "ResultingFrameRate": 33})
+    info = richer("open", {"TriggerMode": "Off", "ExposureAuto": "Off", "rate_hz": 30})
+    assert info.trigger_delay_ns == 0 and "automatic" not in info.stamp_meaning
 
 
 @pytest.mark.long

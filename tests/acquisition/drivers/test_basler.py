@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from acquisition.camera import CameraTimeout
+from acquisition.capture_plan import CapturePlan, check_trigger
 from acquisition.drivers.basler import BaslerCamera
 from acquisition.errors import RigposeError
 from acquisition.frame_stamp import NO_DEVICE_STAMP, FrameStamp
@@ -139,6 +140,37 @@ def test_waits_for_its_trigger(camera):
         camera.read(50)
     press(camera, "TriggerSoftware")
     assert not camera.read(2000).damaged
+
+
+def test_delay_after_the_pulse_is_told_and_only_while_it_waits_for_pulses(camera):
+    delayed = {**TRIGGERED, "TriggerDelay": 3000.0, "rate_hz": 30.0}
+    assert camera.open(delayed).trigger_delay_ns == 3_000_000
+    camera.close()
+    assert camera.open({**delayed, "TriggerMode": "Off"}).trigger_delay_ns == 0
+    camera.close()
+    assert camera.open({**TRIGGERED, "TriggerDelay": 0.0}).trigger_delay_ns == 0
+
+
+@pytest.mark.parametrize("edge", ["RisingEdge", "FallingEdge"])
+def test_falling_edge_is_refused_on_a_rig_with_a_trigger(camera, edge):
+    wished = {**TRIGGERED, "TriggerSource": "Line1", "TriggerActivation": edge, "rate_hz": 30.0}
+    info = camera.open(wished)
+    check_trigger(CapturePlan("top", "basler://0815-0000", wished, None), info)  # no trigger: its own affair
+    plan = CapturePlan("top", "basler://0815-0000", wished, None, triggered=True)
+    if edge == "RisingEdge":
+        check_trigger(plan, info)
+    else:
+        with pytest.raises(RigposeError, match=r"found TriggerActivation FallingEdge\. .*LineInverter"):
+            check_trigger(plan, info)
+
+
+def test_automatic_exposure_stands_in_the_uncertainty(camera):
+    manual = camera.open({**SMALL, "ExposureAuto": "Off", "exposure_us": 2000.0, "rate_hz": 50.0})
+    camera.close()
+    wished = {**SMALL, "exposure_us": 2000.0, "rate_hz": 50.0, "ExposureAuto": "Continuous"}
+    automatic = camera.open(wished)
+    assert automatic.stamp_uncertainty_ns == manual.stamp_uncertainty_ns + 10_000_000  # half the period
+    assert "automatic" in automatic.stamp_meaning and "automatic" not in manual.stamp_meaning
 
 
 class Reader(threading.Thread):

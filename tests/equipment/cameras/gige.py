@@ -43,11 +43,19 @@ class FakeCameras:
     _running: dict[int, subprocess.Popen[bytes]] = field(default_factory=dict)
     _workers: list[ProcessPoolExecutor] = field(default_factory=list)
 
-    def start(self, number: int, loss_per_thousand: float = 0, serial: str = "") -> None:
-        """Switch camera `number` on (from 1); another `serial` is another camera at its address."""
+    def start(
+        self, number: int, loss_per_thousand: float = 0, serial: str = "", description: Path | None = None
+    ) -> None:
+        """Switch camera `number` on (from 1); another `serial` is another camera at its address.
+
+        `description` is a GenICam file of its features, instead of its own.
+        """
         address = f"127.0.1.{number}"
         loss = ["-r", str(loss_per_thousand)] if loss_per_thousand else []
-        self._running[number] = self.popen([_CAMERA, "-i", address, "-s", serial or f"GV{number:02}", *loss])
+        told = [] if description is None else ["-g", description]
+        self._running[number] = self.popen(
+            [_CAMERA, "-i", address, "-s", serial or f"GV{number:02}", *loss, *told]
+        )
         # It is there once its control port is bound.
         until = time.monotonic() + 20
         port = f"{int.from_bytes(bytes([127, 0, 1, number]), 'little'):08X}:{3956:04X}"
