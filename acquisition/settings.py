@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import os.path
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -21,18 +22,56 @@ class Settings(BaseModel):
 S = TypeVar("S", bound=Settings)
 
 
-def read_yaml(path: Path) -> dict[str, Any]:
+class _RepeatedKeyError(yaml.YAMLError):
+    """A mapping names a key twice; lines count from 1."""
+
+    def __init__(self, key: str, lines: tuple[int, int]) -> None:
+        super().__init__(key)
+        self.key = key
+        self.lines = lines
+
+
+class _OnceLoader(yaml.SafeLoader):
+    """The safe loader, where a repeated key is an error; by itself the last one wins without a word."""
+
+    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
+        node = super().compose_mapping_node(anchor)
+        # here, where merge keys (<<) are not yet resolved: a key may stand over the one that is merged in
+        lines: dict[tuple[str, str], int] = {}
+        for key, _ in node.value:
+            if not isinstance(key, yaml.ScalarNode) or key.tag == _MERGE:
+                continue
+            name, line = (key.tag, key.value), key.start_mark.line + 1
+            if name in lines:
+                raise _RepeatedKeyError(key.value, (lines[name], line))
+            lines[name] = line
+        return node
+
+
+_MERGE = "tag:yaml.org,2002:merge"
+
+
+def read_yaml(path: Path, repeated: str = "Remove one of them") -> dict[str, Any]:
     """A YAML mapping read with the safe loader.
+
+    Parameters
+    ----------
+    repeated:
+        The remedy where a key is there twice.
 
     Raises
     ------
     RigposeError
-        If the file is missing, is not YAML, or is not a mapping.
+        If the file is missing, is not YAML, names a key twice, or is not a mapping.
     """
     path = Path(path)
     try:
         with path.open("rb") as stream:
-            content = yaml.safe_load(stream)
+            loader = _OnceLoader(stream)
+            try:
+                content = loader.get_single_data()
+            finally:
+                loader.dispose()
     except OSError as error:
         raise RigposeError(
             path,
@@ -40,7 +79,15 @@ def read_yaml(path: Path) -> dict[str, Any]:
             found=error.strerror or "no file",
             remedy="Check the path",
         ) from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except _RepeatedKeyError as error:
+        first, second = error.lines
+        raise RigposeError(
+            path,
+            expected="each key once",
+            found=f"'{error.key}' in line {first} and again in line {second}",
+            remedy=repeated,
+        ) from None
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # not UTF-8, a date that is none, too deep
         raise RigposeError(
             path,
             expected="YAML",
@@ -91,6 +138,11 @@ def parse_settings(model: type[S], content: dict[str, Any], whose: object) -> S:
 def read_settings(model: type[S], path: Path) -> S:
     """The settings file at `path` as `model`; raises `RigposeError`."""
     return parse_settings(model, read_yaml(path), path)
+
+
+def beside(folder: Path, path: Path | str) -> Path:
+    """A path named by a settings file in `folder`: relative ones count from there, `~` is the home folder."""
+    return folder / os.path.expanduser(path)  # noqa: PTH111 - Path's own raises where there is no such user
 
 
 def _known_keys(model: type[BaseModel], location: tuple[int | str, ...]) -> list[str]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from pydantic import Field
 
 from acquisition.rig import CameraSettings, RigSettings
-from acquisition.settings import read_settings
+from acquisition.settings import beside, read_settings
 from deploy.closed_loop.outputs.settings import OutputSettings
 from deploy.stream.settings import StreamSettings
 from deploy.tracking_settings import TrackingSettings
@@ -50,7 +50,7 @@ class RigFile:
 
 
 def load_rig(path: Path) -> RigFile:
-    """The rig file at `path`; relative paths in it are relative to its folder.
+    """The rig file at `path`; relative paths in it are relative to its folder, `~` is the home folder.
 
     Raises
     ------
@@ -65,24 +65,28 @@ def load_rig(path: Path) -> RigFile:
         cameras={name: _camera(camera, folder) for name, camera in whole.cameras.items()},
         trigger=whole.trigger
         and whole.trigger.model_copy(update={"port": _absolute_address(whole.trigger.port, folder)}),
-        sync=whole.sync,
-        recording=whole.recording.model_copy(update={"directory": folder / whole.recording.directory}),
+        sync=whole.sync.model_copy(update={"ptp_socket": beside(folder, whole.sync.ptp_socket)}),
+        recording=whole.recording.model_copy(update={"directory": beside(folder, whole.recording.directory)}),
     )
     return RigFile(
         path=path,
         acquisition=acquisition,
-        stream=whole.stream.model_copy(update={"keys": whole.stream.keys and folder / whole.stream.keys}),
+        stream=whole.stream.model_copy(update={"keys": _beside(folder, whole.stream.keys)}),
         tracking=whole.tracking,
         outputs=whole.outputs,
-        calibration=None if whole.calibration is None else folder / whole.calibration,
+        calibration=_beside(folder, whole.calibration),
     )
+
+
+def _beside(folder: Path, path: Path | None) -> Path | None:
+    return None if path is None else beside(folder, path)
 
 
 def _camera(camera: CameraSettings, folder: Path) -> CameraSettings:
     return camera.model_copy(
         update={
             "uri": _absolute_address(camera.uri, folder),
-            "settings": None if camera.settings is None else folder / camera.settings,
+            "settings": _beside(folder, camera.settings),
         }
     )
 
@@ -96,4 +100,4 @@ def _absolute_address(address: str, folder: Path) -> str:
     if not separator or scheme not in _FILES:
         return address
     file, mark, camera = rest.partition("#") if scheme != "file" else (rest, "", "")
-    return f"{scheme}://{(folder / file).resolve()}{mark}{camera}"
+    return f"{scheme}://{beside(folder, file).resolve()}{mark}{camera}"

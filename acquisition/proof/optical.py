@@ -15,11 +15,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from acquisition.errors import RigposeError
 from acquisition.findings import Finding, verdict_of
 from acquisition.frame import Absence, Image
+from acquisition.progress import Progress
 from acquisition.proof.led import LEAST_FRAMES, LedSeen, Region, find_led
 from acquisition.proof.report import OPTICAL
 from acquisition.recordings.recording import Recording
@@ -28,8 +27,6 @@ from acquisition.synchronisation.synchronise import StampSet
 
 WINDOW_SETS = 4 * 32
 """Sets that are read at each place: three whole words at least."""
-
-_MOST_WINDOWS = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,10 +91,12 @@ def check_session(folder: Path, regions: dict[str, Region] | None = None) -> dic
             recording.frame_table(camera)  # refuses a camera that is none
         sets = recording.frame_sets()
         windows = _windows(recording, sets)
-        cameras = {
-            camera: _camera(recording, column, [sets[a:b] for a, b in windows], regions.get(camera))
-            for column, camera in enumerate(recording.cameras)
-        }
+        places = [sets[a:b] for a, b in windows]
+        with Progress("places of the LED", total=len(places) * len(recording.cameras)) as bar:
+            cameras = {
+                camera: _camera(recording, column, places, regions.get(camera), bar)
+                for column, camera in enumerate(recording.cameras)
+            }
         folder = recording.folder
     report = {
         "cameras": {camera: asdict(proof) for camera, proof in cameras.items()},
@@ -203,9 +202,7 @@ def _windows(recording: Recording, sets: list[StampSet]) -> list[tuple[int, int]
         stretch = bisect_right(begins, row) - 1
         start = max(begins[stretch], min(row, ends[stretch] - WINDOW_SETS))
         windows.add((start, min(start + WINDOW_SETS, ends[stretch])))
-    long = [window for window in sorted(windows) if window[1] - window[0] >= LEAST_FRAMES] or sorted(windows)
-    shown = np.linspace(0, len(long) - 1, min(len(long), _MOST_WINDOWS)).round().astype(int)
-    return [long[place] for place in shown]
+    return [window for window in sorted(windows) if window[1] - window[0] >= LEAST_FRAMES] or sorted(windows)
 
 
 def _train_begins(recording: Recording) -> list[int]:
@@ -215,7 +212,7 @@ def _train_begins(recording: Recording) -> list[int]:
 
 
 def _camera(
-    recording: Recording, column: int, windows: list[list[StampSet]], region: Region | None
+    recording: Recording, column: int, windows: list[list[StampSet]], region: Region | None, bar: Progress
 ) -> CameraProof:
     camera = recording.cameras[column]
     begins = _train_begins(recording)
@@ -233,6 +230,7 @@ def _camera(
         unread += not found
         read += len(found)
         offs.update(_distance(word.slot - slots[word.index]) for word in found)
+        bar.advance()
     return CameraProof(
         words=read,
         off_by=tuple(offs),

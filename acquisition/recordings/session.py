@@ -154,6 +154,15 @@ def read_session(folder: Path) -> dict[str, Any]:
     return result
 
 
+def recorded_frames(session: dict[str, Any]) -> dict[str, int]:
+    """How many frames of each camera were on the disk at the end; none where it did not end well."""
+    ended = session["ended"] or {}
+    if ended.get("how") not in CLEAN_ENDS and "recovered" not in ended:
+        return {}
+    counted = {camera: figures.get("recorded") for camera, figures in ended.get("cameras", {}).items()}
+    return {camera: int(frames) for camera, frames in counted.items() if frames is not None}
+
+
 def _hashes(rig: RigSettings, settings: dict[str, Any]) -> dict[str, str]:
     """SHA-256 of the rig's settings and of every feature file it names."""
     hashes = {"rig": hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()}

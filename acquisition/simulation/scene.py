@@ -14,7 +14,7 @@ import yaml
 from pydantic import Field, model_validator
 
 from acquisition.errors import RigposeError
-from acquisition.settings import Settings, parse_settings, read_settings
+from acquisition.settings import Settings, beside, parse_settings, read_settings
 from acquisition.simulation.animal import Animal
 from acquisition.simulation.boards import BoardSettings, CharucoSettings, CheckerboardSettings, WavedBoard
 from acquisition.simulation.led import LedSettings
@@ -88,7 +88,7 @@ class Scene:
     def load(cls, path: Path) -> Scene:
         """The scene of a scene.yaml; raises `RigposeError`."""
         settings = read_settings(SceneSettings, path)
-        return cls(settings, (Path(path).parent / settings.world).resolve())
+        return cls(settings, beside(Path(path).parent, settings.world).resolve())
 
     @classmethod
     def of_world(cls, world: Path) -> Scene:
@@ -213,7 +213,7 @@ def write_scene(
     _write_yaml(folder / "scene.yaml", scene.model_dump(mode="json", exclude_none=True))
     if scene.board is not None:
         _write_yaml(folder / "board.yaml", scene.board.model_dump(mode="json"))
-    Scene(scene, (folder / scene.world).resolve()).save_to_world()
+    Scene(scene, beside(folder, scene.world).resolve()).save_to_world()
     period_ms = 1000.0 / rate_hz
     sections: dict[str, Any] = {
         "name": "simulated",

@@ -16,6 +16,7 @@ from acquisition.trigger.serial_port import PortGone, SerialPort
 _GREETING_S = 6.0  # an old bootloader keeps the board that long after its port was opened
 _ANSWER_S = 0.4
 _TRIES = 4
+_PERISHABLE = ("line", (1,))
 _BEAT_S = 0.25
 _EXCHANGES = 10
 _UNANSWERED_MAX = 12
@@ -93,13 +94,15 @@ class TriggerLink:
     def ask(self, verb: str, *arguments: int) -> Answer:
         """The answer to a request, asked again where it or its answer is lost; a refusal is an answer.
 
+        The line is asked to rise once only: who gives that up must not see it rise later.
+
         Raises
         ------
         RigposeError
             Where the conversation is over, or nothing is answered.
         """
         with self._turn:
-            answer = self._ask(verb, arguments, _TRIES)
+            answer = self._ask(verb, arguments, 1 if (verb, arguments) == _PERISHABLE else _TRIES)
         if answer is None:
             raise RigposeError(
                 f"trigger at {self.path}", expected="its answers until it is let go",

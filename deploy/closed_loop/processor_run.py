@@ -134,7 +134,7 @@ def run_processor(link: ChildLink, plan: ProcessorPlan) -> None:
                 )  # fmt: skip
                 end_ns = time.monotonic_ns()
                 outputs.evidence = None
-                outputs.beat(moment.t_valid_ns)
+                outputs.beat(moment.t_exposure_ns)
                 calls += 1
                 latency.add(
                     {"exposure_to_process": begin_ns - moment.t_exposure_ns, "process": end_ns - begin_ns}

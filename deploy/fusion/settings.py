@@ -51,7 +51,7 @@ class FuseSettings(Settings):
 
 
 def load_fuse(path: Path) -> FuseSettings:
-    """The file at `path`; relative paths in it are relative to its folder, `~` is home. Raises `RigposeError`."""
+    """The file at `path`; paths in it are relative to its folder, `~` is home. Raises `RigposeError`."""
     settings = read_settings(FuseSettings, path)
     folder = Path(path).resolve().parent
 

@@ -16,6 +16,7 @@ _FREE_GB = 20.0
 _FILES = 1024
 _TIME_KEEPERS = ("chronyd", "systemd-timesyn", "ntpd", "ptp4l", "phc2sys")
 _GIGE_MBIT = 1000
+_PMC = ("pmc", "-u", "-b", "0")
 
 
 def host(folder: Path, keep_free_gb: float = _FREE_GB, root: Path = Path("/")) -> list[Finding]:
@@ -170,17 +171,27 @@ def _time(root: Path) -> list[Finding]:
 
 def _ptp() -> Finding:
     """What ptp4l says through pmc; it may go on naming a grandmaster for some seconds after it went away."""
-    ask = ["pmc", "-u", "-b", "0", "GET TIME_STATUS_NP"]
-    try:
-        said = subprocess.run(ask, capture_output=True, text=True, timeout=3, check=False).stdout
-    except (OSError, subprocess.TimeoutExpired):
-        return Finding(
-            "PTP", "change", "ptp4l runs, and pmc does not answer", f"Run as root: {' '.join(ask)}"
-        )
-    facts = dict(line.split(None, 1) for line in said.splitlines() if len(line.split(None, 1)) == 2)
-    if facts.get("gmPresent") != "true":
+    facts = dict(_asked("TIME_STATUS_NP"))
+    if "gmPresent" not in facts:
+        remedy = f"Run as root: {' '.join(_PMC)} 'GET TIME_STATUS_NP'"
+        return Finding("PTP", "change", "ptp4l runs, and pmc does not answer", remedy)
+    if facts["gmPresent"] != "true":
+        # of itself ptp4l says that there is none: it names only those that it hears
+        if ("portState", "MASTER") in _asked("PORT_DATA_SET"):
+            return ok("PTP", "this host is the grandmaster")
         return Finding("PTP", "change", "no grandmaster is heard", f"Check cables and {PTP} on both hosts")
     return ok("PTP", f"{facts.get('master_offset', '?')} ns from grandmaster {facts.get('gmIdentity', '?')}")
+
+
+def _asked(what: str) -> list[tuple[str, str]]:
+    """Names and values that pmc prints for one request, of every port; none where it does not answer."""
+    command = [*_PMC, f"GET {what}"]
+    try:
+        said = subprocess.run(command, capture_output=True, text=True, timeout=3, check=False).stdout
+    except (OSError, subprocess.TimeoutExpired):
+        return []
+    pairs = (line.split(None, 1) for line in said.splitlines())
+    return [(pair[0], pair[1].strip()) for pair in pairs if len(pair) == 2]
 
 
 def _read(path: Path) -> str:

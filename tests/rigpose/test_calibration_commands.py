@@ -193,4 +193,11 @@ def test_convert_calibration_to_opencv_and_back(tmp_path, capsys):
     assert "cam_0 (pinhole), cam_1 (pinhole)" in " ".join(capsys.readouterr().out.split())
     assert main(["convert-calibration", str(tmp_path / "c.yaml"), "-o", str(tmp_path / "d.toml")]) == 0
     assert load_toml(tmp_path / "d.toml").names == ("cam_0", "cam_1")
+    theirs = (tmp_path / "c.toml").read_text().replace('units = "mm"\n', "")
+    (tmp_path / "metres.toml").write_text(theirs)
+    command = ["convert-calibration", str(tmp_path / "metres.toml"), "-o", str(tmp_path / "m.toml")]
+    assert main([*command, "--unit", "m"]) == 0
+    np.testing.assert_allclose(
+        load_toml(tmp_path / "m.toml").translations, 1000 * load_toml(tmp_path / "d.toml").translations
+    )
     assert main(["convert-calibration", str(tmp_path), "-o", str(tmp_path / "e.toml")]) == 2

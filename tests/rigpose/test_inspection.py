@@ -27,7 +27,7 @@ from deploy.poses_io.pose_table import PoseTableWriter
 from deploy.poses_io.poses import Poses
 from deploy.stream.keys import new_pair
 from rigpose.chain import describe
-from tests.acquisition.sessions import write_session
+from tests.acquisition.sessions import rewrite_packets, write_session
 from tests.rigpose.calling import run
 from tests.training.colour_finder import settings
 from tests.training.dots import dot_project
@@ -128,6 +128,29 @@ def test_files_of_a_recording(analysed: Path, tmp_path: Path) -> None:
     assert kind(tmp_path / "packed") == "list of packed videos"
     packed = describe(tmp_path / "packed" / "day1_cam_0.mp4")
     assert packed["chain"] == ["recording day1, camera cam_0, at a constant rate"]
+
+
+@pytest.mark.parametrize(
+    ("spoil", "says"),
+    [
+        (lambda video, table: video.unlink(),
+         "cam_1: {n} of {n} pictures do not decode, the first of them number 0"),
+        (lambda video, table: rewrite_packets(video, range(30, 100), None), "cam_1: "),
+        (lambda video, table: table.unlink(), "cam_1: its frame table has 0 of {n} recorded frames"),
+        (lambda video, table: table.write_bytes(table.read_bytes()[: -48 * 5]),
+         "cam_1: its frame table has {less} of {n} recorded frames"),
+        (lambda video, table: (video.unlink(), table.unlink()),
+         "cam_1: its frame table has 0 of {n} recorded frames"),
+    ],
+    ids=["no video", "half a video", "no table", "less of a table", "nothing"],
+)  # fmt: skip
+def test_what_is_gone_of_a_recording_is_a_gap(tmp_path: Path, spoil, says: str) -> None:
+    line = write_session(tmp_path / "day1", pulses=60)
+    assert describe(tmp_path / "day1")["facts"]["gaps"] == "none"
+    n = sum(stamp.camera == "cam_1" for stamp, _ in line.frames)
+    spoil(*(tmp_path / "day1" / f"day1_cam_1{ending}" for ending in (".mkv", ".frames")))
+    gaps = describe(tmp_path / "day1")["facts"]["gaps"]
+    assert gaps.startswith(says.format(n=n, less=n - 5)) and "cam_0" not in gaps and ";" not in gaps
 
 
 def test_a_table_of_live_poses_names_bundle_and_calibration(tmp_path: Path) -> None:

@@ -64,6 +64,46 @@ def test_files_and_recordings_are_relative_to_the_rig_file(tmp_path):
     ]  # fmt: skip
 
 
+def test_a_tilde_is_the_home_folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", "/home/anna")
+    cameras = {
+        "a": {"uri": "file://~/videos/a.mp4", "settings": "~/cameras/mono8.yaml"},
+        "b": {"uri": "replay://~/day1#top"},
+        "c": {"uri": "sim://~/scene.yaml#cam_0"},
+    }
+    rig = load_rig(
+        write(
+            tmp_path, cameras=cameras, recording={"directory": "~/recordings"}, calibration="~/c.toml",
+            trigger={"port": "sim://~/scene.yaml", "rate_hz": 30, "exposure_us": 2000},
+            stream={"keys": "~/keys"}, sync={"ptp_socket": "~/ptp4l"},
+        )
+    )  # fmt: skip
+    home = Path("/home/anna")
+    assert rig.acquisition.recording.directory == home / "recordings"
+    assert (rig.calibration, rig.stream.keys) == (home / "c.toml", home / "keys")
+    assert rig.acquisition.cameras["a"].settings == home / "cameras/mono8.yaml"
+    assert [camera.uri for camera in rig.acquisition.cameras.values()] == [
+        f"file://{home}/videos/a.mp4", f"replay://{home}/day1#top", f"sim://{home}/scene.yaml#cam_0",
+    ]  # fmt: skip
+    assert rig.acquisition.trigger.port == f"sim://{home}/scene.yaml"
+    assert rig.acquisition.sync.ptp_socket == home / "ptp4l"
+
+
+def test_a_tilde_of_nobody_is_a_name_like_others(tmp_path):
+    rig = load_rig(write(tmp_path, calibration="~no-such-user/c.toml"))
+    assert rig.calibration == tmp_path / "~no-such-user/c.toml"
+
+
+def test_two_cameras_of_one_name_are_refused_with_their_lines(tmp_path):
+    path = tmp_path / "rig.yaml"
+    path.write_text(
+        "name: twice\ncameras:\n  top: {uri: 'basler://111'}\n  side: {uri: 'basler://222'}\n"
+        "  top: {uri: 'basler://333'}\n"
+    )
+    with pytest.raises(RigposeError, match=r"rig\.yaml: .* found 'top' in line 3 and again in line 5"):
+        load_rig(path)
+
+
 def test_sections_that_are_absent_get_their_defaults(tmp_path):
     path = tmp_path / "rig.yaml"
     path.write_text("name: bare\ncameras:\n  one: {uri: 'sim://scene.yaml#cam_0'}\n")

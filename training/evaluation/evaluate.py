@@ -130,8 +130,8 @@ def evaluate(
     Raises
     ------
     RigposeError
-        If run, project, labels or an image is missing or damaged, if the part holds no image, if `split` holds
-        out what the run was trained on, or if `output` exists. Nothing is written then.
+        If run, project, labels or an image is missing or damaged, if the part holds no image, if `split`
+        holds out what the run was trained on, or if `output` exists. Nothing is written then.
     """
     if output is not None:
         _refuse_existing(Path(output))

@@ -16,6 +16,7 @@ from deploy.closed_loop.outputs.settings import OutputSettings
 from deploy.closed_loop.processor import Moment
 
 _VIEWS = POSE3D_COLUMNS.index("views")
+_NOTE_LENGTH = 1000
 
 
 class OutputHandle:
@@ -31,13 +32,15 @@ class OutputHandle:
         self.settings = settings
         self._outputs, self._name, self._places = outputs, name, places
 
-    def set(self, on: bool, note: str = "") -> None:
-        """Ask for high or low, on the pose that is being processed.
+    def set(self, on: bool, note: object = "") -> None:
+        """Ask for high or low, on the pose that is being processed, with a note for the log.
 
         Say it with every pose: it is sent on at once, and what is so already costs nothing. Whether it is
-        followed depends on the policy.
+        followed depends on the policy. Of the note the first 1000 characters of `str(note)` are kept.
         """
-        self._outputs.send(self._name, bool(on), self._places, self.settings.min_confidence, note)
+        # Whatever a processor notes, its command must arrive: in one packet, and readable.
+        text = str(note)[:_NOTE_LENGTH].encode(errors="replace").decode()
+        self._outputs.send(self._name, bool(on), self._places, self.settings.min_confidence, text)
 
 
 class Outputs(Mapping[str, OutputHandle]):
@@ -105,9 +108,9 @@ class Outputs(Mapping[str, OutputHandle]):
             )
         )
 
-    def beat(self, t_valid_ns: int) -> None:
-        """A pose that speaks of `t_valid_ns` was dealt with."""
-        self._post(encode(Beat(t_valid_ns)))
+    def beat(self, t_exposure_ns: int) -> None:
+        """A pose of this exposure was dealt with."""
+        self._post(encode(Beat(t_exposure_ns)))
 
     def close(self) -> None:
         """Gone: every output falls."""
@@ -139,13 +142,15 @@ class Outputs(Mapping[str, OutputHandle]):
 def support(evidence: Moment, places: list[int], min_confidence: float) -> tuple[float, int]:
     """The least confidence and number of views among keypoints.
 
-    A keypoint's confidence is that of its best camera. Its views are those of its 3D point; without 3D the
-    cameras in which it is confident enough.
+    A keypoint's confidence is that of its best camera. Its views are those of its 3D point, none where there
+    is no point; without 3D the cameras in which it is confident enough.
     """
     if not places:
         return 0.0, 0
-    confidences = np.nan_to_num(evidence.keypoints[:, places, 2])
-    best = float(confidences.max(axis=0).min())
-    if evidence.points is not None:
-        return best, int(np.nan_to_num(evidence.points[places, _VIEWS]).min())
-    return best, int((confidences >= min_confidence).sum(axis=0).min())
+    confidences = evidence.keypoints[:, places, 2]  # NaN where a camera does not have it
+    best = float(np.nan_to_num(confidences).max(axis=0).min())
+    if evidence.points is None:
+        return best, int((confidences >= min_confidence).sum(axis=0).min())
+    # Views that contradict each other are counted all the same, and have no place.
+    points = evidence.points[places]
+    return best, int(np.where(np.isfinite(points[:, :3]).all(axis=1), points[:, _VIEWS], 0).min())

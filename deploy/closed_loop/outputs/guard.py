@@ -10,8 +10,11 @@ TIME, SILENCE, GONE = "longest time", "silence", "processor gone"
 
 
 def objection(settings: OutputSettings, command: Command, now_ns: int) -> str:
-    """Why the evidence does not allow to switch on; "" where it does."""
-    if now_ns - command.t_valid_ns > settings.max_age_ms * 1e6:
+    """Why the evidence does not allow to switch on; "" where it does.
+
+    Its age counts from the exposure: a predicted pose speaks of now, however old what it was made from is.
+    """
+    if now_ns - command.t_exposure_ns > settings.max_age_ms * 1e6:
         return AGE
     if not command.confidence >= settings.min_confidence:  # NaN objects
         return CONFIDENCE
@@ -61,7 +64,7 @@ class OutputGuard:
     def overdue(self, now_ns: int, fresh_ns: int) -> str:
         """Why it is to fall now, "" where it is not.
 
-        `fresh_ns` is the instant that the newest pose the processor has dealt with speaks of.
+        `fresh_ns` is the exposure of the newest pose that the processor has dealt with.
         """
         if not self.on:
             return ""

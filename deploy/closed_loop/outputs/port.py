@@ -35,9 +35,9 @@ class Command(msgspec.Struct, frozen=True, tag="command"):
 
 
 class Beat(msgspec.Struct, frozen=True, tag="beat"):
-    """The processor has finished with a pose that speaks of `t_valid_ns`."""
+    """The processor has finished with a pose of this exposure."""
 
-    t_valid_ns: int
+    t_exposure_ns: int
 
 
 encode = msgspec.msgpack.Encoder().encode
@@ -46,14 +46,17 @@ decode = msgspec.msgpack.Decoder(Command | Beat).decode
 
 
 class OutputDevice(Protocol):
-    """A way to switch something. Its class takes the address and `OutputPlaces`; made, it is low."""
+    """A way to switch something; made, it is low. Its class takes the address and the runtime folder.
+
+    It is made and closed in one thread, and used in another in between.
+    """
 
     def switch(self, command: Command) -> None:
         """Make it high or low. Raises `OSError` or `RigposeError` where that failed."""
         ...
 
     def tend(self, now_ns: int) -> None:
-        """Called at least every 50 ms."""
+        """Called at least every 50 ms, unless `switch` takes longer."""
         ...
 
     def close(self) -> None:

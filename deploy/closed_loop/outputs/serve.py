@@ -1,4 +1,4 @@
-"""The process that has the outputs: it follows a processor's commands by their policies, and logs them.
+"""The process that has the outputs: it takes a processor's commands and hands them to their outputs.
 
 It runs no code of the user's, so that it can act when that hangs: an output falls after its longest time,
 when the processor has dealt with no fresh pose for too long, and when the processor is gone.
@@ -11,7 +11,7 @@ import json
 import select
 import socket
 import time
-from collections import Counter
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,20 +19,18 @@ from typing import Any
 import msgspec
 
 from acquisition.child import ChildLink
-from acquisition.errors import RigposeError
 from acquisition.recordings.events import EventsWriter
-from deploy.closed_loop.outputs.guard import GONE, OutputGuard
-from deploy.closed_loop.outputs.port import Command, OutputDevice, decode
+from deploy.closed_loop.outputs.guard import GONE
+from deploy.closed_loop.outputs.keeper import STOPPED, OutputKeeper, log_command
+from deploy.closed_loop.outputs.port import Command, decode
 from deploy.closed_loop.outputs.settings import OutputSettings
 from deploy.closed_loop.outputs.table import open_output
-from deploy.latency import LatencyHistogram
 
 SOCKET = "outputs"
 """In the runtime folder: where commands are taken."""
 
-_WAKE_MS = 20
-_AGAIN_NS = 200_000_000  # an output that did not obey is asked again; each time may wait for an answer
-_FAILED = "device"
+_WAKE_S = 0.02
+_REPORT_NS = 100_000_000  # counting takes time that the outputs' threads want
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,16 +58,16 @@ class OutputsPlan:
 def serve_outputs(link: ChildLink, plan: OutputsPlan) -> None:
     """The process: ready when every output is open; all are low when it ends."""
     with contextlib.ExitStack() as stack:
-        outputs = {}
+        devices = {}
         for name, settings in plan.outputs.items():
-            device = open_output(settings.uri, Path(plan.runtime))
-            stack.callback(device.close)
-            outputs[name] = _Output(name, settings, device)
+            devices[name] = open_output(settings.uri, Path(plan.runtime))
+            stack.callback(devices[name].close)
         events = None
         if plan.session_dir is not None:
             events = EventsWriter(Path(plan.session_dir))
             stack.callback(events.close)
-        server = _Server(link, plan, outputs, events)
+        keepers = [OutputKeeper(name, plan.outputs[name], device, events) for name, device in devices.items()]
+        server = _Server(link, plan, keepers, events)
         stack.callback(server.close)
         server.run()
     report = Path(plan.report)
@@ -78,62 +76,42 @@ def serve_outputs(link: ChildLink, plan: OutputsPlan) -> None:
     temporary.replace(report)
 
 
-class _Output:
-    """One output: device, policy, counts."""
-
-    def __init__(self, name: str, settings: OutputSettings, device: OutputDevice) -> None:
-        self.name, self.settings, self.device = name, settings, device
-        self.guard = OutputGuard(settings)
-        self.was_on: bool | None = False  # None: it was asked for something, and did not say that it did it
-        self.asked_low_ns = 0
-        self.switched = Counter[str]()
-        self.refused = Counter[str]()
-        self.cut = Counter[str]()
-        self.latency = LatencyHistogram()
-        self.held = 0
-
-    def counters(self) -> dict[str, Any]:
-        """JSON-able: how often switched, refused and cut, and from the exposure to the output, ms."""
-        return {
-            "on": self.switched["on"], "off": self.switched["off"], "held": self.held,
-            "refused": dict(self.refused), "cut": dict(self.cut),
-            "exposure_to_output": self.latency.summary(),
-        }  # fmt: skip
-
-
 class _Server:
     def __init__(
-        self, link: ChildLink, plan: OutputsPlan, outputs: dict[str, _Output], events: EventsWriter | None
+        self, link: ChildLink, plan: OutputsPlan, keepers: list[OutputKeeper], events: EventsWriter | None
     ) -> None:
-        self._link, self._outputs, self._events = link, outputs, events
+        self._link, self._events = link, events
+        self._keepers = {keeper.name: keeper for keeper in keepers}
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         where = Path(plan.runtime) / SOCKET
         where.unlink(missing_ok=True)  # of one that was killed
         self._listener.bind(str(where))
         self._listener.listen(1)
         self._client: socket.socket | None = None
-        self._fresh_ns = 0
         self._malformed = 0
+        self._reported_ns = 0
 
     def run(self) -> None:
-        """Until told to stop."""
-        self._link.report(now=True, state="ready", outputs=self.counters())
-        while not self._link.stopping:
-            self._wait()
-            self._listen()
-            now_ns = time.monotonic_ns()
-            for output in self._outputs.values():
-                why = output.guard.overdue(now_ns, self._fresh_ns)
-                if why:
-                    self._cut(output, why)
-                self._tend(output, now_ns)
-            self._link.report(outputs=self.counters())
-        self._cut_all("stopped")
-        self._link.report(now=True, outputs=self.counters())
+        """Until told to stop. Raises what a keeper's thread died of."""
+        with ThreadPoolExecutor(max(1, len(self._keepers)), "output") as pool:
+            threads = [pool.submit(keeper.run) for keeper in self._keepers.values()]
+            try:
+                while not all(keeper.begun.wait(_WAKE_S) for keeper in self._keepers.values()):
+                    _raise_what_ended(threads)
+                self._report(now=True, state="ready")
+                while not self._link.stopping:
+                    select.select([self._client or self._listener], [], [], _WAKE_S)
+                    self._listen()
+                    _raise_what_ended(threads)
+                    if time.monotonic_ns() - self._reported_ns > _REPORT_NS:
+                        self._report()
+            finally:
+                self._tell_all(STOPPED)
+        self._report(now=True)
 
     def counters(self) -> dict[str, Any]:
         """By output."""
-        return {name: output.counters() for name, output in self._outputs.items()}
+        return {name: keeper.counters() for name, keeper in self._keepers.items()}
 
     def close(self) -> None:
         """No more commands."""
@@ -141,16 +119,13 @@ class _Server:
         if self._client is not None:
             self._client.close()
 
-    def _wait(self) -> None:
-        """Until there is something to hear, or an output is due to fall."""
-        due = [
-            due for each in self._outputs.values() if (due := each.guard.due_ns(self._fresh_ns)) is not None
-        ]
-        left_ms = float(_WAKE_MS)
-        if due:
-            left_ms = min(left_ms, max(0.0, (min(due) - time.monotonic_ns()) / 1e6 + 0.05))
-        heard = self._listener if self._client is None else self._client
-        select.select([heard], [], [], left_ms / 1e3)
+    def _report(self, now: bool = False, **more: str) -> None:
+        self._reported_ns = time.monotonic_ns()
+        self._link.report(now, outputs=self.counters(), malformed=self._malformed, **more)
+
+    def _tell_all(self, why: str) -> None:
+        for keeper in self._keepers.values():
+            keeper.inbox.put(why)
 
     def _listen(self) -> None:
         if self._client is None:
@@ -168,90 +143,31 @@ class _Server:
             if not packet:
                 self._client.close()
                 self._client = None
-                self._cut_all(GONE)
+                self._tell_all(GONE)
                 return
-            try:
-                message = decode(packet)
-            except msgspec.DecodeError:
-                self._malformed += 1
-                continue
-            if isinstance(message, Command):
-                self._command(message)
-            else:
-                self._fresh_ns = max(self._fresh_ns, message.t_valid_ns)
+            self._take(packet)
 
-    def _command(self, command: Command) -> None:
-        output = self._outputs.get(command.output)
-        if output is None:
-            self._log("output refused", command, why="no such output")
-            return
-        now_ns = time.monotonic_ns()
-        # What is decided on a pose has dealt with it; the beat comes after.
-        self._fresh_ns = max(self._fresh_ns, command.t_valid_ns)
-        why = output.guard.judge(command, now_ns)
-        if why:
-            output.refused[why] += 1
-            fell = output.was_on is not False
-            self._follow(output, msgspec.structs.replace(command, on=False))
-            self._log("output refused", command, why=why, fell=fell)
-            return
-        if output.was_on == command.on:
-            output.held += 1
-            return
-        failure = self._follow(output, command)
-        if failure:
-            output.refused[_FAILED] += 1
-            self._log("output refused", command, why=failure)
-            return
-        done_ns = time.monotonic_ns()
-        output.switched["on" if command.on else "off"] += 1
-        output.latency.add(done_ns - command.t_exposure_ns)
-        self._log("output", command, done_ns)
-
-    def _follow(self, output: _Output, command: Command) -> str:
-        """Make the device so; "" or why it could not be."""
-        if output.was_on == command.on:
-            return ""
+    def _take(self, packet: bytes) -> None:
         try:
-            output.device.switch(command)
-        except (OSError, RigposeError) as error:
-            output.guard.cut()
-            output.was_on = None  # it may be high: it is asked for low until it says so
-            return str(error) or type(error).__name__
-        output.was_on = command.on
-        return ""
-
-    def _cut(self, output: _Output, why: str) -> None:
-        output.guard.cut()
-        output.cut[why] += 1
-        failure = self._follow(output, Command(output.name, False, -1, 0, 0, 0.0, 0, why))
-        if self._events is not None:
-            with contextlib.suppress(OSError):
-                self._events.append("output cut", output=output.name, why=why, failed=failure or None)
-
-    def _cut_all(self, why: str) -> None:
-        for output in self._outputs.values():
-            if output.was_on is not False:
-                self._cut(output, why)
-
-    def _tend(self, output: _Output, now_ns: int) -> None:
-        unheard = output.was_on is not False and not output.guard.on
-        if unheard and now_ns - output.asked_low_ns > _AGAIN_NS:  # the device did not obey: ask again
-            output.asked_low_ns = now_ns
-            self._follow(output, Command(output.name, False, -1, 0, 0, 0.0, 0, "again"))
-        with contextlib.suppress(OSError):
-            output.device.tend(now_ns)
-
-    def _log(self, kind: str, command: Command, t_ns: int | None = None, **facts: Any) -> None:
-        """Into the events of the recording, with the frame set it was decided on."""
-        if self._events is None:
+            message = decode(packet)
+        except msgspec.DecodeError as error:
+            self._malformed += 1
+            if self._events is not None:
+                with contextlib.suppress(OSError):
+                    self._events.append("output message malformed", why=str(error))
             return
-        t_ns = time.monotonic_ns() if t_ns is None else t_ns
-        with contextlib.suppress(OSError):  # a full disk ends the recording, not the experiment
-            self._events.append(
-                kind, t_ns, output=command.output, on=command.on, frame_set=command.index,
-                pose_age_ms=round((t_ns - command.t_valid_ns) / 1e6, 3),
-                exposure_age_ms=round((t_ns - command.t_exposure_ns) / 1e6, 3),
-                confidence=round(command.confidence, 3) if command.confidence == command.confidence else None,
-                views=command.views, note=command.note, **facts,
-            )  # fmt: skip
+        for keeper in self._keepers.values():
+            # What is decided on a pose has dealt with it; the beat comes after.
+            keeper.fresh_ns = max(keeper.fresh_ns, message.t_exposure_ns)
+        if not isinstance(message, Command):
+            return
+        if message.output in self._keepers:
+            self._keepers[message.output].inbox.put(message)
+        else:
+            log_command(self._events, "output refused", message, why="no such output")
+
+
+def _raise_what_ended(threads: list[Future[None]]) -> None:
+    for thread in threads:
+        if thread.done():
+            thread.result()

@@ -20,14 +20,14 @@ class OutputSettings(Settings):
     keypoints: tuple[str, ...] = Field(
         (), description="the policy looks at these; without any at all of the network's"
     )
-    max_age_ms: float = Field(100.0, gt=0, description="an older pose does not switch it on")
+    max_age_ms: float = Field(100.0, gt=0, description="a pose exposed longer ago does not switch it on")
     min_confidence: float = Field(0.5, ge=0, le=1, description="of every keypoint, in its best camera")
     min_views: int = Field(
         1, ge=1, description="of every keypoint: cameras in its 3D point; in 2D those confident enough"
     )
     max_on_ms: float = Field(100.0, gt=0, description="it is never high for longer at a time")
     silence_ms: float = Field(
-        200.0, ge=10, description="it falls if the processor has finished with no pose younger than that"
+        200.0, ge=10, description="it falls if the processor has dealt with no pose exposed within that time"
     )
 
     @field_validator("uri")

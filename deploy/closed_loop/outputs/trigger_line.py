@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import struct
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
@@ -19,6 +21,8 @@ from deploy.closed_loop.outputs.table import LINE_SOCKET
 
 _ANSWER_S = 0.25
 _WAKE_S = 0.2
+_REQUEST = struct.Struct("=B?q")  # number, high, until when that is wished (rig clock, ns)
+_LATE = "it was asked to be high too long ago"
 
 
 class LineRelay:
@@ -67,10 +71,12 @@ class LineRelay:
     def _attend(self, client: socket.socket) -> None:
         while not self._stop.is_set():
             try:
-                packet = client.recv(2)
-                if not packet:
+                packet = client.recv(_REQUEST.size)
+                if len(packet) != _REQUEST.size:
                     return
-                client.send(packet[:1] + self._switched(packet[1:] == b"\x01").encode())
+                number, high, until_ns = _REQUEST.unpack(packet)
+                late = high and time.monotonic_ns() > until_ns  # whoever asked has given it up
+                client.send(bytes([number]) + (_LATE if late else self._switched(high)).encode())
             except TimeoutError:
                 continue
             except OSError:
@@ -104,7 +110,8 @@ class TriggerLine:
     def switch(self, command: Command) -> None:
         """Ask for high or low; raises `OSError` where the trigger refuses or does not answer."""
         self._asked = (self._asked + 1) % 256
-        self._socket.send(bytes([self._asked, command.on]))
+        until_ns = time.monotonic_ns() + round(_ANSWER_S * 1e9)
+        self._socket.send(_REQUEST.pack(self._asked, command.on, until_ns))
         answer = b"\0"
         while answer and answer[0] != self._asked:  # a late answer is to an earlier question
             answer = self._socket.recv(4096)

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from acquisition.errors import RigposeError
+from acquisition.frame import Absence
 from acquisition.proof.led import find_led
 from acquisition.proof.optical import _windows, check_session
 from acquisition.proof.report import write_report
@@ -134,18 +135,30 @@ def test_faint_small_led_beside_stronger_lamps_is_found():
     assert x <= 121 < x + width and y <= 71 < y + height
 
 
-def test_windows_lie_in_one_stretch_and_reach_from_the_first_to_the_last():
+def test_windows_lie_in_one_stretch_and_each_stretch_has_one():
     """Of a recording that was switched off twenty times, the last stretch of a hundred sets among them."""
     stretches = [*range(0, 20 * 1000, 1000)]
     numbers = [start + n for start in stretches for n in range(200)] + [30_000 + n for n in range(100)]
     sets = [SimpleNamespace(index=number, absences=(None,)) for number in numbers]
     recording = SimpleNamespace(session={"trains": [{"first_index": 0}]}, cameras=("top",), folder="day1")
     found = _windows(recording, sets)
-    assert len(found) == 12
+    assert len(found) == 21
     assert (found[0][0], found[-1]) == (0, (4000, 4100))
     for start, end in found:
         assert end - start >= 100
         assert numbers[end - 1] - numbers[start] == end - 1 - start
+
+
+def test_every_return_of_a_camera_is_looked_at_however_many():
+    away = [n for n in range(20_000) if 400 <= n % 1000 < 450]
+    sets = [SimpleNamespace(index=n, absences=(None, None)) for n in range(20_000)]
+    for n in away:
+        sets[n].absences = (None, Absence.ENDED)
+    recording = SimpleNamespace(session={}, cameras=("top", "side"), folder="day1")
+    found = _windows(recording, sets)
+    returns = range(450, 20_000, 1000)
+    assert [at for at in returns if not any(start <= at < end for start, end in found)] == []
+    assert len(found) == len(returns) + 2  # and the start, and the end
 
 
 def test_the_end_of_one_long_stretch_is_looked_at():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -86,13 +88,38 @@ def test_a_recording_is_compared_with_its_frame_tables(tmp_path):
     assert good["faults"] == []
 
 
+def without(folder: Path, *files: str) -> Path:
+    for file in files:
+        (folder / file).unlink()
+    return folder
+
+
 def test_a_camera_that_recorded_nothing(tmp_path):
-    write_session(tmp_path / "day1", pulses=10)
-    for file in (tmp_path / "day1").glob("*cam_1*"):
-        file.unlink()
-    said = check_videos([tmp_path / "day1"])
+    write_session(tmp_path / "day1", pulses=10, ended=False)
+    said = check_videos([without(tmp_path / "day1", "day1_cam_1.mkv", "day1_cam_1.frames")])
     assert said["faulty"] == 1
-    assert said["videos"][1]["faults"] == ["cam_1 recorded no frame"]
+    assert said["videos"][1]["faults"] == ["cam_1: recorded no frame"]
+
+
+def test_files_that_are_gone_are_not_called_frames_that_never_were(tmp_path):
+    line = write_session(tmp_path / "day1", pulses=60, cut_at=(30,))
+    frames = sum(stamp.camera == "cam_1" for stamp, _ in line.frames)
+    second = sum(stamp.camera == "cam_1" and pulse >= 30 for stamp, pulse in line.frames)
+
+    def of_cam_1() -> dict[str, list[str]]:
+        said = check_recording(tmp_path / "day1")
+        assert all(found["faults"] == [] for found in said if found["camera"] == "cam_0")
+        return {Path(found["video"]).name: found["faults"] for found in said if found["camera"] == "cam_1"}
+
+    without(tmp_path / "day1", "day1_cam_1.0001.mkv")
+    assert of_cam_1() == {
+        "day1_cam_1.mkv": [],
+        "day1_cam_1.0001.mkv": [f"the video is gone: its frame table has {second} rows"],
+    }
+    without(tmp_path / "day1", "day1_cam_1.0001.frames")
+    assert of_cam_1() == {"day1_cam_1.mkv": [f"{second} of {frames} recorded frames are in no file"]}
+    without(tmp_path / "day1", "day1_cam_1.mkv", "day1_cam_1.frames")
+    assert of_cam_1() == {"day1_cam_1.mkv": [f"{frames} of {frames} recorded frames are in no file"]}
 
 
 def test_what_is_no_video(tmp_path):

@@ -29,6 +29,13 @@ def test_what_is_written_can_be_read(tmp_path: Path, kind: str) -> None:
     assert not list(path.parent.glob("*.part"))
 
 
+def test_a_world_may_be_in_the_home_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path / "anna"))
+    write_scene(tmp_path / "s", kind="animal", seed=4, world="~/world")
+    assert Scene.load(tmp_path / "s" / "scene.yaml").world == tmp_path / "anna" / "world"
+    assert (tmp_path / "anna" / "world" / "scene.json").exists()
+
+
 def test_board_and_rig_may_be_given(tmp_path: Path) -> None:
     path = write_scene(
         tmp_path, kind="checkerboard", seed=1, board={"inner_corners": [6, 4]}, rig={"calibration": "c.toml"}

@@ -1,6 +1,7 @@
 """The processor's process on a real stream."""
 
 import json
+import socket
 import threading
 import time
 from pathlib import Path
@@ -13,6 +14,9 @@ from hypothesis import strategies as st
 
 from acquisition.errors import RigposeError
 from calibration.poses import Pose3D, PoseSet
+from deploy.closed_loop.outputs.port import decode
+from deploy.closed_loop.outputs.serve import SOCKET
+from deploy.closed_loop.outputs.settings import OutputSettings
 from deploy.closed_loop.processor_run import Pairing, ProcessorPlan, run_processor
 from deploy.stream.arrivals import Received
 from deploy.stream.messages import CameraView, Header, Session, StreamClock
@@ -66,10 +70,16 @@ def test_every_set_is_one_call_with_the_times_of_deeplabcut_live(tmp_path: Path,
     settings = StreamSettings(endpoint=f"ipc://{tmp_path}/stream")
     plan = ProcessorPlan(
         str(tmp_path / "keeper.py"), "Keeper", settings.endpoint, str(tmp_path / "report.json"),
-        kind="predicted", camera="side", save=str(tmp_path / "PROC"),
+        kind="predicted", camera="side", save=str(tmp_path / "PROC"), runtime=str(tmp_path),
+        outputs={"laser": OutputSettings(uri="log:")},
     )  # fmt: skip
     link = Link()
-    with Publisher(settings, lambda: session(solid)) as publisher:
+    with (
+        Publisher(settings, lambda: session(solid)) as publisher,
+        socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener,
+    ):
+        listener.bind(str(tmp_path / SOCKET))
+        listener.listen(1)
         thread = threading.Thread(target=run_processor, args=(link, plan))
         thread.start()
         while link.reports.get("state") != "ready":
@@ -91,8 +101,12 @@ def test_every_set_is_one_call_with_the_times_of_deeplabcut_live(tmp_path: Path,
                 time.sleep(0.005)
         link.stopping = True
         thread.join(10)
+        client, _ = listener.accept()
+        with client:
+            beats = [decode(client.recv(4096)).t_exposure_ns for _ in range(5)]
     calls = json.loads((tmp_path / "PROC.json").read_text())
     assert [call["index"] for call in calls] == list(range(5))
+    assert beats == [call["exposure_ns"] for call in calls]  # a predicted pose is as old as its exposure
     for call in calls:
         assert call["kind"] == "predicted" and call["record"] is True
         assert call["x"] == 10 * call["index"] + 1  # the camera that was asked for

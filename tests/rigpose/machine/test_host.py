@@ -107,6 +107,35 @@ def test_ptp_is_asked_where_ptp4l_runs(root, monkeypatch, tmp_path):
     assert by_name(root)["PTP"] == Finding("PTP", "ok", "-37 ns from grandmaster 0a0b0c.fffe.1")
     write(programs / "pmc", "#!/bin/sh\necho gmPresent false")
     assert by_name(root)["PTP"].found == "no grandmaster is heard"
+    write(programs / "pmc", "#!/bin/sh\necho sending: GET TIME_STATUS_NP")
+    assert by_name(root)["PTP"].found == "ptp4l runs, and pmc does not answer"
+
+
+@pytest.mark.parametrize(
+    ("ports", "state", "found"),
+    [
+        (["MASTER"], "ok", "this host is the grandmaster"),
+        (["LISTENING", "MASTER"], "ok", "this host is the grandmaster"),
+        (["LISTENING"], "change", "no grandmaster is heard"),
+        (["FAULTY", "PASSIVE"], "change", "no grandmaster is heard"),
+    ],
+)
+def test_the_grandmaster_itself_hears_none(root, monkeypatch, tmp_path, ports, state, found):
+    """What linuxptp's pmc prints where ptp4l of firmware_configs/ptp leads."""
+    write(root / "proc/78/comm", "ptp4l")
+    monkeypatch.setenv("PATH", str(tmp_path / "programs"), prepend=os.pathsep)
+    status = "\t\tmaster_offset              0\n\t\tgmPresent                  false"
+    states = "\n".join(
+        f"\t\tportIdentity  0a0b0c.fffe.1-{n}\n\t\tportState  {one}" for n, one in enumerate(ports)
+    )
+    write(
+        tmp_path / "programs/pmc",
+        f'#!/bin/sh\ncase "$*" in *PORT_DATA_SET*) cat << END\n{states}\nEND\n'
+        f";; *) cat << END\n{status}\nEND\nesac",
+    )
+    (tmp_path / "programs/pmc").chmod(0o755)
+    one = by_name(root)["PTP"]
+    assert (one.state, one.found) == (state, found)
 
 
 def test_a_disk_that_is_nearly_full(root):

@@ -23,16 +23,20 @@ SETTINGS = OutputSettings(
 )
 
 
-def command(on: bool = True, t_ms: float = 0, confidence: float = 0.9, views: int = 3) -> Command:
-    return Command("laser", on, 7, round(t_ms * MS), round(t_ms * MS), confidence, views)
+def command(
+    on: bool = True, t_ms: float = 0, confidence: float = 0.9, views: int = 3, ahead_ms: float = 0
+) -> Command:
+    return Command("laser", on, 7, round(t_ms * MS), round((t_ms + ahead_ms) * MS), confidence, views)
 
 
 @given(
-    age=st.floats(0, 100), confidence=st.floats(0, 1) | st.just(float("nan")), views=st.integers(0, 5)
+    age=st.floats(0, 100), confidence=st.floats(0, 1) | st.just(float("nan")), views=st.integers(0, 5),
+    ahead=st.floats(0, 500),
 )  # fmt: skip
-def test_every_condition_must_hold(age: float, confidence: float, views: int) -> None:
+def test_every_condition_must_hold(age: float, confidence: float, views: int, ahead: float) -> None:
+    """However far ahead a pose speaks, its age is that of its exposure."""
     allowed = round(age * MS) <= 50 * MS and confidence >= 0.6 and views >= 2
-    why = objection(SETTINGS, command(True, 1000 - age, confidence, views), 1000 * MS)
+    why = objection(SETTINGS, command(True, 1000 - age, confidence, views, ahead), 1000 * MS)
     assert (why == "") == allowed
     if why:
         assert why in (AGE, CONFIDENCE, VIEWS)

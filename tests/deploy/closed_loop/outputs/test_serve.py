@@ -1,7 +1,11 @@
 """The process of the outputs, with real sockets and devices; only the processor's code is the test's."""
 
+import dataclasses
 import json
+import os
+import signal
 import socket
+import struct
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -15,7 +19,9 @@ import zmq
 
 from acquisition.errors import RigposeError
 from acquisition.recordings.events import read_events
-from acquisition.supervise import runtime_folder
+from acquisition.supervise import Process, Supervisor, runtime_folder
+from calibration.camera_model import CalibratedRig, CameraModel
+from calibration.triangulation import triangulate
 from deploy.closed_loop.outputs.client import Outputs, support
 from deploy.closed_loop.outputs.port import Command
 from deploy.closed_loop.outputs.serve import OutputsPlan, serve_outputs
@@ -84,6 +90,17 @@ def settings(uri: str = "log:", **changes: Any) -> OutputSettings:
 
 def events(session: Path, kind: str) -> list[dict[str, Any]]:
     return [event for event in read_events(session) if event["kind"] == kind]
+
+
+def answered(device: Any) -> list[bool]:
+    """Answer a device's requests until nobody asks it any more: what it was asked for."""
+    asked: list[bool] = []
+    assert device.poll(10_000)
+    while device.poll(500):
+        asked.append(json.loads(device.recv())["on"])
+        device.send(b"ok")
+        assert len(asked) < 20
+    return asked
 
 
 def test_commands_are_logged_with_their_frame_set_and_refused_by_the_policy(
@@ -207,6 +224,7 @@ def test_a_requested_output_waits_for_its_answer_and_says_when_there_is_none(
                     heard.append(json.loads(device.recv()))
                     device.send(b"ok")
 
+            assert set(answered(device)) == {False}  # at the start: it may have been left high
             outputs.evidence = moment(5)
             outputs["valve"].set(True)
             answer(1)
@@ -226,19 +244,14 @@ def test_a_device_that_rose_without_saying_so_is_asked_to_fall(runtime: Path, tm
     with zmq.Context() as context, context.socket(zmq.REP) as device:
         device.bind(address)
         with served(runtime, tmp_path, valve=settings(f"zmq-req:{address}")) as (outputs, link):
+            assert set(answered(device)) == {False}
             outputs.evidence = moment(5)
             outputs["valve"].set(True)
             assert device.poll(10_000)
             assert json.loads(device.recv())["on"] is True
             wait_for(lambda: link.reports["outputs"]["valve"]["refused"])
             device.send(b"ok")  # of a connection that is given up
-            asked = []
-            assert device.poll(10_000)
-            while device.poll(500):  # until it has said that it is low; then nobody asks again
-                asked.append(json.loads(device.recv())["on"])
-                device.send(b"ok")
-                assert len(asked) < 20
-            assert set(asked) == {False}
+            assert set(answered(device)) == {False}  # until it has said that it is low
 
 
 def test_outputs_that_were_killed_are_served_again(runtime: Path, tmp_path: Path) -> None:
@@ -247,6 +260,46 @@ def test_outputs_that_were_killed_are_served_again(runtime: Path, tmp_path: Path
             outputs.evidence = moment(number)
             outputs["led"].set(True)
             wait_for(lambda: link.reports["outputs"]["led"]["on"] == 1)
+
+
+def test_a_device_left_high_by_a_process_that_was_killed_is_asked_to_fall(
+    runtime: Path, tmp_path: Path
+) -> None:
+    """Nobody but the restarted process would ever ask it: what it fell from is not known there."""
+    address, over, asked = f"ipc://{runtime}/device", threading.Event(), []
+    valve = {"valve": settings(f"zmq-req:{address}", max_on_ms=60_000, silence_ms=60_000)}
+    plan = OutputsPlan(str(runtime), valve, str(runtime / "report.json"), str(tmp_path))
+
+    def device() -> None:
+        with zmq.Context() as context, context.socket(zmq.REP) as socket_:
+            socket_.bind(address)
+            while not over.is_set():
+                if socket_.poll(20):
+                    asked.append(json.loads(socket_.recv())["on"])
+                    socket_.send(b"ok")
+
+    thread = threading.Thread(target=device)
+    thread.start()
+    try:
+        with Supervisor([Process("outputs", serve_outputs, (plan,), restarts=1)]) as supervisor:
+
+            def until(condition: Callable[[], object]) -> None:
+                assert supervisor.wait_until(lambda: bool(condition()), 60, "the outputs")
+
+            until(lambda: supervisor.counters.get("outputs", {}).get("state") == "ready")
+            outputs = Outputs(runtime, valve, ("nose", "tail"))
+            outputs.evidence = moment(1)
+            outputs["valve"].set(True)
+            until(lambda: asked[-1:] == [True])
+            pid = supervisor.health()["outputs"]["pid"]
+            os.kill(pid, signal.SIGKILL)
+            until(lambda: supervisor.restarts)
+            until(lambda: asked[-1:] == [False])
+            outputs.close()
+    finally:
+        over.set()
+        thread.join()
+    assert asked == [False, True, False]  # and once it has answered nobody asks again
 
 
 def test_a_late_answer_of_the_triggers_line_is_no_answer_to_the_next_command(runtime: Path) -> None:
@@ -267,11 +320,31 @@ def test_a_late_answer_of_the_triggers_line_is_no_answer_to_the_next_command(run
         output.close()
 
 
+def test_a_line_that_was_asked_to_rise_and_given_up_does_not_rise_later(runtime: Path) -> None:
+    answers, levels = threading.Event(), []
+
+    def line(high: bool) -> None:
+        answers.wait()
+        levels.append(high)
+
+    with LineRelay(runtime, line):
+        output = TriggerLine("trigger:line", runtime)
+        for on in (False, True):  # the trigger is busy with the first
+            with pytest.raises(TimeoutError):
+                output.switch(Command("ttl", on, 1, 0, 0, 1.0, 2, ""))
+        answers.set()
+        output.switch(Command("ttl", False, 2, 0, 0, 1.0, 2, ""))
+        assert levels == [False, False]
+        output.switch(Command("ttl", True, 3, 0, 0, 1.0, 2, ""))
+        output.close()
+        wait_for(lambda: levels == [False, False, True, False])
+
+
 def test_the_triggers_line_is_switched_where_the_trigger_is(runtime: Path, tmp_path: Path) -> None:
     levels: list[bool] = []
 
     def line(high: bool) -> None:
-        if high and len(levels) > 4:
+        if high and len(levels) > 5:
             raise RigposeError("trigger", expected="a line that may rise", found="cut", remedy="Ask for low")
         levels.append(high)
 
@@ -281,8 +354,8 @@ def test_the_triggers_line_is_switched_where_the_trigger_is(runtime: Path, tmp_p
             for on in (True, False, True, False, True, False, True):
                 outputs["ttl"].set(on)
             wait_for(lambda: link.reports["outputs"]["ttl"]["refused"])
-        wait_for(lambda: len(levels) >= 7)
-    assert levels[:6] == [True, False, True, False, True, False] and not any(levels[6:])
+        wait_for(lambda: len(levels) >= 8)
+    assert levels[:7] == [False, True, False, True, False, True, False] and not any(levels[7:])
     (refused,) = events(tmp_path, "output refused")
     assert "a line that may rise" in refused["why"]
 
@@ -292,7 +365,7 @@ def test_the_line_falls_when_whoever_switched_it_is_killed(runtime: Path) -> Non
     with LineRelay(runtime, levels.append):
         client = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         client.connect(str(runtime / "line"))
-        client.send(b"\x07\x01")
+        client.send(struct.pack("=B?q", 7, True, time.monotonic_ns() + 60_000 * MS))
         assert client.recv(100) == b"\x07"
         client.close()
         wait_for(lambda: levels == [True, False])
@@ -304,7 +377,7 @@ def test_an_output_that_cannot_be_opened_ends_it_in_one_line(runtime: Path, tmp_
         serve_outputs(Link(), plan)
 
 
-def test_garbage_is_passed_over(runtime: Path, tmp_path: Path) -> None:
+def test_garbage_is_passed_over_and_told(runtime: Path, tmp_path: Path) -> None:
     with served(runtime, tmp_path, laser=settings()) as (outputs, link):
         outputs.beat(time.monotonic_ns())
         assert outputs._socket is not None
@@ -312,6 +385,38 @@ def test_garbage_is_passed_over(runtime: Path, tmp_path: Path) -> None:
         outputs.evidence = moment(1)
         outputs["laser"].set(True)
         wait_for(lambda: link.reports["outputs"]["laser"]["on"] == 1)
+        assert link.reports["malformed"] == 1
+    assert len(events(tmp_path, "output message malformed")) == 1
+
+
+@pytest.mark.parametrize("note", [7, None, 3.5, np.int64(4), ["a"], b"b", "\ud800", "long " * 20_000])
+def test_whatever_is_noted_the_command_arrives(runtime: Path, tmp_path: Path, note: object) -> None:
+    with served(runtime, tmp_path, laser=settings()) as (outputs, link):
+        outputs.evidence = moment(1)
+        outputs["laser"].set(True)
+        outputs["laser"].set(False, note)
+        wait_for(lambda: link.reports["outputs"]["laser"]["off"] == 1)
+        assert link.reports["malformed"] == 0
+    said = events(tmp_path, "output")[1]["note"]
+    assert said == ("?" if note == "\ud800" else str(note)[:1000])
+
+
+def test_a_predicted_pose_is_as_old_as_its_exposure(runtime: Path, tmp_path: Path) -> None:
+    """What it speaks of lies ahead of now, however long ago the exposure it was made from."""
+    with served(runtime, tmp_path, laser=settings(max_age_ms=500, silence_ms=400)) as (outputs, link):
+
+        def predict(age_ms: float) -> None:
+            old = moment(1, age_ms=age_ms)
+            ahead_ns = time.monotonic_ns() + 60_000 * MS
+            outputs.evidence = dataclasses.replace(old, kind="predicted", t_valid_ns=ahead_ns)
+
+        predict(800)
+        outputs["laser"].set(True)
+        wait_for(lambda: link.reports["outputs"]["laser"]["refused"] == {"age": 1})
+        predict(0)
+        outputs["laser"].set(True)
+        wait_for(lambda: link.reports["outputs"]["laser"]["on"])
+        wait_for(lambda: link.reports["outputs"]["laser"]["cut"] == {"silence": 1})
 
 
 def test_what_supports_a_command() -> None:
@@ -322,11 +427,28 @@ def test_what_supports_a_command() -> None:
     assert support(one, [0], 0.5) == (pytest.approx(0.9), 1)
     assert support(one, [0], 0.2) == (pytest.approx(0.9), 2)
     assert support(one, [0, 1], 0.2) == (pytest.approx(0.8), 1)
+    assert support(one, [1], 0.0) == (pytest.approx(0.8), 1)  # a camera that does not have it is no view
     solid = moment(views=3)
     assert solid.points is not None
     solid.points[1, 9] = 2
     assert support(solid, [0, 1], 0.5) == (pytest.approx(0.9), 2)
     assert support(solid, [], 0.5) == (0.0, 0)
+
+
+def test_views_that_contradict_each_other_are_none() -> None:
+    """As triangulation says it: it has counted them, and there is no place."""
+    matrix, size = np.array([[800.0, 0, 320], [0, 800, 240], [0, 0, 1]]), (640, 480)
+    ahead = np.array([0, 0, 1000.0])
+    rig = CalibratedRig((
+        CameraModel("front", size, matrix, np.zeros(5), np.zeros(3), ahead),
+        CameraModel("side", size, matrix, np.zeros(5), np.array([0, np.pi / 2, 0]), ahead),
+    ))  # fmt: skip
+    for below_px, views in ((0, 2), (100, 0)):
+        keypoints = np.array([[[320, 240, 0.95]], [[320, 240 + below_px, 0.95]]], np.float32)
+        points = triangulate(rig, keypoints)
+        assert np.isfinite(points[0, :3]).all() == (views > 0)
+        one = dataclasses.replace(moment(), keypoints=keypoints, points=points)
+        assert support(one, [0], 0.6) == (pytest.approx(0.95), views)
 
 
 def test_an_output_is_not_set_between_poses() -> None:
