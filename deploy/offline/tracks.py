@@ -17,7 +17,7 @@ from deploy.poses_io.deeplabcut import save_csv, save_h5
 from deploy.poses_io.pose_table import SUFFIX as TABLE_SUFFIX
 from deploy.poses_io.pose_table import read_pose_table
 from deploy.poses_io.poses import READERS, Poses, load_poses, not_poses
-from deploy.poses_io.set_rows import with_sets
+from deploy.poses_io.set_rows import tell_beside, with_sets
 
 Floats = npt.NDArray[np.float64]
 
@@ -155,6 +155,7 @@ def save_tracks(tracks: Tracks, path: Path) -> None:
     else:
         save = save_h5 if path.suffix == ".h5" else save_csv
         save(source, str(source.about.get("scorer") or _SCORER_UNKNOWN), path)
+        tell_beside(path, source)
 
 
 def stem_and_ending(path: Path) -> tuple[str, str]:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from acquisition.errors import RigposeError
-from deploy.poses_io.columns import META_SUFFIX, SUFFIX, load_columns
+from deploy.poses_io.columns import META_SUFFIX, SUFFIX, load_columns, save_columns
 from deploy.poses_io.poses import Poses
 
 _WITHOUT_COLUMNS = (".csv", ".h5")
@@ -46,6 +46,18 @@ def told_beside(path: Path, poses: Poses) -> Poses:
     return replace(
         poses, frame=beside.frame, index=beside.index, t_exposure_ns=beside.t_exposure_ns, about=about
     )
+
+
+def tell_beside(path: Path, poses: Poses) -> None:
+    """For the CSV or h5 at `path`, just written: a column file of the same name, if nothing tells its rows.
+
+    Raises
+    ------
+    RigposeError
+        If the disk is full.
+    """
+    if of_recording(poses) and not _beside(path, SUFFIX).is_file():
+        save_columns(poses, path.with_suffix(SUFFIX))
 
 
 def of_recording(poses: Poses) -> bool:
@@ -128,5 +140,7 @@ def told_rows(path: Path) -> str | None:
 
 
 def _beside(path: Path, ending: str) -> Path:
-    """The file of the same analysis; filtered poses have the rows of the measured ones."""
-    return path.with_name(path.with_suffix("").name.removesuffix(_FILTERED) + ending)
+    """The file of the same analysis, or of that name: filtered poses have the rows of the measured ones."""
+    stem = path.with_suffix("").name
+    measured = path.with_name(stem.removesuffix(_FILTERED) + ending)
+    return measured if measured.is_file() else path.with_name(stem + ending)

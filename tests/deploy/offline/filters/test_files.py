@@ -14,6 +14,7 @@ from deploy.poses_io.anipose_csv import load_anipose_csv, save_anipose_csv
 from deploy.poses_io.columns import save_columns
 from deploy.poses_io.deeplabcut import save_csv, save_h5
 from deploy.poses_io.poses import load_poses
+from tests.deploy.offline.free_session import write_free_session, write_poses
 from tests.deploy.tracks import walk
 
 SETTINGS = FilterSettings()
@@ -164,3 +165,19 @@ def test_frames_of_no_set_are_left_out(tmp_path):
     save_columns(replace(poses, index=index), tmp_path / "aS.poses.npz")
     (said,) = filter_files([tmp_path / "aS.poses.npz"], "median", SETTINGS)["files"]
     np.testing.assert_array_equal(load_poses(said["output"]).index, poses.index[3:])
+
+
+@pytest.mark.parametrize("rows", ["frame sets", "frames"])
+@pytest.mark.parametrize("ending", [".csv", ".h5"])
+def test_filtered_into_another_folder_a_recording_s_rows_are_still_known(tmp_path, ending, rows):
+    session = write_free_session(tmp_path / "day1", {"A": (0, 20), "B": (-3, 17)})
+    (tmp_path / "poses").mkdir()
+    made = write_poses(session, tmp_path / "poses", rows)["B"][ending]
+    (output,) = (
+        said["output"] for said in filter_files([made], "median", SETTINGS, output=tmp_path / "f")["files"]
+    )
+    measured, filtered = load_poses(made), load_poses(output)
+    np.testing.assert_array_equal(filtered.frame, measured.frame)
+    np.testing.assert_array_equal(filtered.index, measured.index)
+    np.testing.assert_array_equal(filtered.t_exposure_ns, measured.t_exposure_ns)
+    assert not (measured.frame == measured.index).all()
