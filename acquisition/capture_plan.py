@@ -120,9 +120,9 @@ def check_trigger(plan: CapturePlan, info: CameraInfo) -> None:
             "the pulse, LineInverter: true as well",
         )  # fmt: skip
     period_ns = 1e9 / float(plan.wished["rate_hz"])
-    if 2 * info.trigger_delay_ns >= period_ns:
+    if 4 * info.trigger_delay_ns >= period_ns:  # counted by its time, it would be taken for the next pulse's
         raise RigposeError(
             f"camera '{plan.name}' at {plan.uri}",
-            expected=f"a trigger delay of less than half a period, {period_ns / 2e3:g} us",
+            expected=f"a trigger delay of less than a quarter of a period, {period_ns / 4e3:g} us",
             found=f"{info.trigger_delay_ns / 1e3:g} us", remedy="Lower TriggerDelay in its settings file",
         )  # fmt: skip

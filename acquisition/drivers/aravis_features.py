@@ -111,10 +111,16 @@ class CameraFeatures:
     @property
     def triggered(self) -> bool:
         """Whether the camera waits for pulses (TriggerMode On)."""
-        return self.word("TriggerMode") == "On"
+        return self._told("TriggerMode") == "On"
 
     def word(self, feature: str) -> str:
-        """The value of a feature, "" where the camera has it not, or not now."""
+        """The value of a feature, "" where the camera has it not, not now, or describes it wrongly."""
+        try:
+            return self._told(feature)
+        except self._errors:
+            return ""
+
+    def _told(self, feature: str) -> str:
         node = self._device.get_feature(feature)
         return str(node.get_value_as_string()) if node is not None and node.is_available() else ""
 

@@ -122,8 +122,11 @@ class GenApiFeatures:
         return self.value(name) if self.has(name) else otherwise
 
     def word(self, name: str) -> str:
-        """The same as a word, "" of a feature that is not there."""
-        return str(self.value_or(name, ""))
+        """The same as a word, "" of a feature that is not there, or that cannot be read now."""
+        try:
+            return str(self.value_or(name, ""))
+        except self._spelling.errors:
+            return ""
 
     def set(self, wished: dict[str, Value]) -> dict[str, Value]:
         """Set features in their order, read them all back at the end: a later one may have moved an earlier.

@@ -106,6 +106,11 @@ class Recording:
         pieces = zip(self._segments(camera), self._read_tables(camera), strict=True)
         return {segment.video: len(table) for segment, table in pieces if len(table)}
 
+    def rows_written(self, camera: str) -> int:
+        """Rows of all frame tables of one camera, also those whose picture was cut off."""
+        tables = (segment.table for segment in self._segments(camera))
+        return sum(len(read_frame_table(table)) for table in tables if begun(table))
+
     def images(self, camera: str) -> Iterator[Image | None]:
         """One for each row of the table, uint8 (H, W) or (H, W, 3) RGB; None where none decodes.
 

@@ -132,7 +132,8 @@ class JointStream:
         poller.poll(wait_ms)
 
     def _heard(self, number: int, host: Host, message: Received) -> None:
-        if message.session is not None:
+        loads = number == 0 and message.session is not None and not message.session.period_ns
+        if message.session is not None and (not loads or isinstance(message.body, PoseSet)):
             self._admit(host, self._refusal(number, message.session))
         if not isinstance(message.body, PoseSet):
             return

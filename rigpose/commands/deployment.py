@@ -164,6 +164,8 @@ def _shard_of(text: str | None) -> tuple[int, int] | None:
 def inspect(path: Path, /) -> Measured:
     """Say what a file or folder is, and the chain it came from.
 
+    Of a recording every picture is looked for, which reads its videos through without decoding them.
+
     Parameters
     ----------
     path:

@@ -117,7 +117,7 @@ GROUPS: dict[str, dict[str, Command]] = {
         ),
         "import-labels": Command(
             "rigpose.commands.label_files:import_labels",
-            "Take labels of SLEAP, COCO and other formats into a project, with their images.",
+            "Take labels of DeepLabCut, SLEAP, COCO and other formats into a project, with their images.",
         ),
         "frames": Command(
             "rigpose.commands.frames:frames", "Choose frames of videos and recordings for labelling."

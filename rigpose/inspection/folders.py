@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from acquisition.progress import track
 from rigpose.inspection.links import Facts, description, joined, of_bundle, of_calibration, of_labels, of_run
 from training.files import read_json
 
@@ -77,7 +78,7 @@ def recording(path: Path) -> Facts:
     with Recording.open(path) as opened:
         frames = {camera: len(opened.frame_table(camera)) for camera in opened.cameras}
         session: dict[str, Any] = opened.session
-        gaps = _gaps(opened, frames)
+        gaps = _gaps(opened)
         facts = {
             "session": session["name"], "subject": session.get("subject"), "notes": session.get("notes"),
             "frames": ", ".join(f"{camera} {count}" for camera, count in frames.items()),
@@ -93,14 +94,15 @@ def recording(path: Path) -> Facts:
     return description("recording", facts, chain)
 
 
-def _gaps(opened: Recording, frames: dict[str, int]) -> list[str]:
+def _gaps(opened: Recording) -> list[str]:
     """What is missing, also of the pictures, and against what the session counted at its end."""
     from acquisition.recordings.session import recorded_frames
 
-    for camera in opened.cameras:
+    for camera in track(opened.cameras, "looking for every picture"):
         opened.picture_numbers(camera)  # gaps tell only of cameras whose pictures were asked for
     counted = recorded_frames(opened.session)
-    lacking = {camera: count for camera, count in frames.items() if count < counted.get(camera, 0)}
+    written = {camera: opened.rows_written(camera) for camera in opened.cameras}
+    lacking = {camera: count for camera, count in written.items() if count < counted.get(camera, 0)}
     gaps = [gap for gap in opened.gaps if gap not in {f"{camera}: recorded no frame" for camera in lacking}]
     return gaps + [
         f"{camera}: its frame table has {count} of {counted[camera]} recorded frames"

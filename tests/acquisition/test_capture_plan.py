@@ -70,15 +70,17 @@ def test_value_that_is_none_is_named(tmp_path, value, found):
         plans(tmp_path, f"Gain: {value}\n")
 
 
-@pytest.mark.parametrize("delay_us", [0, 4900, 5000, 12_000])
+@pytest.mark.parametrize("delay_us", [0, 2400, 2500, 5000, 12_000])
 def test_delay_that_leads_to_the_next_pulse_is_refused(delay_us):
     plan = CapturePlan("top", "basler://1", {"exposure_us": 2000, "rate_hz": 100}, None, triggered=True)
     info = CameraInfo(
         "basler://1", "m", "1", 8, 8, 1, 100.0, 2000.0, None, 0, True, 1_000_000, 50_000, "start",
         features={"TriggerMode": "On"}, trigger_delay_ns=delay_us * 1000,
     )  # fmt: skip
-    if delay_us < 5000:
+    if delay_us < 2500:
         check_trigger(plan, info)
     else:
-        with pytest.raises(RigposeError, match=rf"less than half a period, 5000 us, found {delay_us} us"):
+        with pytest.raises(
+            RigposeError, match=rf"less than a quarter of a period, 2500 us, found {delay_us} us"
+        ):
             check_trigger(plan, info)

@@ -62,6 +62,7 @@ class OutputKeeper:
         # None: it has not said that it did what it was asked for last. At the start too: a process that was
         # killed may have left it high.
         self._was_on: bool | None = None
+        self._risen = False  # it was asked to be high since it last said that it is low
         self._unanswered_ns = 0
         self._switched = Counter[str]()
         self._refused = Counter[str]()
@@ -113,8 +114,8 @@ class OutputKeeper:
                 self._guard.cut()
             log_command(self._events, "output refused", command, why=why, fell=fell)
             return
-        if self._was_on == command.on:
-            self._held += 1
+        if self._was_on == command.on or (self._was_on is None and not command.on):
+            self._held += 1  # it is so, or is being asked for it until it answers
             return
         failure = self._follow(command)
         if failure:
@@ -133,6 +134,7 @@ class OutputKeeper:
             return ""
         if self._was_on is None and time.monotonic_ns() - self._unanswered_ns < _AGAIN_NS:
             return "it has not answered"  # waiting with every command would leave ever more in the inbox
+        self._risen = self._risen or command.on
         try:
             self._device.switch(command)
         except (OSError, RigposeError) as error:
@@ -140,11 +142,13 @@ class OutputKeeper:
             if not command.on:
                 self._unanswered_ns = time.monotonic_ns()
             return str(error) or type(error).__name__
-        self._was_on = command.on
+        self._was_on = self._risen = command.on
         return ""
 
     def _cut(self, why: str) -> None:
         self._guard.cut()
+        if self._was_on is None and not self._risen:
+            return  # it was never high here: it is asked to be low, and that is all
         self._cuts[why] += 1
         failure = self._follow(Command(self.name, False, -1, 0, 0, 0.0, 0, why))
         if self._events is not None:

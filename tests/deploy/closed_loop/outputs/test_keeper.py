@@ -113,13 +113,26 @@ def test_a_device_that_does_not_answer_is_not_asked_with_every_command(runtime: 
         for _ in range(50):
             outputs["valve"].set(False)
             outputs["valve"].set(True)
-        wait_for(lambda: sum(link.reports["outputs"]["valve"]["refused"].values()) == 100)
+        wait_for(lambda: sum(link.reports["outputs"]["valve"]["refused"].values()) == 50)
+        assert link.reports["outputs"]["valve"]["held"] == 50  # "off" is what it is being asked anyway
         assert len(valve.asked) <= 2 + 3 * (time.monotonic() - begun_s) / 0.2
         answers.set()
         assert answered.wait(10)
         asked = len(valve.asked)
         time.sleep(0.5)
         assert len(valve.asked) == asked and valve.asked[-1] is False  # nobody asks again
+
+
+def test_an_absent_device_that_was_never_asked_to_be_high_costs_no_refusals(runtime: Path) -> None:
+    def absent(on: bool) -> None:
+        raise OSError("no answer")
+
+    with served(runtime, reward=Device(absent)) as (outputs, link, _):
+        for _ in range(50):
+            outputs["reward"].set(False)
+        wait_for(lambda: link.reports["outputs"]["reward"]["held"] == 50)
+    said = link.reports["outputs"]["reward"]
+    assert said["refused"] == {} and said["cut"] == {}
 
 
 def test_a_device_that_breaks_ends_the_process_with_every_output_low(runtime: Path) -> None:
