@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -165,7 +166,9 @@ def _side_by_side(
         def settled(name: str) -> bool:
             return name in supervisor.dead or said.get(name, {}).get("state") == "ready"
 
-        _wait(supervisor, lambda: all(settled(plan.name) for plan in plans), _READY_S, "every artifact")
+        for plan in plans:
+            supervisor.tell(plan.name, load=True)
+            _wait(supervisor, partial(settled, plan.name), _READY_S, plan.name)
         ready = [plan for plan in plans if plan.name not in supervisor.dead]
         with _listening([said[plan.name]["endpoint"] for plan in ready]):
             for turn, plan in itertools.product(range(turns), ready):

@@ -54,8 +54,12 @@ class Contender:
 
 
 def contend(link: ChildLink, contender: Contender) -> None:
-    """The process: report `state="ready"` and what runs, then for every `turn` what it spent by stage, ns."""
+    """The process: told `load`, report `state="ready"` and what runs; for every `turn` what it spent, ns."""
     cv2.setNumThreads(1)  # as the tracker does
+    while not link.told.get("load"):  # one after another: an engine's kernels are chosen by their time
+        if link.stopping:
+            return
+        link.wait(_NAP_S)
     begun_ns = time.monotonic_ns()
     predictor = Predictor(
         contender.bundle, runtime=contender.runtime, precision=contender.precision,

@@ -44,7 +44,8 @@ class Spot:
     contrast: float
 
     def level(self, image: Image) -> float:
-        """The picture's level there."""
+        """The picture's level there, of a colour picture the green one."""
+        image = _grey(image)
         top, left = max(self.y - _REACH_PX, 0), max(self.x - _REACH_PX, 0)
         return float(image[top : self.y + _REACH_PX + 1, left : self.x + _REACH_PX + 1].mean())
 
@@ -62,7 +63,7 @@ def find_spot(images: Sequence[Image], slots: Sequence[int]) -> Spot | None:
     states = np.array([led(slot) for slot in slots])
     if states.all() or not states.any():
         return None
-    grey = np.stack([image if image.ndim == 2 else image[:, :, 1] for image in images]).astype(np.float32)
+    grey = np.stack([_grey(image) for image in images]).astype(np.float32)
     turns = np.diff(
         states.astype(np.float32)
     )  # what moves slowly hardly changes from one picture to the next
@@ -77,6 +78,11 @@ def find_spot(images: Sequence[Image], slots: Sequence[int]) -> Spot | None:
     if contrast < _SEEN * noise:
         return None
     return Spot(x, y, float(np.median(levels[states]) + np.median(levels[~states])) / 2, contrast)
+
+
+def _grey(image: Image) -> Image:
+    """The picture itself, or its green."""
+    return image if image.ndim == 2 else image[:, :, 1]
 
 
 class FlashLoop:

@@ -87,6 +87,13 @@ def measure_loop(
             remedy="Put the LED into the view, or name another --camera",
         )  # fmt: skip
     answered = measured["outputs"][name]
+    if not answered["on"]:
+        instead = ", ".join(f"{why} {n}" for why, n in {**answered["refused"], **answered["cut"]}.items())
+        raise RigposeError(
+            f"output '{name}'", expected="flashes answered as its policy in the rig file allows",
+            found=f"none ({instead or 'no command came'})",
+            remedy="Raise the output's max_age_ms, or make the network smaller",
+        )  # fmt: skip
     exposure_us = float(measured["cameras"][camera]["info"]["exposure_us"])
     return {
         "flashes": answered["on"],

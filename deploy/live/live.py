@@ -37,6 +37,7 @@ from deploy.stream.probe import ProbePlan, probe
 from deploy.stream.settings import StreamSettings
 from deploy.tracking_settings import TrackingSettings
 
+_READY_S = 900.0  # an engine that is built at the first start takes minutes
 _STOP_S = 10.0  # a bound, not a wait: an encoder that has much to finish
 _TRACKER_RESTARTS = 3
 CALIBRATION_COPY = "calibration.toml"
@@ -147,7 +148,7 @@ def live(rig: RigSettings, stream: StreamSettings, options: LiveOptions) -> dict
         with _recorded(rig, options, run) as session:
             with line, run:
                 ended = "interrupted"
-                if run.start(ready=lambda: _same_cameras(run, options.calibration)):
+                if run.start(_READY_S, lambda: _same_cameras(run, options.calibration)):
                     print(where, flush=True)
                     say_where(run)
                     if session is not None:

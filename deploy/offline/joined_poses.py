@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -15,8 +15,8 @@ from calibration.camera_model import CalibratedRig, CameraModel
 from deploy.offline.live_sets import recorded_rows
 from deploy.poses_io.pose_table import SUFFIX as TABLE_SUFFIX
 from deploy.poses_io.pose_table import read_pose_table
-from deploy.poses_io.poses import NO_TIME_NS, Poses, load_poses
-from deploy.poses_io.set_rows import with_sets
+from deploy.poses_io.poses import Poses, load_poses
+from deploy.poses_io.set_rows import of_recording, with_sets
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -46,7 +46,9 @@ def join(rig: CalibratedRig, paths: Sequence[Path], *, assume_aligned: bool = Fa
     """Read pose files and join their rows by frame set.
 
     Files that know no frame sets, of other programs for instance, are joined by row. Where one of them has
-    fewer rows than another, frames were lost and nobody knows where: refused unless `assume_aligned`.
+    fewer rows than another, frames were lost and nobody knows where, and where their rows are named by other
+    frames, nobody knows which names are right: refused unless `assume_aligned`, for which row n is the same
+    instant in all of them, called as in the longest.
 
     Raises
     ------
@@ -79,7 +81,9 @@ def join(rig: CalibratedRig, paths: Sequence[Path], *, assume_aligned: bool = Fa
             "poses", expected="files of at least two cameras", found=f"{len(files)}",
             remedy=f"Give the files of more of {', '.join(rig.names)}",
         )  # fmt: skip
-    if not assume_aligned:
+    if assume_aligned:
+        found |= _aligned(found)
+    else:
         _require_equal_rows(found)
     cameras = tuple(name for name in rig.names if name in files)
     keypoints = found[cameras[0]].keypoints
@@ -114,20 +118,33 @@ def _require_rows(whose: object, rows: int) -> None:
 
 def _require_equal_rows(found: Mapping[str, Poses]) -> None:
     """Refuse files without frame sets whose rows cannot all be the same instants."""
-    rows = {camera: len(poses.index) for camera, poses in found.items() if not _states_sets(poses)}
-    if len(set(rows.values())) > 1:
+    rows = {camera: poses.index for camera, poses in found.items() if not of_recording(poses)}
+    remedy = (
+        "Analyse the recording with rigpose (other videos: rigpose adopt them first), or say "
+        "--assume-aligned if row n is the same instant in all"
+    )
+    if len({len(index) for index in rows.values()}) > 1:
         raise RigposeError(
             "poses", expected="as many rows in every file, since these know no frame sets",
-            found=", ".join(f"{count} of {camera}" for camera, count in rows.items()),
-            remedy="Analyse the recording with rigpose (other videos: rigpose adopt them first), or say "
-            "--assume-aligned if row n is the same instant in all and only ends are missing",
+            found=", ".join(f"{len(index)} of {camera}" for camera, index in rows.items()),
+            remedy=f"{remedy} and only ends are missing",
+        )  # fmt: skip
+    names = np.array(list(rows.values()))
+    apart = np.flatnonzero((names != names[:1]).any(axis=0))
+    if len(apart):
+        raise RigposeError(
+            "poses", expected="rows named by the same frames in every file, since these know no frame sets",
+            found=f"in row {apart[0]} (from 0) "
+            + ", ".join(f"{index[apart[0]]} of {camera}" for camera, index in rows.items()),
+            remedy=remedy,
         )  # fmt: skip
 
 
-def _states_sets(poses: Poses) -> bool:
-    if poses.about.get("rows") == "frame sets" or (poses.t_exposure_ns != NO_TIME_NS).any():
-        return True
-    return not np.array_equal(poses.index, np.arange(len(poses.index)))
+def _aligned(found: Mapping[str, Poses]) -> dict[str, Poses]:
+    """The poses of those files that know no frame sets, their rows called as in the longest."""
+    unknown = {camera: poses for camera, poses in found.items() if not of_recording(poses)}
+    longest = max((poses.index for poses in unknown.values()), key=len, default=np.empty(0, np.int64))
+    return {camera: replace(poses, index=longest[: len(poses.index)]) for camera, poses in unknown.items()}
 
 
 def _require_size(path: Path, poses: Poses, camera: CameraModel) -> None:

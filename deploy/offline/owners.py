@@ -33,8 +33,16 @@ def refuse_other_owners(jobs: Sequence[Job], output: Path, scorer: str) -> None:
             owner = _source_of(said)
             there = any((meta.parent / name).exists() for name in said["sizes"])
             same = _is_of(job, owner, said)
+            gone = owner.is_absolute() and not owner.exists()  # a relative one is of a folder nobody knows
         except (OSError, ValueError, KeyError, TypeError):  # none, or one that is not whole
             continue
+        if there and not same and gone:
+            size = " and was another size" if "source_bytes" in said else ""
+            raise RigposeError(
+                job.source, expected="no poses of another file under its name",
+                found=f"those of {owner}, which is gone{size}",
+                remedy=f"Delete or move them: {output / (job.stem + scorer)}*",
+            )  # fmt: skip
         if there and not same:
             raise RigposeError(
                 job.source, expected="a name that no other input of this -o has",

@@ -2,7 +2,7 @@
 
 Instants are the frame sets (frames, of lone videos) that any file of poses has, and after them frames
 that no row speaks of. Frame n is the n-th decoded one; a column file knows the frame of each row, its own
-and those of the CSV and h5 beside it; in one of DeepLabCut's row n is frame n.
+and those of the CSV and h5 beside it; of one of DeepLabCut's the names of the rows tell it.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from acquisition.videos.decoded import count_frames
 from acquisition.videos.video import VideoInfo, open_video
 from deploy.offline.tracks import stem_and_ending
 from deploy.poses_io.anipose_csv import is_anipose_csv
+from deploy.poses_io.deeplabcut import named_words
 from deploy.poses_io.poses import READERS, Poses, load_poses, not_poses
 from deploy.poses_io.set_rows import of_recording, with_sets
 from deploy.poses_io.slp import picture_numbers
@@ -134,6 +135,7 @@ def line_up(pairs: Sequence[tuple[Path, Path]], *, unequal: bool) -> tuple[Numbe
             raise not_poses(file, "no rows")
         recorded = recorded_pictures(video)
         may_run_on = bool(recorded) and of_recording(poses)  # before or after the other cameras: in no set
+        named = named_words(poses)
         poses = _of_pictures(poses, video, recorded)
         if (np.diff(poses.index) <= 0).any() or (np.diff(poses.frame[poses.frame >= 0]) <= 0).any():
             raise not_poses(file, "rows whose frame numbers do not grow")
@@ -141,7 +143,7 @@ def line_up(pairs: Sequence[tuple[Path, Path]], *, unequal: bool) -> tuple[Numbe
         counted = int(poses.frame.max()) + 1
         if not unequal and (counted > frames or (counted < frames and not may_run_on)):
             raise RigposeError(
-                video, expected=f"the {counted} frames that {file.name} speaks of", found=f"{frames}",
+                video, expected=f"the {counted} frames that {file.name} speaks of{named}", found=f"{frames}",
                 remedy="Give the poses of this very video (of a recording that lost frames the .poses.npz), "
                 "or --unequal to draw what there is of both",
             )  # fmt: skip

@@ -30,6 +30,7 @@ from deploy.bundles.bundle import Bundle
 from deploy.poses_io.deeplabcut_table import read_table
 from deploy.poses_io.pandas_h5 import NotAFrame
 from deploy.poses_io.poses import Poses, not_poses
+from deploy.poses_io.set_rows import of_recording
 from deploy.poses_io.write_h5 import write_frame
 from deploy.whole_file import whole_file
 
@@ -79,7 +80,8 @@ def load_deeplabcut(path: Path | str) -> Poses:
     """Read a CSV or h5 of predictions, DeepLabCut's or ours; labels without likelihood are refused.
 
     A row is the frame that it is named by, where all names are numbers that grow (a part of a file was cut
-    out); otherwise row n is frame n.
+    out). Row n is frame n, from 0, under any other names, and where they are 1, 2, 3 to the end: so R and
+    Matlab count.
 
     Nothing in an h5 is executed (`deploy.poses_io.pandas_h5`).
 
@@ -106,11 +108,20 @@ def load_deeplabcut(path: Path | str) -> Poses:
 
 
 def _numbers(names: list[str]) -> npt.NDArray[np.int64] | None:
-    """The names of rows as numbers of frames; None where they are none."""
+    """The names of rows as numbers of frames; None where they are none, or count the rows from 1."""
     if not all(name.isascii() and name.isdigit() and len(name) <= _MOST_DIGITS for name in names):
         return None
     numbers = np.array([int(name) for name in names], np.int64)
-    return None if (np.diff(numbers) <= 0).any() else numbers
+    if (np.diff(numbers) <= 0).any() or np.array_equal(numbers, np.arange(1, len(numbers) + 1)):
+        return None
+    return numbers
+
+
+def named_words(poses: Poses) -> str:
+    """For an error: that frames of a video were told by the names of rows; empty where row n is frame n."""
+    if of_recording(poses) or np.array_equal(poses.frame, np.arange(len(poses.frame))):
+        return ""
+    return f" (rows named {poses.frame[0]} to {poses.frame[-1]})"
 
 
 def _row_names(poses: Poses) -> npt.NDArray[np.int64]:

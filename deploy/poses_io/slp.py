@@ -23,7 +23,9 @@ from acquisition.errors import RigposeError
 from acquisition.recordings.pack import FILE as PACKED_FILE
 from acquisition.videos.decoded import count_frames
 from acquisition.videos.video import open_video
+from deploy.poses_io.deeplabcut import named_words
 from deploy.poses_io.poses import Poses, not_poses
+from deploy.poses_io.set_rows import of_recording
 from deploy.poses_io.sleap_h5 import one_animal
 from deploy.whole_file import whole_file
 
@@ -69,7 +71,8 @@ def save_slp(
         numbers = picture_numbers(poses, video)
         if len(numbers) and numbers.max() >= count:
             raise RigposeError(
-                video, expected=f"at least {numbers.max() + 1} frames, of which its poses speak",
+                video,
+                expected=f"at least {numbers.max() + 1} frames, of which its poses speak{named_words(poses)}",
                 found=f"{count}", remedy="Give the video that these poses are of",
             )  # fmt: skip
         made = [
@@ -148,7 +151,7 @@ def picture_numbers(poses: Poses, video: Path) -> npt.NDArray[np.int64]:
         first, pictures = int(packed["first_index"]), int(packed["pictures"])
     except (OSError, ValueError, KeyError, TypeError):
         return poses.frame
-    if video.name not in names or np.array_equal(poses.frame, poses.index):  # poses of the copy itself
+    if video.name not in names or not of_recording(poses):  # poses of the copy itself
         return poses.frame
     numbers = poses.index - first
     numbers[(numbers < 0) | (numbers >= pictures) | (poses.frame < 0)] = -1

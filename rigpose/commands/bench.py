@@ -158,6 +158,9 @@ def _loop(
         f"{measured['flashes']} flashes in '{measured['camera']}' answered by '{measured['output']}' "
         f"({measured['uri']}), light to TTL in ms: {times}"
     )
+    if not_in_time := {**measured["refused"], **measured["cut"]}:
+        told = ", ".join(f"{why} {count}" for why, count in not_in_time.items())
+        print(f"Not in these times, by the output's policy: {told}")
     print(f"LED read rightly {seen['right']} times, wrongly {seen['wrong']} times, at {seen['led_px']} px")
     return measured
 

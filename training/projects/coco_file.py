@@ -27,7 +27,7 @@ def with_found_images(path: Path, videos: Path | None, folder: Path) -> tuple[Pa
     Raises
     ------
     RigposeError
-        If a folder is not to be found with any of its images.
+        If a folder is not to be found with any of its images, or one named without a folder is there twice.
     """
     try:
         content = json.loads(path.read_bytes()) if path.suffix.lower() == ".json" else None
@@ -37,7 +37,8 @@ def with_found_images(path: Path, videos: Path | None, folder: Path) -> tuple[Pa
         names = {image["id"]: str(image["file_name"]) for image in content["images"]}
     except (ValueError, KeyError, TypeError, AttributeError):  # damaged: sleap-io says how
         return path, []
-    found, gone = find_images(names.values(), [names[i] for i in names if i in labelled], path, videos)
+    wanted = [names[i] for i in names if i in labelled]
+    found, gone = find_images(names.values(), wanted, path, videos, below=True)
     content["images"] = [
         image | {"file_name": str(found[names[image["id"]]])}
         for image in content["images"]

@@ -15,12 +15,12 @@ _WORDS = (("left", "right"), ("Left", "Right"), ("LEFT", "RIGHT"))
 _PART = r"(?<![^\W_])({})(?![^\W_])"  # between anything that is no letter and no digit
 _SIDED = re.compile(
     "|".join((
-        "(?i:left|right)",
+        r"(?<![^\W\d_])(?i:left|right)|Left|Right|(?<=[a-z])(?:LEFT|RIGHT)",  # left_ear, earLeft; not bright
         _PART.format("[lLrR]"),  # paw_L
         _PART.format("(?i:[lr][fhbmr]|[fhbmr][lr])"),  # fl_paw, HR: front, hind, back, middle, rear
         _PART.format("[LR][A-Z]"),  # LE
         r"(?<![^\W_])[LR](?=[A-Z][a-z])",  # LEar
-        r"(?<=[a-z])[LR](?![a-z])",  # earL
+        r"(?<=[a-z])[LR][FHBMR]?(?![^\W_])",  # earL, pawLF; not headLED, noseL1
     ))
 )  # fmt: skip
 
@@ -29,8 +29,8 @@ def pairs_by_name(keypoints: Sequence[str]) -> tuple[Pair, ...]:
     """Pairs (left, right) of names that differ only in their side, both of which are there.
 
     The side is left/right, separate letters l/r (`paw_L`), or a single l/r that begins a part of the name
-    (`lforepaw`, `LF_paw`) or, as a capital, ends one (`earL`, `paw_FL`). A name with two possible partners
-    has none.
+    (`lforepaw`, `LF_paw`) or, as a capital, ends one (`earL`, `paw_FL`). The l of `light` is no side. A name
+    with two possible partners has none.
     """
     known = set(keypoints)
     found = dict.fromkeys(
@@ -57,7 +57,8 @@ def _mirrored(name: str) -> Iterator[str]:
         before, after = name[at - 1 : at], name[at + 1 : at + 2]
         begins = not before.isalnum() or (letter == "L" and (before.islower() or after.islower()))
         ends = letter == "L" and not after.isalpha()
-        if letter in "lL" and (begins or ends):
+        is_light = name[at : at + 5].lower() == "light"  # which would become "right"
+        if letter in "lL" and (begins or ends) and not is_light:
             yield f"{name[:at]}{'r' if letter == 'l' else 'R'}{name[at + 1 :]}"
 
 

@@ -41,3 +41,26 @@ def test_what_moves_is_no_led_nor_is_one_that_blinks_another_count() -> None:
     assert find_spot(pictures(range(64), None), list(range(64))) is None
     assert find_spot(pictures(range(64), (70, 50)), list(range(7, 71))) is None
     assert find_spot(pictures(range(1, 4), (70, 50)), [1, 2, 3]) is None  # always on: nothing to compare
+
+
+@pytest.mark.parametrize(
+    ("light", "led_rgb"), [((150, 20, 20), (255, 60, 40)), ((20, 60, 180), (255, 110, 180))]
+)
+def test_of_a_colour_camera_one_channel_tells_wherever_the_light_comes_from(
+    light: tuple[int, int, int], led_rgb: tuple[int, int, int]
+) -> None:
+    rng = np.random.default_rng(0)
+
+    def seen(slots: range) -> list[np.ndarray]:
+        made = []
+        for slot in slots:
+            image = rng.normal(light, 2, (60, 80, 3))
+            if led(slot):
+                image[20:23, 30:33] = led_rgb
+            made.append(np.clip(image, 0, 255).astype(np.uint8))
+        return made
+
+    spot = find_spot(seen(range(64)), list(range(64)))
+    assert spot is not None
+    told = [spot.level(image) > spot.threshold for image in seen(range(64, 128))]
+    assert told == [led(slot) for slot in range(64, 128)]

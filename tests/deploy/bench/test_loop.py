@@ -58,3 +58,13 @@ def test_what_cannot_be_measured_is_refused_at_once(tmp_path: Path) -> None:
         measure_loop(rig, stream, {"reward": OutputSettings(uri="log:")}, options)
     with pytest.raises(RigposeError, match="found a free-running rig"):
         measure_loop(rig.model_copy(update={"trigger": None}), stream, {}, options)
+
+
+@pytest.mark.long
+@pytest.mark.alone
+def test_flashes_that_are_all_answered_too_late_are_one_clear_error(tmp_path: Path) -> None:
+    rig = rig_of(tmp_path, led={"brightness": 100.0, "radius_mm": 14.0})
+    options = LoopOptions(LiveOptions(BUNDLE, seconds=5.0, runtime="onnx"))
+    late = OutputSettings(uri="log:", max_age_ms=1)
+    with pytest.raises(RigposeError, match=r"output 'reward': expected flashes answered .* \(age"):
+        measure_loop(rig, StreamSettings(endpoint=f"ipc://{tmp_path}/stream"), {"reward": late}, options)

@@ -70,8 +70,16 @@ def test_the_same_video_elsewhere_goes_on(days: Path, bundle: Bundle) -> None:
     os.utime(moved, ns=(0, 1_000_000_000))
     assert not analyze(bundle, [moved], output)["videos"][0]["kept"]
     moved.unlink()
-    with pytest.raises(RigposeError, match=r"the name of .*new/cam\.mkv"):
+    before = content(output)
+    with pytest.raises(RigposeError, match=r"new/cam\.mkv, which is gone and was another size\.") as raised:
         analyze(bundle, [days / "day2" / "cam.mkv"], output)
+    assert content(output) == before
+    named = Path(str(raised.value).rpartition("Delete or move them: ")[2])
+    found = list(named.parent.glob(named.name))
+    assert {path.name for path in found} == {name for name in before if name.startswith("cam")}
+    for path in found:
+        path.unlink()
+    assert analyze(bundle, [days / "day2" / "cam.mkv"], output)["videos"][0]["frames"] == 6
 
 
 def test_poses_of_an_earlier_version_tell_their_video(days: Path, bundle: Bundle) -> None:
@@ -84,6 +92,9 @@ def test_poses_of_an_earlier_version_tell_their_video(days: Path, bundle: Bundle
     again = analyze(bundle, [days / "day1" / "cam.mkv", days / "s"], output)
     assert all(video["kept"] for video in again["videos"])
     with pytest.raises(RigposeError, match="the name of"):
+        analyze(bundle, [days / "day2" / "cam.mkv"], output)
+    (days / "day1" / "cam.mkv").unlink()
+    with pytest.raises(RigposeError, match=r"day1/cam\.mkv, which is gone\. Delete"):  # its size is unknown
         analyze(bundle, [days / "day2" / "cam.mkv"], output)
     (days / "other").mkdir()
     write_session(days / "other" / "s", pulses=5)

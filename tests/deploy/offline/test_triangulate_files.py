@@ -247,6 +247,43 @@ def test_files_without_frame_sets_must_be_as_long_as_each_other(scene):
     assert figures["frame_sets"] == 30
 
 
+def renamed(item, first, rows=slice(None)):
+    names = np.arange(first, first + 30)[rows]
+    return Poses(NAMES, item.values[rows], names, names, np.full(len(names), NO_TIME_NS), {})
+
+
+def test_the_names_of_rows_are_no_frame_sets(scene):
+    """Foreign files whose rows are named from 100: a name tells the frame of a video, never an instant."""
+    folder, points, poses = scene
+    calibration, out = folder / "c.toml", folder / "out.csv"
+
+    def of(firsts, rows=slice(None), **options):
+        own = {
+            name: renamed(item, first, rows if number == 1 else slice(None))
+            for number, (first, (name, item)) in enumerate(zip(firsts, poses.items(), strict=True))
+        }
+        triangulate_files(calibration, written(folder, own), out, SETTINGS, overwrite=True, **options)
+        return load_anipose_csv(out)
+
+    for first in (1, 100):
+        with pytest.raises(RigposeError, match=r"as many rows .* 30 of cam_0, 28 of cam_1, 30 of cam_2"):
+            of((first, first, first), slice(0, 28))
+    with pytest.raises(RigposeError, match=r"same frames .* row 0 \(from 0\) 0 of cam_0, 100 of cam_1, 0"):
+        of((0, 100, 0))
+    for firsts, rows, options, index in (
+        ((0, 1, 0), slice(None), {}, 0),  # one counts from 1
+        ((100, 100, 100), slice(None), {}, 100),
+        ((0, 100, 0), slice(None), {"assume_aligned": True}, 0),
+        ((100, 100, 100), slice(0, 28), {"assume_aligned": True}, 100),
+        ((100, 7, 100), slice(0, 28), {"assume_aligned": True}, 100),
+    ):
+        read = of(firsts, rows, **options)
+        np.testing.assert_array_equal(read.index, np.arange(index, index + 30))
+        np.testing.assert_allclose(read.points[..., :3], points, atol=2e-3)
+        cameras = [3] * 30 if rows == slice(None) else [3] * 28 + [2] * 2
+        np.testing.assert_array_equal(read.points[:, 0, 9], cameras)
+
+
 def test_no_rows_and_an_output_that_is_there_are_refused(scene):
     folder, _, poses = scene
     empty = {name: Poses.of_video(NAMES, item.values[:0], {}) for name, item in poses.items()}

@@ -13,7 +13,7 @@ from acquisition.videos.video import open_video
 from deploy.offline.views import line_up, pair, sort_files
 from deploy.poses_io.columns import save_columns
 from deploy.poses_io.deeplabcut import save_csv
-from deploy.poses_io.poses import Poses
+from deploy.poses_io.poses import NO_TIME_NS, Poses
 from tests.acquisition.clips import clip
 from tests.acquisition.sessions import number_of, rewrite_packets, write_session
 from tests.deploy.offline.free_session import ENDINGS, write_free_session, write_poses
@@ -126,6 +126,21 @@ def test_another_number_of_frames_is_refused_unless_asked_for(tmp_path):
         assert (view.frame != -1).sum() == 25 and (view.row != -1).sum() == rows
     with pytest.raises(RigposeError, match="no rows"):
         line_up([(video, saved(tmp_path / "v0.csv", 0))], unequal=True)
+
+
+def test_what_rows_are_named_is_said_where_it_does_not_fit(tmp_path):
+    video = clip(tmp_path / "v.mp4")  # 25 frames
+
+    def named(frame):
+        poses = Poses(("a",), np.zeros((25, 1, 3), np.float32), frame, frame, np.full(25, NO_TIME_NS))
+        save_csv(poses, "S", tmp_path / "vS.csv")
+        return [(video, tmp_path / "vS.csv")]
+
+    _, (view,) = line_up(named(np.arange(1, 26)), unequal=False)  # counted from 1
+    assert view.frame.tolist() == view.row.tolist() == list(range(25))
+    says = r"the 241 frames that vS\.csv speaks of \(rows named 0 to 240\), found 25"
+    with pytest.raises(RigposeError, match=says):
+        line_up(named(np.arange(0, 250, 10)), unequal=False)
 
 
 def test_rows_find_their_pictures_in_a_recording_that_was_damaged(tmp_path):

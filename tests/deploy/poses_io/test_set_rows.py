@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from acquisition.errors import RigposeError
@@ -72,7 +72,12 @@ def test_without_the_column_file_only_what_the_rows_are_is_known(tmp_path: Path,
 def test_other_rows_than_the_column_file_has_are_refused(tmp_path: Path) -> None:
     path = written(tmp_path, of_a_recording(), ".csv")
     lines = path.read_text().splitlines()
-    for first, last, found in ((3, 8, "5 from 0 on"), (4, 9, "5 from 1 on"), (3, 3, "0")):
+    for first, last, found in (
+        (3, 8, "5 from 0 on"),
+        (4, 9, "5 from 0 on"),
+        (5, 9, "4 from 2 on"),
+        (3, 3, 0),
+    ):
         path.write_text("\n".join(lines[:3] + lines[first:last]) + "\n")
         with pytest.raises(RigposeError, match=rf"the 6 rows of day1_topS\.poses\.npz.* found {found}\."):
             with_sets(path, load_poses(path))
@@ -96,12 +101,31 @@ def test_a_video_s_rows_keep_their_own_names_beside_a_column_file(tmp_path: Path
 def test_numbers_that_grow_are_frames_in_every_format(
     tmp_path_factory: pytest.TempPathFactory, numbers: list[int], ending: str
 ) -> None:
+    assume(not numbers or numbers != list(range(1, len(numbers) + 1)))
     path = tmp_path_factory.mktemp("rows") / f"a{ending}"
     own = np.array(numbers, np.int64)
     values = np.full((len(own), 1, 3), 0.5, np.float32)
     SAVERS[ending](Poses(("nose",), values, own, own, np.full(len(own), NO_TIME_NS), {}), "S", path)
     again = load_poses(path)
     assert again.frame.tolist() == again.index.tolist() == numbers
+
+
+@given(rows=st.integers(0, 12), ending=st.sampled_from(sorted(SAVERS)))
+@settings(max_examples=20, deadline=None)
+def test_rows_counted_from_1_are_the_frames_from_0(
+    tmp_path_factory: pytest.TempPathFactory, rows: int, ending: str
+) -> None:
+    """As R and Matlab count. A file that begins at 1 and leaves some out names frames."""
+    path = tmp_path_factory.mktemp("rows") / f"a{ending}"
+    one, no_time = np.ones((rows, 1, 3), np.float32), np.full(rows, NO_TIME_NS)
+    own = np.arange(1, rows + 1)
+    SAVERS[ending](Poses(("nose",), one, own, own, no_time, {}), "S", path)
+    again = load_poses(path)
+    assert again.frame.tolist() == again.index.tolist() == list(range(rows))
+    if rows > 1:
+        own = np.append(own[:-1], rows + 1)
+        SAVERS[ending](Poses(("nose",), one, own, own, no_time, {}), "S", path)
+        assert load_poses(path).frame.tolist() == own.tolist()
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -110,7 +111,9 @@ def test_poses_of_a_packed_copy_are_of_its_own_pictures(tmp_path):
     poses = Poses(("a",), values, np.arange(25), np.arange(5, 30), np.full(25, NO_TIME_NS), about)
     save_columns(poses, tmp_path / "day1_cam_0S.poses.npz")
     save_csv(poses, "S", ours)
-    for file in (own, ours, tmp_path / "day1_cam_0S.poses.npz"):
+    sets = replace(poses, frame=poses.index)  # as in a recording whose first frame is of set 0
+    save_columns(sets, tmp_path / "day1_cam_0T.poses.npz")
+    for file in (own, ours, tmp_path / "day1_cam_0S.poses.npz", tmp_path / "day1_cam_0T.poses.npz"):
         export_slp([tmp_path / "p" / "day1_cam_0.mp4", file], tmp_path / "o.slp", overwrite=True)
         found = [(frame.frame_idx, frame.numpy()[0, 0, 0]) for frame in read(tmp_path / "o.slp")]
         assert found == [(n, n) for n in range(25)]
@@ -120,6 +123,8 @@ def test_mistakes_leave_nothing_behind(tmp_path, monkeypatch):
     video = clip(tmp_path / "v.mp4")
     save_csv(some(), "S", tmp_path / "vS.csv")
     save_csv(some(30), "S", tmp_path / "vlong.csv")
+    tens = np.arange(0, 250, 10)
+    save_csv(replace(some(), frame=tens, index=tens), "S", tmp_path / "vtens.csv")
     save_columns(
         Poses.of_video(("a",), np.zeros((2, 1, 3)), {"video": "/gone.mp4"}), tmp_path / "w.poses.npz"
     )
@@ -130,7 +135,8 @@ def test_mistakes_leave_nothing_behind(tmp_path, monkeypatch):
         ([video, tmp_path / "vS.csv"], "there.slp", "--overwrite"),
         ([tmp_path / "vS.csv"], "o.slp", "no word of it"),
         ([tmp_path / "w.poses.npz"], "o.slp", "nothing at /gone"),
-        ([video, tmp_path / "vlong.csv"], "o.slp", "at least 30 frames"),
+        ([video, tmp_path / "vlong.csv"], "o.slp", "at least 30 frames, of which its poses speak, found 25"),
+        ([video, tmp_path / "vtens.csv"], "o.slp", r"at least 241 frames, .* \(rows named 0 to 240\), found"),
         ([], "o.slp", "at least one video"),
     ):
         with pytest.raises(RigposeError, match=says):

@@ -162,7 +162,9 @@ def test_a_folder_without_images_is_refused_until_one_says_where_they_are(projec
     for image in path.parent.glob("*.png"):
         image.unlink()
     before = everything(project.root)
-    with pytest.raises(RigposeError, match=r"the images of labeled-data/vid, found nothing there.*--videos"):
+    with pytest.raises(
+        RigposeError, match=r"images of labeled-data/vid \(it names 2\), found nothing .*--videos"
+    ):
         import_labels(project, path)
     assert everything(project.root) == before
     assert import_labels(project, path, videos=away)["points"] == 2

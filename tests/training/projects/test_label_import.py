@@ -270,7 +270,7 @@ def test_a_coco_image_that_is_gone_is_left_out_and_not_another_cameras(project, 
     assert said["left_out"] == ["cam1/frame 0.png: the image is not there"]
     assert read_labels(project).images == ("labeled-data/cam1/frame 1.png",)
     (path.parent / "cam1" / "frame 1.png").unlink()
-    with pytest.raises(RigposeError, match="the images of cam1, found nothing there"):
+    with pytest.raises(RigposeError, match=r"the images of cam1 \(it names 2\), found nothing there"):
         import_labels(project, path)
 
 
@@ -281,6 +281,31 @@ def test_coco_images_are_found_where_they_are_now(project, tmp_path):
         image.rename(tmp_path / "now" / image.name)
     assert import_labels(project, path, videos=tmp_path / "now")["images"] == 2
     assert number_of(read_image(project.root / "labeled-data" / "now" / "frame 1.png")) == 1
+
+
+def test_coco_images_without_folders_come_from_below(project, tmp_path):
+    path = coco(tmp_path / "mice")
+    for number, place in enumerate(("train", "val")):
+        (path.parent / place).mkdir()
+        (path.parent / f"frame {number}.png").rename(path.parent / place / f"frame {number}.png")
+    said = import_labels(project, path)
+    assert (sorted(said["folders"]), said["images"], said["left_out"]) == (["train", "val"], 2, [])
+    assert number_of(read_image(project.root / "labeled-data" / "val" / "frame 1.png")) == 1
+
+
+def test_a_sleap_file_merged_on_two_machines_names_one_video(project, tmp_path):
+    (tmp_path / "data").mkdir()
+    write_film(tmp_path / "data" / "a.mp4", 20)
+    skeleton = sleap_io.Skeleton(["nose"])
+    nose = sleap_io.Instance.from_numpy(np.array([NOSE]), skeleton=skeleton)
+    frames = [
+        sleap_io.LabeledFrame(sleap_io.Video(filename=name, open_backend=False), at, [nose])
+        for name, at in (("/old/data/a.mp4", 3), ("C:\\data\\a.mp4", 3), ("C:\\data\\a.mp4", 7))
+    ]
+    sleap_io.Labels(frames).save(str(tmp_path / "labels.slp"), verbose=False)
+    said = import_labels(project, tmp_path / "labels.slp", videos=tmp_path / "data")
+    assert (said["folders"], said["images"], said["already_labelled"]) == (["a"], 2, 1)
+    assert number_of(read_image(project.root / "labeled-data" / "a" / "img0007.png")) == 7
 
 
 def test_images_that_a_reader_left_out_and_counted_are_refused(project, tmp_path):

@@ -36,9 +36,47 @@ def test_a_name_of_one_side_without_a_partner_is_told(alone):
     assert one_sided(names, pairs_by_name(names)) == tuple(names[3:])
 
 
-@pytest.mark.parametrize("name", ["rump", "lip", "Leg", "rear", "LED", "spine_L1", "tail_root", "RUMP"])
+ORDINARY = (
+    "rump", "lip", "Leg", "rear", "LED", "spine_L1", "tail_root", "RUMP", "bright_spot", "upright", "BRIGHT",
+    "Bright", "headLED", "boxROI", "noseL1", "body_RFID", "light", "topLight",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ORDINARY)
 def test_an_ordinary_name_is_of_no_side(name):
     assert one_sided([name, "nose", "tailbase"], ()) == ()
+
+
+SIDES = [
+    "left_ear right_ear",
+    "earLeft earRight",
+    "earLEFT earRIGHT",
+    "left right",
+    "earL earR",
+    "pawLF pawRF",
+]
+
+
+@given(st.sampled_from(SIDES), st.lists(st.sampled_from(ORDINARY), unique=True), st.randoms())
+def test_an_ordinary_name_switches_no_pair_off(sides, ordinary, order):
+    left, right = sides.split()
+    names = [left, right, *ordinary]
+    order.shuffle(names)
+    pairs = pairs_by_name(names)
+    assert {frozenset(pair) for pair in pairs} == {frozenset((left, right))}
+    assert one_sided(names, pairs) == ()
+    assert one_sided([left, *ordinary], ()) == (left,)
+
+
+@given(
+    st.text("abLR_1", max_size=3), st.text("abLR_1", max_size=3), st.sampled_from(["light", "Light", "LIGHT"])
+)
+def test_a_light_is_not_the_right_ones_partner(before, after, light):
+    right = light.replace("l", "r").replace("L", "R")
+    left = {"right": "left", "Right": "Left", "RIGHT": "LEFT"}[right]
+    names = [f"{before}{word}{after}" for word in (left, right, light)]
+    assert (names[0], names[1]) in pairs_by_name(names)
+    assert pairs_by_name(names[1:]) == ()
 
 
 @given(st.lists(st.text("lLrReEft_1", min_size=1, max_size=6), unique=True, max_size=10))
