@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import combinations
 
 import numpy as np
 import numpy.typing as npt
@@ -117,13 +118,44 @@ def anchor(rig: CalibratedRig, old: CalibratedRig, places: Places, whose: object
     Raises
     ------
     RigposeError
-        If the rigs share fewer than two cameras, no two of those stand to each other as they did, or they
-        share too few places.
+        If the rigs share fewer than two cameras, no two of those are seen to stand to each other as they did,
+        or they share too few places.
     """
     names = common_cameras(rig.names, old, whose)
-    found = _laid_on(rig, old, places, names, whose)
-    stayed = tuple(change.name for change in found.cameras if change.stayed)
+    found = _best(rig, old, places, names, whose)
+    stayed = _stayed(found)
     return _laid_on(rig, old, places, stayed, whose) if 2 <= len(stayed) < len(names) else found
+
+
+def _best(
+    rig: CalibratedRig, old: CalibratedRig, places: Places, names: Sequence[str], whose: object
+) -> Anchored:
+    """Laid on by all of `names`; or, if more than one seems to have moved, by the two that find the fewest.
+
+    In a row of cameras a bumped one has a part in most places, and spoils what all of them say together.
+    """
+    found: list[Anchored] = []
+    fault: RigposeError | None = None
+    try:
+        found.append(_laid_on(rig, old, places, names, whose))
+        if len(names) == 2 or len(_stayed(found[0])) >= max(2, len(names) - 1):
+            return found[0]
+    except RigposeError as error:
+        fault = error
+    for pair in combinations(names, 2):
+        try:
+            by_two = _laid_on(rig, old, places, pair, whose)
+        except RigposeError:  # these two have moved, or share too few places
+            continue
+        if set(pair) <= set(_stayed(by_two)):
+            found.append(by_two)
+    if not found and fault is not None:
+        raise fault
+    return max(found, key=lambda each: len(_stayed(each)))
+
+
+def _stayed(found: Anchored) -> tuple[str, ...]:
+    return tuple(change.name for change in found.cameras if change.stayed)
 
 
 def common_cameras(cameras: Sequence[str], old: CalibratedRig, whose: object = "--anchor") -> tuple[str, ...]:
@@ -156,7 +188,7 @@ def _laid_on(
     if known.sum() < 3 or not known[shared].mean() >= 0.5:
         raise RigposeError(
             whose, expected="at least two cameras that stand to each other as they did",
-            found="none: the rig was rebuilt, or its cameras were exchanged",
+            found="none: the rig was rebuilt, cameras were exchanged, or the one that links the others moved",
             remedy="Calibrate without --anchor, and begin a new world",
         )  # fmt: skip
     aligned = align(rig, places.points_mm[known], there[known])

@@ -221,7 +221,7 @@ def calibrate_to(
     output = Path(output)
     check_toml_name(output)
     result = calibrate(path, board_file, lens=lens, lenses=lenses, world=world, max_spread_ms=max_spread_ms)
-    figures = {**result.figures(), "since_previous": _since(output, result)}
+    figures = {**result.figures(), **_since(output, result)}
     page = report or output.with_suffix(".html")
     write_report(result.rig, result.solution, result.board, figures, page, result.found.pictures)
     if result.verdict == "FAIL" and not accept:
@@ -237,16 +237,20 @@ def calibrate_to(
     }  # fmt: skip
 
 
-def _since(previous: Path, result: Calibrated) -> list[dict[str, Any]] | None:
-    """What moved since the calibration that is about to be replaced; None where there is none to compare."""
+def _since(previous: Path, result: Calibrated) -> dict[str, Any]:
+    """What moved since the calibration that is about to be replaced, or why that cannot be said.
+
+    Both None where there is none to compare.
+    """
     if result.anchored is not None or not previous.exists():
-        return None
+        return {"since_previous": None, "not_compared": None}
     try:
         old, places = load_calibration(previous), board_places(result.solution, result.board)
         changes = anchor(result.solution.rig, old, places, previous).cameras
-    except RigposeError:  # another rig's, or a damaged one: it is replaced either way
-        return None
-    return [asdict(change) for change in changes]
+    except RigposeError as error:  # another rig's, or a damaged one: it is replaced either way
+        why = f"{error.whose}: expected {error.expected}, found {error.found}"
+        return {"since_previous": None, "not_compared": why.replace("\n", " ")}
+    return {"since_previous": [asdict(change) for change in changes], "not_compared": None}
 
 
 def _known_lenses(known: CalibratedRig, observations: Observations, whose: object) -> np.ndarray[Any, Any]:

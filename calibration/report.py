@@ -74,6 +74,11 @@ def render(
             "<p>Both worlds laid onto each other by the cameras that stayed; the old world is not kept "
             "(--anchor does that).</p>",
         ]  # fmt: skip
+    elif figures["not_compared"] is not None:
+        parts += [
+            "<h2>Since the calibration that was here</h2>",
+            f"<p>Not compared: {escape(figures['not_compared'])}.</p>",
+        ]
     if figures["ground_marks"] is not None:
         parts += ["<h2>Ground</h2>", f"<p>{ground_words(figures)}.</p>"]
     parts += ["<h2>Scale</h2>", f"<p>{_scale(figures)}</p></html>"]

@@ -16,7 +16,13 @@ from calibration.world import scaled
 
 Unit = Literal["mm", "cm", "m"]
 IN_MM: dict[str, float] = {"mm": 1.0, "cm": 10.0, "m": 1000.0}
-NEAR_MM = 20.0  # no two cameras have room nearer to each other; a rig in metres is smaller
+NEAR_MM = 20.0  # no two cameras have room nearer to each other; a rig in metres is smaller, one in cm may be
+# what files call them, in lower case
+WORDS: dict[str, Unit] = {
+    "mm": "mm", "millimeter": "mm", "millimeters": "mm", "millimetre": "mm", "millimetres": "mm",
+    "cm": "cm", "centimeter": "cm", "centimeters": "cm", "centimetre": "cm", "centimetres": "cm",
+    "m": "m", "meter": "m", "meters": "m", "metre": "m", "metres": "m",
+}  # fmt: skip
 
 
 def in_mm(rig: CalibratedRig, path: Path, stated: Any = None, given: Unit | None = None) -> CalibratedRig:
@@ -25,7 +31,7 @@ def in_mm(rig: CalibratedRig, path: Path, stated: Any = None, given: Unit | None
     Parameters
     ----------
     stated:
-        The unit that the file names, None where it names none.
+        The unit that the file names, as a sign or a word in any case; None where it names none.
     given:
         The unit that a person says.
 
@@ -33,27 +39,28 @@ def in_mm(rig: CalibratedRig, path: Path, stated: Any = None, given: Unit | None
     ------
     RigposeError
         If the file names a unit that is not known or another than the given one; if neither is there, and
-        the cameras stand so near to each other that it must be metres.
+        the cameras stand so near to each other that it cannot be mm.
     """
-    if stated is not None and (not isinstance(stated, str) or stated not in IN_MM):
+    named = WORDS.get(stated.strip().lower()) if isinstance(stated, str) else None
+    if stated is not None and named is None:
         raise RigposeError(
             path, expected=f"units of {', '.join(IN_MM)}", found=f"{stated!r}",
-            remedy="Write what its translations are in under [metadata], for instance units = \"m\"",
+            remedy="Write what its translations are in under [metadata], for instance units = \"mm\"",
         )  # fmt: skip
-    if given is not None and stated is not None and stated != given:
+    if given is not None and named is not None and named != given:
         raise RigposeError(
             f"--unit {given}", expected=f"the unit that {path} names", found=f"{stated} there",
             remedy="Leave it out, or mend the file",
         )  # fmt: skip
-    unit = given or stated
+    unit = given or named
     if unit is None:
         apart = _widest(rig)
         if 0 < apart < NEAR_MM:
             raise RigposeError(
                 path, expected="lengths in mm",
-                found=f"cameras {apart:.3g} mm from each other at most, and no unit: as if in metres",
-                remedy=f"Convert it: rigpose convert-calibration {path} --unit m -o calibration.toml "
-                "(or --unit mm, if they stand so)",
+                found=f"cameras {apart:.3g} mm from each other at most, and no unit: as if in m or cm",
+                remedy=f"Convert it: rigpose convert-calibration {path} -o calibration.toml with "
+                "--unit m or cm, whichever its board was given in (mm, if they stand so)",
             )  # fmt: skip
         return rig
     return rig if unit == "mm" else scaled(rig, IN_MM[unit])

@@ -28,8 +28,8 @@ def load_opencv(path: Path, unit: Unit | None = None) -> CalibratedRig:
     Raises
     ------
     RigposeError
-        If it is none, lacks a value, holds a lens of another model or does not say of which of two, or its
-        lengths are not what they seem (`lengths.in_mm`).
+        If it is none, lacks a value, holds a lens of another model or does not say by a number of which
+        of two, or its lengths are not what they seem (`lengths.in_mm`).
     """
     path = Path(path)
     try:
@@ -93,7 +93,7 @@ def _camera(path: Path, node: Any, number: int) -> CameraModel:
         return found
 
     given = matrix("distortion_coefficients")
-    kinds = [_real(node, key, 0.0) for key in FISHEYE if not node.getNode(key).empty()]
+    kinds = [_fisheye(path, node, key, number) for key in FISHEYE if not node.getNode(key).empty()]
     if not kinds and given.size == 4:
         raise RigposeError(
             path, expected=f"'fisheye' beside the 4 distortion coefficients of camera {number}",
@@ -116,6 +116,17 @@ def _camera(path: Path, node: Any, number: int) -> CameraModel:
         distortion, matrix("rvec") if placed else np.zeros(3), matrix("tvec") if placed else np.zeros(3),
         fisheye,
     )  # fmt: skip
+
+
+def _fisheye(path: Path, node: Any, key: str, number: int) -> bool:
+    found = node.getNode(key)
+    if not (found.isInt() or found.isReal()):  # True, yes and "1" are words to OpenCV, true is 1
+        raise RigposeError(
+            path, expected=f"a number as '{key}' of camera {number}",
+            found=repr(found.string()) if found.isString() else "none",
+            remedy=f"Write {key}: 1 or {key}: 0",
+        )  # fmt: skip
+    return bool(found.real())
 
 
 def _real(node: Any, key: str, otherwise: float) -> float:

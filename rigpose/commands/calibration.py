@@ -150,6 +150,10 @@ def calibrate(
         )
     if figures["ground_marks"] is not None:
         console.print(f"{ground_words(figures)}.")
+    if figures["not_compared"] is not None:
+        console.print(
+            f"Not compared with the calibration that was here: {figures['not_compared']}", markup=False
+        )
     for finding in figures["findings"]:
         console.print(
             f"{finding['level']} {finding['whose']}: {finding['found']}. {finding['remedy']}", markup=False

@@ -171,6 +171,58 @@ def test_a_camera_that_was_turned_away_has_moved_by_a_number() -> None:
     assert found.cameras[3].shift_px == np.hypot(640, 480)
 
 
+def row(cameras: int, toe_deg: float) -> CalibratedRig:
+    """Cameras 500 mm apart that look along z at 1000 mm: mostly, two see a place and no third."""
+    matrix, lens = np.array([[800.0, 0, 320], [0, 800, 240], [0, 0, 1]]), np.zeros(5)
+    found = []
+    for number in range(cameras):
+        rotation = turn(np.array([0.0, 1, 0]), np.radians(toe_deg * ((cameras - 1) / 2 - number)))
+        centre = np.array([500.0 * number, 0, 0])
+        found.append(
+            CameraModel(
+                f"cam_{number}", (640, 480), matrix, lens, rotation_vector(rotation), -rotation @ centre
+            )
+        )
+    return CalibratedRig(tuple(found))
+
+
+def turned(rig: CalibratedRig, number: int, by: np.ndarray) -> CalibratedRig:
+    cameras, camera = list(rig.cameras), rig.cameras[number]
+    rotation = rotation_matrix(by) @ camera.rotation_matrix
+    cameras[number] = camera.looking_from(rotation_vector(rotation), -rotation @ camera.centre_mm)
+    return CalibratedRig(tuple(cameras))
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.sampled_from([(3, 0), (3, 2), (4, 0), (4, 1), (4, 2), (5, 2)]), st.sampled_from([0.0, -4.0, -8.0]),
+    st.sampled_from([(1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0)]), st.floats(1, 3),
+    st.integers(0, 999),
+)  # fmt: skip
+def test_in_a_row_the_others_keep_the_world(
+    which: tuple[int, int], toe_deg: float, about: tuple[float, float, float], deg: float, seed: int
+) -> None:
+    """The bumped one has a part in more than half of the places, or in all but a few."""
+    cameras, number = which
+    rng, old = np.random.default_rng(seed), row(cameras, toe_deg)
+    shares = 0.1 + rng.dirichlet(np.full(cameras - 1, 3.0))  # of the places between neighbours
+    counts = (2000 * shares).astype(int)
+    x = np.concatenate([rng.uniform(500 * n - 50, 500 * n + 550, m) for n, m in enumerate(counts)])
+    points = np.stack([x, rng.uniform(-200, 200, len(x)), rng.uniform(900, 1100, len(x))], axis=-1)
+    found = laid_on(turned(old, number, np.radians(deg) * np.array(about)), old, points)
+    assert [camera.stayed for camera in found.cameras] == [n != number for n in range(cameras)]
+    assert found.rms_mm < 1e-3
+    assert found.cameras[number].turned_deg == pytest.approx(deg, abs=1e-3)
+
+
+def test_the_one_that_links_two_others_is_told_apart_by_none() -> None:
+    old = row(3, 0)
+    rng = np.random.default_rng(0)
+    points = np.concatenate([rng.uniform((x, -200, 950), (x + 260, 200, 1050), (300, 3)) for x in (120, 620)])
+    with pytest.raises(RigposeError, match="or the one that links the others moved"):
+        laid_on(turned(old, 1, np.radians([1.0, 0, 0])), old, points)
+
+
 def test_other_cameras_are_no_anchor() -> None:
     rig = ring(3)
     others = CalibratedRig(tuple(ring(5).cameras[3:]))

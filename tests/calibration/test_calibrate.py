@@ -250,6 +250,19 @@ def test_a_replaced_calibration_is_compared_with(synthetic, tmp_path):
     assert "Since the calibration that was here" in (tmp_path / "c.html").read_text()
 
 
+def test_a_replaced_calibration_that_cannot_be_compared_with_is_said(synthetic, tmp_path):
+    true, _, with_noise = synthetic
+    with_noise(0.05)
+    others = tuple(replace(camera, name=f"<{camera.name}>") for camera in true.cameras)
+    save_toml(CalibratedRig(others), tmp_path / "c.toml")
+    figures = calibrate_to(tmp_path / "in", tmp_path / "board.yaml", tmp_path / "c.toml", lens="pinhole")
+    assert figures["since_previous"] is None
+    assert figures["not_compared"].endswith("found one of <cam_0>, <cam_1>, <cam_2>")
+    page = (tmp_path / "c.html").read_text()
+    assert "<p>Not compared: " in page
+    assert "found one of &lt;cam_0&gt;, &lt;cam_1&gt;, &lt;cam_2&gt;.</p>" in page
+
+
 def test_the_output_must_be_a_toml(tmp_path):
     with pytest.raises(RigposeError, match=r"ends in \.toml"):
         calibrate_to(tmp_path, tmp_path / "board.yaml", tmp_path / "calibration.yaml")

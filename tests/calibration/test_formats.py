@@ -82,6 +82,18 @@ def test_four_coefficients_of_nobody_knows_which_lens_are_refused(tmp_path):
     assert not load_opencv(sample(tmp_path / "p.yml", [0.05, -0.02, 0, 0, 0])).cameras[0].fisheye
 
 
+@pytest.mark.parametrize("key", ["fisheye_model", "fisheye"])
+@pytest.mark.parametrize("value", ["True", "yes", "False", '"1"', "[ 1 ]"])
+def test_a_fisheye_that_is_no_number_is_refused(tmp_path, key, value):
+    path = sample(tmp_path / "c.yml", [0.05, -0.02, 0.008, -0.002], **{key: 1})
+    text = path.read_text()
+    path.write_text(text.replace(f"{key}: 1", f"{key}: {value}"))
+    with pytest.raises(RigposeError, match=rf"expected a number as '{key}'.*Write {key}: 1 or {key}: 0"):
+        load_opencv(path)
+    path.write_text(text.replace(f"{key}: 1", f"{key}: 1.0"))
+    assert load_opencv(path).cameras[0].fisheye
+
+
 @pytest.mark.parametrize("read", [load_calibration, load_opencv])
 def test_a_rig_in_metres_is_not_taken_for_one_in_mm(tmp_path, read):
     rig = ring(3, seed=2)
@@ -95,10 +107,12 @@ def test_a_rig_in_metres_is_not_taken_for_one_in_mm(tmp_path, read):
         save_toml(small, path)
         (tmp_path / "metres.json").unlink()
         path.write_text(path.read_text().replace('units = "mm"\n', ""))
-    with pytest.raises(RigposeError, match=r"as if in metres.*--unit m -o"):
+    with pytest.raises(RigposeError, match=r"as if in m or cm.*--unit m or cm, whichever its board was"):
         read(path)
-    with pytest.raises(RigposeError, match=r"as if in metres"):
+    with pytest.raises(RigposeError, match=r"as if in m or cm"):
         convert(path, tmp_path / "mm.toml")
+    convert(path, tmp_path / "mm.toml", unit="cm")
+    np.testing.assert_allclose(load_calibration(tmp_path / "mm.toml").translations, rig.translations / 100)
     convert(path, tmp_path / "mm.toml", unit="m")
     np.testing.assert_allclose(load_calibration(tmp_path / "mm.toml").translations, rig.translations)
     convert(path, tmp_path / "tiny.yaml", unit="mm")
@@ -117,13 +131,25 @@ def test_a_unit_that_is_stated_is_kept_to(unit, apart):
             in_mm(rig, Path("c.toml"), unit, other)
 
 
+@settings(max_examples=60, deadline=None)
+@given(st.data())
+def test_a_unit_is_known_by_its_sign_and_its_words_in_any_case(data):
+    rig, unit = ring(2), data.draw(st.sampled_from(["mm", "cm", "m"]))
+    word = {"mm": "milli", "cm": "centi", "m": ""}[unit] + data.draw(st.sampled_from(["meter", "metre"]))
+    drawn = data.draw(st.sampled_from([unit, word, word + "s"]))
+    stated = "".join(data.draw(st.sampled_from([letter, letter.upper()])) for letter in drawn)
+    for given_unit in (None, unit):
+        found = in_mm(rig, Path("c.toml"), stated, given_unit)
+        np.testing.assert_allclose(found.translations, rig.translations * IN_MM[unit])
+
+
 @pytest.mark.parametrize("units", ['"inch"', "3", '["mm"]', '""'])
 def test_a_unit_that_nobody_knows_is_refused(tmp_path, units):
     save_toml(ring(2), tmp_path / "c.toml")
     (tmp_path / "c.json").unlink()
     text = (tmp_path / "c.toml").read_text()
     (tmp_path / "c.toml").write_text(text.replace('units = "mm"', f"units = {units}"))
-    with pytest.raises(RigposeError, match="expected units of mm, cm, m"):
+    with pytest.raises(RigposeError, match=r'expected units of mm, cm, m.*for instance units = "mm"'):
         load_calibration(tmp_path / "c.toml")
 
 
