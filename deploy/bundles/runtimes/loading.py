@@ -90,10 +90,12 @@ def load_runtime(
     while True:
         choice = choose(bundle, runtime, precision, refused)
         level = choice.artifact.precision
+        built: Runtime | None = None  # one passed over must be gone from the GPU before the next is built
         try:
             built = _build(bundle, choice, batch, threads)
             acceptance = _proved(built, bundle, choice) if isinstance(built, BuiltRuntime) else None
         except RigposeError as error:
+            _let_go(built)
             if not RUNTIMES[choice.runtime].builds or AUTO not in (runtime, precision):
                 raise
             refused[choice.runtime, level] = f"fails here: {error.found}"
@@ -108,6 +110,7 @@ def load_runtime(
             although = f"asked for by name, although it {acceptance.verdict}, on this GPU"
             choice = replace(choice, reason=f"{choice.runtime} {level}: {although}")
             return LoadedRuntime(built, choice, acceptance)
+        _let_go(built)
 
 
 def _build(bundle: Bundle, choice: Choice, batch: int, threads: int) -> Runtime:
@@ -131,16 +134,28 @@ def _proved(runtime: BuiltRuntime, bundle: Bundle, choice: Choice) -> Acceptance
     return runtime.acceptance
 
 
+def _let_go(runtime: Runtime | None) -> None:
+    if isinstance(runtime, BuiltRuntime):
+        runtime.close()
+
+
 @contextlib.contextmanager
 def _translated(bundle: Bundle, choice: Choice) -> Iterator[None]:
-    """What a runtime's library raises inside comes out as a `RigposeError`."""
+    """What a runtime's library raises inside comes out as a `RigposeError`.
+
+    Where it needs a GPU that is anything: a driver or its packages that do not fit fail in ways of their own
+    (TypeError, OSError, kinds that derive from Exception only), and the CPU is still there.
+    """
+    kinds = (Exception,) if RUNTIMES[choice.runtime].gpu else (RuntimeError, ValueError, ImportError)
     try:
         yield
-    except (RuntimeError, ValueError, ImportError) as error:
+    except RigposeError:
+        raise
+    except kinds as error:
         raise RigposeError(
             bundle.path / choice.artifact.file,
             expected=f"an artifact that {choice.runtime} can run on this machine",
-            found=" ".join(str(error).split())[:200],
+            found=" ".join(str(error).split())[:200] or type(error).__name__,
             remedy="Choose another --runtime, or export again",
         ) from error
 

@@ -126,6 +126,9 @@ class OnnxCuda(OnnxRuntime):
         """Remember it for this session: nothing of ours is on disk."""
         self.acceptance = acceptance
 
+    def close(self) -> None:
+        """Nothing to do: the session goes with the last who holds this."""
+
 
 class OnnxTensorRT(OnnxCuda):
     """The same with TensorRT's provider, which builds its engine anew at each start (30 to 50 s)."""

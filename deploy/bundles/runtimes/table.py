@@ -64,6 +64,9 @@ class BuiltRuntime(Runtime, Protocol):
     def keep(self, acceptance: Acceptance | None) -> None:
         """Keep the engine, or that it was refused, for the next start."""
 
+    def close(self) -> None:
+        """Let go of what only this runtime keeps alive on the GPU; it is not used again. Twice is fine."""
+
 
 class RuntimeClass(Protocol):
     """How a runtime is built. Raises whatever its library raises; `load_runtime` translates."""

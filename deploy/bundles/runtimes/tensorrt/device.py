@@ -27,31 +27,43 @@ class Gpu:
         Whether GPU and CPU have one memory (Jetson): what one writes the other reads, without a copy.
     stream:
         pycuda's stream; everything of one runtime goes through it, in order.
+
+    Raises
+    ------
+    RuntimeError
+        If CUDA does not start, or the GPU has no room for a context or belongs to another process alone.
     """
 
     def __init__(self) -> None:
         import pycuda.driver
 
         self.cuda: Any = pycuda.driver
-        self.cuda.init()
-        device = self.cuda.Device(0)
-        self.name: str = device.name()
-        self.capability: tuple[int, int] = tuple(device.compute_capability())
-        self.integrated = bool(device.get_attribute(self.cuda.device_attribute.INTEGRATED))
-        self._context = device.retain_primary_context()
+        with self._told():
+            self.cuda.init()
+            device = self.cuda.Device(0)
+            self.name: str = device.name()
+            self.capability: tuple[int, int] = tuple(device.compute_capability())
+            self.integrated = bool(device.get_attribute(self.cuda.device_attribute.INTEGRATED))
+            self._context = device.retain_primary_context()
         with self.current():
             self.stream = self.cuda.Stream(_NON_BLOCKING)
 
     @contextlib.contextmanager
     def current(self) -> Iterator[None]:
         """Inside, the context is this thread's; CUDA's errors come out as RuntimeError."""
-        self._context.push()
+        with self._told():
+            self._context.push()
+            try:
+                yield
+            finally:
+                self.cuda.Context.pop()
+
+    @contextlib.contextmanager
+    def _told(self) -> Iterator[None]:
         try:
             yield
         except self.cuda.Error as error:
             raise RuntimeError(f"CUDA: {error}") from error
-        finally:
-            self.cuda.Context.pop()
 
 
 class SharedMemory:

@@ -7,6 +7,7 @@ waits once, for the keypoints.
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -112,6 +113,14 @@ class TensorRTRuntime:
             self._cache.store(self._key, self._plan, acceptance)
             self._plan = b""
 
+    def close(self) -> None:
+        """Let go of the graphs, which know this runtime: with them it stays, and its engine on the GPU."""
+        graphs, self._graphs = self._graphs, {}
+        if graphs:
+            with contextlib.suppress(RuntimeError), self._gpu.current():  # CUDA may be what has failed
+                for graph in graphs.values():
+                    graph.close()
+
     def describe(self) -> dict[str, Any]:
         """Runtime, version, GPU, threads, batch, and what it does without, as JSON."""
         return {
@@ -126,7 +135,13 @@ class TensorRTRuntime:
     def _kept_or_built(self, onnx: Path) -> Any:
         """The engine, None where it was refused here before; `_plan` is what is still to be kept."""
         self._logger = logger(self._tensorrt)
-        self._reader = self._tensorrt.Runtime(self._logger)
+        try:
+            self._reader = self._tensorrt.Runtime(self._logger)
+        except TypeError as error:  # pybind11's word for a null pointer, as when its CUDA is too new here
+            said = (self._logger.errors or [error])[-1]
+            raise RuntimeError(
+                f"TensorRT {self._key.tensorrt} does not start with this driver: {said}"
+            ) from error
         kept = self._cache.load(self._key)
         if kept is not None:
             self.acceptance = kept.acceptance
@@ -150,6 +165,9 @@ class TensorRTRuntime:
         self._found = (self.batch, len(manifest.keypoints), 3)
         self._engine = engine
         self._context = engine.create_execution_context()
+        if self._context is None:
+            said = (self._logger.errors or ["out of memory"])[-1]
+            raise RuntimeError(f"no room on the GPU to run the engine: {said}")
         names = [engine.get_tensor_name(each) for each in range(engine.num_io_tensors)]
         inputs = [n for n in names if engine.get_tensor_mode(n) == self._tensorrt.TensorIOMode.INPUT]
         outputs = [name for name in names if name not in inputs]

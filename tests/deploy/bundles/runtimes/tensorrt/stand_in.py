@@ -11,6 +11,7 @@ from __future__ import annotations
 import ctypes
 import enum
 import types
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -74,6 +75,8 @@ class Machine:
     spoilt:
         By the beginning of an ONNX file's name: px by which its engines are wrong, or None: it cannot be
         built.
+    engines, engines_while_building:
+        Those that are in memory, and how many were there at the beginning of each build.
     graphs:
         Whether CUDA can capture.
     launches:
@@ -84,6 +87,8 @@ class Machine:
         self.name, self.capability, self.integrated, self.version = "Stand-in", (8, 7), False, "10.3.0"
         self.built: list[str] = []
         self.spoilt: dict[str, float | None] = {}
+        self.engines: weakref.WeakSet[Any] = weakref.WeakSet()
+        self.engines_while_building: list[int] = []
         self.graphs = True
         self.launches = 0
         self.pushed = 0
@@ -266,6 +271,7 @@ class Machine:
 
             def build_serialized_network(self, network: Network, config: Config) -> bytes | None:
                 machine.built.append(network.file)
+                machine.engines_while_building.append(len(machine.engines))
                 monitor = config.progress_monitor
                 assert monitor is not None
                 monitor.phase_start("building", None, 2)
@@ -331,6 +337,7 @@ class Machine:
                 both = [*self.session.get_inputs(), *self.session.get_outputs()]
                 self.tensors = {each.name: each for each in both}
                 self.num_io_tensors = len(self.tensors)
+                machine.engines.add(self)
 
             def get_tensor_name(self, number: int) -> str:
                 return list(self.tensors)[number]
@@ -343,6 +350,8 @@ class Machine:
 
             def create_execution_context(self) -> Context:
                 return Context(self)
+
+        self.engine = Engine
 
         class Runtime:
             def __init__(self, logger: ILogger) -> None:
