@@ -45,8 +45,9 @@ class CameraCounters:
         How often the camera came back.
     readers:
         Names of those that read its ring.
-    idle_ns:
-        When it was last asked for a frame and had none, rig clock; 0: it always had one.
+    read_until_ns:
+        What was exposed until then has been read, rig clock: when it was last asked for a frame and had none,
+        or the exposure of its newest frame.
     drift_ppm:
         Of its clock against the rig clock.
     driver:
@@ -63,7 +64,7 @@ class CameraCounters:
     reopened: int = 0
     rate_hz: float = 0.0
     drift_ppm: float = 0.0
-    idle_ns: int = 0
+    read_until_ns: int = 0
     readers: list[str] = field(default_factory=list)
     driver: dict[str, int] = field(default_factory=dict)
     info: dict[str, Any] = field(default_factory=dict)
@@ -191,7 +192,7 @@ class CameraThread(threading.Thread):
             try:
                 frame = camera.read(_READ_MS)
             except CameraTimeout:
-                counters.idle_ns = now_ns
+                counters.read_until_ns = now_ns
                 ring.serve()
                 # Waits are added up, not looked up: a machine that stood still is no silent camera.
                 silent_ns += _READ_MS * 1_000_000
@@ -223,6 +224,7 @@ class CameraThread(threading.Thread):
             if not ring.publish(stamp, frame.image):
                 counters.ring_full += 1
             counters.frames += 1
+            counters.read_until_ns = max(counters.read_until_ns, t_ns)
             counters.drift_ppm = round(clock.drift * -1e6, 3)
             arrivals.append(frame.t_arrival_ns)
             if len(arrivals) > 1 and arrivals[-1] > arrivals[0]:

@@ -40,12 +40,12 @@ class CaptureCounts:
         return found
 
     def delivering(self, since_ns: int) -> bool:
-        """Whether a camera may still have frames from before `since_ns`: it has not been without one since.
+        """Whether a camera may still have frames from before `since_ns`.
 
-        One that always had a frame runs freely, in spite of a trigger, and tells nothing.
+        One that goes on exposing, in spite of the trigger's end, has none once it delivers newer ones.
         """
         return any(
-            one["state"] == "armed" and 0 < one["idle_ns"] < since_ns for one in self.newest().values()
+            one["state"] == "armed" and 0 < one["read_until_ns"] < since_ns for one in self.newest().values()
         )
 
     def restarted(self, process: str) -> list[str]:

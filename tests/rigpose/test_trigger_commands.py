@@ -115,9 +115,14 @@ def test_cameras_wired_to_the_board_make_whole_frame_sets(plugged_in, tmp_path):
     def wire_up():
         while plugged_in.pulses() == 0:
             time.sleep(0.002)
-        pulses = {"t0_ns": plugged_in.first_pulse_ns(), "period_ns": period_ns, "last": None}
-        world = tmp_path / "scene" / "world"
-        write_atomically(world / "trigger.json", json.dumps({**pulses, "holder": os.getpid()}).encode())
+        pulses = {"t0_ns": plugged_in.first_pulse_ns(), "period_ns": period_ns, "holder": os.getpid()}
+        wire = tmp_path / "scene" / "world" / "trigger.json"
+        write_atomically(wire, json.dumps({**pulses, "last": None}).encode())
+        seen = 0
+        while (now := plugged_in.pulses()) != seen:  # until the board stops
+            seen = now
+            time.sleep(3e-9 * period_ns)
+        write_atomically(wire, json.dumps({**pulses, "last": seen - 1}).encode())
 
     wiring = threading.Thread(target=wire_up, daemon=True)
     wiring.start()
