@@ -20,6 +20,7 @@ class Settings(BaseModel):
 
 
 S = TypeVar("S", bound=Settings)
+_MERGE = "tag:yaml.org,2002:merge"
 
 
 class _RepeatedKeyError(yaml.YAMLError):
@@ -46,9 +47,6 @@ class _OnceLoader(yaml.SafeLoader):
                 raise _RepeatedKeyError(key.value, (lines[name], line))
             lines[name] = line
         return node
-
-
-_MERGE = "tag:yaml.org,2002:merge"
 
 
 def read_yaml(path: Path, repeated: str = "Remove one of them") -> dict[str, Any]:

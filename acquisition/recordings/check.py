@@ -17,7 +17,6 @@ import numpy as np
 from acquisition.progress import Progress
 from acquisition.recordings.recording import Recording
 from acquisition.recordings.session import FILE as SESSION_FILE
-from acquisition.recordings.session import recorded_frames
 from acquisition.videos.video import open_container, open_video
 
 ENDS_SHORT = 2.5  # intervals
@@ -100,17 +99,13 @@ def check_recording(folder: Path) -> list[dict[str, Any]]:
     """`check_video` of every camera of a session, and whether its frame table has a row for each frame."""
     said: list[dict[str, Any]] = []
     with Recording.open(folder) as recording:
-        recorded, known = recorded_frames(recording.session), set[str]()
         for camera in recording.cameras:
-            paths, begun = recording.video_paths(camera), len(said)
-            rows = recording.rows_by_video(camera)
-            kept = 0
-            for path in rows:
-                if path not in paths:
-                    gone = f"the video is gone: its frame table has {rows[path]} rows"
-                    said.append({"video": str(path), "camera": camera, "rows": rows[path], "faults": [gone]})
-                    kept += rows[path]
+            rows, paths = recording.rows_by_video(camera), recording.video_paths(camera)
+            gone = [path for path in rows if path not in paths]
             lost = int(np.maximum(recording.frame_table(camera)["lost_before"], 0).sum())
+            for path in gone:
+                fault = f"the video is gone: its frame table has {rows[path]} rows"
+                said.append({"video": str(path), "camera": camera, "rows": rows[path], "faults": [fault]})
             for path in paths:
                 found = check_video(path)
                 # what the camera lost is in the frame table, and no fault of the file
@@ -120,17 +115,9 @@ def check_recording(folder: Path) -> list[dict[str, Any]]:
                         f"{found['frames']} frames, {rows.get(path, 0)} rows in the frame table"
                     )
                 said.append({"camera": camera, "rows": rows.get(path, 0), "lost_by_camera": lost, **found})
-                kept += max(rows.get(path, 0), found["frames"])
-            # rows whose picture was cut off are a gap of their own
-            lacking = recorded.get(camera, 0) - max(kept, recording.rows_written(camera))
-            nothing = f"{camera}: recorded no frame"
-            if len(said) == begun:
-                faults = [] if lacking > 0 else [nothing]
-                said.append({"video": str(recording.video_path(camera)), "camera": camera, "faults": faults})
-            if lacking > 0:
-                said[-1]["faults"].append(f"{lacking} of {recorded[camera]} recorded frames are in no file")
-            known.add(nothing)
-        for gap in (gap for gap in recording.gaps if gap not in known):
+            if not gone and not paths:  # what it lacks is a gap
+                said.append({"video": str(recording.video_path(camera)), "camera": camera, "faults": []})
+        for gap in recording.gaps:
             last = max(n for n, one in enumerate(said) if one["camera"] == gap.partition(":")[0])
             said[last]["faults"].append(gap)
     return said

@@ -19,7 +19,7 @@ from acquisition.recordings.frame_table import FRAME_DTYPE, begun, read_frame_ta
 from acquisition.recordings.picture_rows import GONE, PictureRows
 from acquisition.recordings.recorded_sets import recorded_sets
 from acquisition.recordings.segments import VIDEO_SUFFIX, Segment, segments_of, whole_rows
-from acquisition.recordings.session import read_session
+from acquisition.recordings.session import read_session, recorded_frames
 from acquisition.recordings.switch import Stretches
 from acquisition.rig import RigSettings, SyncSettings
 from acquisition.settings import parse_settings
@@ -46,8 +46,9 @@ class Recording:
     rig:
         The rig's settings as recorded.
     gaps:
-        What is missing, one sentence each, the camera first: at the ends of a session that was cut off; and,
-        of cameras whose pictures were asked for, those that are gone or do not decode, one a segment.
+        What is missing, one sentence each, the camera first. Of cameras whose tables were asked for: rows
+        that session.json counted and no table has, and the ends of a session that was cut off; of those
+        whose pictures were asked for, the ones that are gone or do not decode, one a segment.
     """
 
     def __init__(self, folder: Path, session: dict[str, Any]) -> None:
@@ -105,11 +106,6 @@ class Recording:
         """Rows of each video of one camera, in order; videos without a row are left out."""
         pieces = zip(self._segments(camera), self._read_tables(camera), strict=True)
         return {segment.video: len(table) for segment, table in pieces if len(table)}
-
-    def rows_written(self, camera: str) -> int:
-        """Rows of all frame tables of one camera, also those whose picture was cut off."""
-        tables = (segment.table for segment in self._segments(camera))
-        return sum(len(read_frame_table(table)) for table in tables if begun(table))
 
     def images(self, camera: str) -> Iterator[Image | None]:
         """One for each row of the table, uint8 (H, W) or (H, W, 3) RGB; None where none decodes.
@@ -264,15 +260,23 @@ class Recording:
         """The rows of each segment that have a picture."""
         if camera not in self._tables:
             segments = self._segments(camera)
-            if not segments:
+            written = [read_frame_table(one.table) if begun(one.table) else _NO_ROWS for one in segments]
+            rows, recorded = sum(map(len, written)), recorded_frames(self.session).get(camera, 0)
+            if rows < recorded:
+                self.gaps.append(f"{camera}: its frame table has {rows} of {recorded} recorded frames")
+            elif not segments:
                 self.gaps.append(f"{camera}: recorded no frame")
             whole = whole_rows(self.session, self.events(), segments)
-            self._tables[camera] = [self._read_table(one, whole.get(one.number)) for one in segments]
+            self._tables[camera] = [
+                self._with_pictures(one, table, whole.get(one.number))
+                for one, table in zip(segments, written, strict=True)
+            ]
         return self._tables[camera]
 
-    def _read_table(self, segment: Segment, whole: int | None) -> npt.NDArray[np.void]:
+    def _with_pictures(
+        self, segment: Segment, table: npt.NDArray[np.void], whole: int | None
+    ) -> npt.NDArray[np.void]:
         """The rows of one segment; `whole`: how many it was ended with, None where it was cut off."""
-        table = read_frame_table(segment.table) if begun(segment.table) else _NO_ROWS
         if whole == len(table):
             return table
         try:

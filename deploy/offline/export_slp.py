@@ -17,7 +17,8 @@ from acquisition.recordings.recording import Recording
 from acquisition.recordings.session import FILE as SESSION_FILE
 from deploy.offline.skeleton import load_skeleton
 from deploy.offline.views import pair, recorded_pictures, sort_files, videos_of_camera
-from deploy.poses_io.poses import READERS, Poses, load_poses
+from deploy.poses_io.poses import Poses
+from deploy.poses_io.readers import READERS, load_poses
 from deploy.poses_io.set_rows import require_rows
 from deploy.poses_io.slp import ENDING, save_slp
 

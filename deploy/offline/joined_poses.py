@@ -15,7 +15,8 @@ from calibration.camera_model import CalibratedRig, CameraModel
 from deploy.offline.live_sets import recorded_rows
 from deploy.poses_io.pose_table import SUFFIX as TABLE_SUFFIX
 from deploy.poses_io.pose_table import read_pose_table
-from deploy.poses_io.poses import Poses, load_poses
+from deploy.poses_io.poses import Poses
+from deploy.poses_io.readers import load_poses
 from deploy.poses_io.set_rows import of_recording, with_sets
 
 

@@ -17,7 +17,8 @@ from deploy.offline.live_sets import places_of
 from deploy.poses_io.anipose_csv import load_anipose_csv
 from deploy.poses_io.deeplabcut import is_ours
 from deploy.poses_io.pose_table import PoseTable, read_pose_tables
-from deploy.poses_io.poses import NO_TIME_NS, Poses, load_poses
+from deploy.poses_io.poses import NO_TIME_NS, Poses
+from deploy.poses_io.readers import load_poses
 from deploy.poses_io.set_rows import of_recording, require_rows, told_rows
 
 Numbers = npt.NDArray[np.int64]

@@ -29,8 +29,9 @@ NOT_OF_THE_NEW = {"schema", "sha256", "report"}
 
 
 def refine_files(
-    calibration: Path, poses: Sequence[Path], output: Path, *, hold: Sequence[str] = (), min_confidence: float
-) -> dict[str, Any]:
+    calibration: Path, poses: Sequence[Path], output: Path, *, hold: Sequence[str] = (),
+    min_confidence: float, assume_aligned: bool = False,
+) -> dict[str, Any]:  # fmt: skip
     """Refine a calibration with pose files (`calibration.refinement`) and write what came out.
 
     Nothing is written unless keypoints that were not fitted are clearly better off; `written` says so. The
@@ -54,7 +55,7 @@ def refine_files(
     for name in hold:
         rig.camera(name)
     known = load_covariance(calibration, rig.names)
-    joined = join(rig, poses)
+    joined = join(rig, poses, assume_aligned=assume_aligned)
     require_devices_of(calibration, joined.files)
     keypoints = joined.values
     if joined.cameras != rig.names:  # a camera without poses stands there as NaN

@@ -16,7 +16,8 @@ from deploy.poses_io.columns import SUFFIX, save_columns
 from deploy.poses_io.deeplabcut import save_csv, save_h5
 from deploy.poses_io.pose_table import SUFFIX as TABLE_SUFFIX
 from deploy.poses_io.pose_table import read_pose_table
-from deploy.poses_io.poses import READERS, Poses, load_poses, not_poses
+from deploy.poses_io.poses import Poses, not_poses
+from deploy.poses_io.readers import READERS, load_poses
 from deploy.poses_io.set_rows import tell_beside, with_sets
 
 Floats = npt.NDArray[np.float64]

@@ -23,7 +23,8 @@ from acquisition.videos.video import VideoInfo, open_video
 from deploy.offline.tracks import stem_and_ending
 from deploy.poses_io.anipose_csv import is_anipose_csv
 from deploy.poses_io.deeplabcut import named_words
-from deploy.poses_io.poses import READERS, Poses, load_poses, not_poses
+from deploy.poses_io.poses import Poses, not_poses
+from deploy.poses_io.readers import READERS, load_poses
 from deploy.poses_io.set_rows import of_recording, with_sets
 from deploy.poses_io.slp import picture_numbers
 

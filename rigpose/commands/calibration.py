@@ -203,6 +203,7 @@ def refine_calibration(
     output: Output,
     hold: str | None = None,
     min_confidence: Annotated[float, Parameter(help="Keypoints below it are not used.")] = 0.6,
+    assume_aligned: Annotated[bool, Parameter(negative="")] = False,
 ) -> Measured:
     """Find which cameras were moved since the calibration, by the animal's keypoints, and mend it.
 
@@ -221,6 +222,8 @@ def refine_calibration(
         The new calibration, a .toml; the old one is kept.
     hold:
         Cameras that certainly stayed: top,front.
+    assume_aligned:
+        Of files without frame sets: row n is the same instant in all, whatever their rows are called.
 
     Returns
     -------
@@ -250,7 +253,9 @@ def refine_calibration(
             remedy="Leave it out for the default",
         )  # fmt: skip
     held = [name.strip() for name in hold.split(",") if name.strip()] if hold else []
-    figures = refine_files(calibration, poses, output, hold=held, min_confidence=min_confidence)
+    figures = refine_files(
+        calibration, poses, output, hold=held, min_confidence=min_confidence, assume_aligned=assume_aligned
+    )
     console = Console(quiet=is_quiet(), highlight=False)
     for camera, file in figures["files"].items():
         console.print(f"{camera}: {file}", markup=False)

@@ -55,7 +55,7 @@ def triangulate(
     skeleton:
         --optim: the bones listed there keep their lengths (a bundle, a run, a project, a config.yaml).
     assume_aligned:
-        Of files without frame sets: row n is the same instant in all, although they differ in length.
+        Of files without frame sets: row n is the same instant in all, though rows differ in number or names.
 
     Examples
     --------

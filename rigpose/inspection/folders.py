@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from acquisition.progress import track
 from rigpose.inspection.links import Facts, description, joined, of_bundle, of_calibration, of_labels, of_run
 from training.files import read_json
-
-if TYPE_CHECKING:
-    from acquisition.recordings.recording import Recording
 
 
 def bundle(path: Path) -> Facts:
@@ -78,11 +75,12 @@ def recording(path: Path) -> Facts:
     with Recording.open(path) as opened:
         frames = {camera: len(opened.frame_table(camera)) for camera in opened.cameras}
         session: dict[str, Any] = opened.session
-        gaps = _gaps(opened)
+        for name in track(opened.cameras, "looking for every picture"):
+            opened.picture_numbers(name)  # gaps tell only of cameras whose pictures were asked for
         facts = {
             "session": session["name"], "subject": session.get("subject"), "notes": session.get("notes"),
             "frames": ", ".join(f"{camera} {count}" for camera, count in frames.items()),
-            "ended": session["ended"] is not None, "gaps": "; ".join(gaps) or "none",
+            "ended": session["ended"] is not None, "gaps": "; ".join(opened.gaps) or "none",
         }  # fmt: skip
         chain = []
         for name, camera in opened.rig.cameras.items():
@@ -92,22 +90,6 @@ def recording(path: Path) -> Facts:
         known = {"bundle": Path(str(tracked.get("path", ""))).name, "bundle_sha256": tracked.get("sha256")}
         chain += of_bundle(known) + of_calibration((session.get("calibration") or {}).get("sha256"))
     return description("recording", facts, chain)
-
-
-def _gaps(opened: Recording) -> list[str]:
-    """What is missing, also of the pictures, and against what the session counted at its end."""
-    from acquisition.recordings.session import recorded_frames
-
-    for camera in track(opened.cameras, "looking for every picture"):
-        opened.picture_numbers(camera)  # gaps tell only of cameras whose pictures were asked for
-    counted = recorded_frames(opened.session)
-    written = {camera: opened.rows_written(camera) for camera in opened.cameras}
-    lacking = {camera: count for camera, count in written.items() if count < counted.get(camera, 0)}
-    gaps = [gap for gap in opened.gaps if gap not in {f"{camera}: recorded no frame" for camera in lacking}]
-    return gaps + [
-        f"{camera}: its frame table has {count} of {counted[camera]} recorded frames"
-        for camera, count in lacking.items()
-    ]
 
 
 def poses(path: Path) -> Facts:

@@ -17,7 +17,7 @@ _FILTERED = "_filtered"
 
 def poses(path: Path) -> Facts:
     """2D poses of any format; what made a CSV or h5 is told by the meta file beside it."""
-    from deploy.poses_io.poses import load_poses
+    from deploy.poses_io.readers import load_poses
 
     poses = load_poses(path)
     about, beside = poses.about, ""

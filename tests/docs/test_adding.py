@@ -9,7 +9,7 @@ from acquisition.camera import DRIVERS
 from acquisition.videos.encoder import CODECS
 from deploy.bundles.runtimes.table import RUNTIMES
 from deploy.closed_loop.outputs.table import OUTPUTS
-from deploy.poses_io.poses import READERS
+from deploy.poses_io.readers import READERS
 from rigpose.commands.table import COMMANDS
 from tests.docs.pages import CHECKOUT, DOCS, quoted, rows, section
 

@@ -26,7 +26,8 @@ from deploy.fusion.settings import load_fuse
 from deploy.poses_io.anipose_csv import load_anipose_csv, save_anipose_csv
 from deploy.poses_io.columns import save_columns
 from deploy.poses_io.deeplabcut import save_csv, save_h5
-from deploy.poses_io.poses import Poses, load_poses
+from deploy.poses_io.poses import Poses
+from deploy.poses_io.readers import load_poses
 from deploy.stream.keys import new_pair, read_public
 from rigpose.chain import describe
 from rigpose.rig_file import load_rig

@@ -10,7 +10,8 @@ import pytest
 
 from deploy.poses_io.columns import save_columns
 from deploy.poses_io.deeplabcut import save_csv
-from deploy.poses_io.poses import Poses, load_poses
+from deploy.poses_io.poses import Poses
+from deploy.poses_io.readers import load_poses
 from rigpose.chain import describe
 from tests.acquisition.clips import clip
 from tests.acquisition.sessions import write_session

@@ -11,7 +11,8 @@ import numpy.typing as npt
 
 from acquisition.errors import RigposeError
 from acquisition.frame import Image
-from deploy.poses_io.poses import Poses, load_poses
+from deploy.poses_io.poses import Poses
+from deploy.poses_io.readers import load_poses
 from training.evaluation.predicting import Predict, network_predictor
 from training.frames.footage import Footage, View
 from training.projects.project import Crop

@@ -16,7 +16,8 @@ from deploy.bundles.bundle import Bundle
 from deploy.bundles.runtimes.table import AUTO
 from deploy.offline.analyze import analyze
 from deploy.poses_io.columns import SUFFIX as COLUMNS
-from deploy.poses_io.poses import READERS, Poses, load_poses
+from deploy.poses_io.poses import Poses
+from deploy.poses_io.readers import READERS, load_poses
 from training.frames.footage import Footage, View
 
 HELD_OUT = "held out "  # how `training.projects.splits.hold_out_folders` begins the name of its split

@@ -84,7 +84,11 @@ def test_a_recording_is_compared_with_its_frame_tables(tmp_path):
     table = tmp_path / "day1" / "day1_cam_0.frames"
     table.write_bytes(table.read_bytes()[: -48 * 5])
     (bad, good) = check_recording(tmp_path / "day1")
-    assert bad["faults"] == [f"{bad['frames']} frames, {bad['frames'] - 5} rows in the frame table"]
+    frames, rows = bad["frames"], bad["frames"] - 5
+    assert bad["faults"] == [
+        f"{frames} frames, {rows} rows in the frame table",
+        f"cam_0: its frame table has {rows} of {frames} recorded frames",
+    ]
     assert good["faults"] == []
 
 
@@ -117,9 +121,10 @@ def test_files_that_are_gone_are_not_called_frames_that_never_were(tmp_path):
         "day1_cam_1.0001.mkv": [f"the video is gone: its frame table has {second} rows"],
     }
     without(tmp_path / "day1", "day1_cam_1.0001.frames")
-    assert of_cam_1() == {"day1_cam_1.mkv": [f"{second} of {frames} recorded frames are in no file"]}
+    fewer = f"cam_1: its frame table has {frames - second} of {frames} recorded frames"
+    assert of_cam_1() == {"day1_cam_1.mkv": [fewer]}
     without(tmp_path / "day1", "day1_cam_1.mkv", "day1_cam_1.frames")
-    assert of_cam_1() == {"day1_cam_1.mkv": [f"{frames} of {frames} recorded frames are in no file"]}
+    assert of_cam_1() == {"day1_cam_1.mkv": [f"cam_1: its frame table has 0 of {frames} recorded frames"]}
 
 
 def test_what_is_no_video(tmp_path):

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from deploy.offline.analyze import analyze
-from deploy.poses_io.poses import load_poses
+from deploy.poses_io.readers import load_poses
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "schema1.bundle"
 

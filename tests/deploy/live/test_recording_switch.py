@@ -24,7 +24,7 @@ from acquisition.simulation.scene import write_scene
 from acquisition.videos.video import open_video
 from deploy.offline.analyze import analyze
 from deploy.poses_io.pose_table import read_pose_tables
-from deploy.poses_io.poses import load_poses
+from deploy.poses_io.readers import load_poses
 from rigpose.machine.runs import judged_runs
 from tests.deploy.live_run import CHECKOUT, LiveRun
 

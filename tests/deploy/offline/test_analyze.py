@@ -23,7 +23,7 @@ from deploy.offline.analyze import analyze
 from deploy.offline.frame_poses import Rows, ahead, said_of_holes
 from deploy.offline.jobs import plan
 from deploy.poses_io.deeplabcut import scorer_of
-from deploy.poses_io.poses import load_poses
+from deploy.poses_io.readers import load_poses
 from tests.acquisition.sessions import rewrite_packets, write_session
 from tests.deploy.offline.dots import BUNDLE, FRAMES, pictures, truth, write_stills, write_video
 from tests.deploy.tracker_runs import picture

@@ -26,7 +26,7 @@ from deploy.offline import work as work_module
 from deploy.offline.analyze import Spread, analyze
 from deploy.offline.batch import batch_folder, settle, status_file
 from deploy.offline.workers import cores_of
-from deploy.poses_io.poses import load_poses
+from deploy.poses_io.readers import load_poses
 from tests.deploy.offline.dots import BUNDLE, pictures, truth, write_video
 
 CHECKOUT = Path(__file__).parents[3]

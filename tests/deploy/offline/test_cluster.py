@@ -20,7 +20,7 @@ from acquisition.errors import RigposeError
 from deploy.bundles.bundle import Bundle
 from deploy.offline import cluster as cluster_module
 from deploy.offline.analyze import Spread, analyze
-from deploy.poses_io.poses import load_poses
+from deploy.poses_io.readers import load_poses
 from tests.deploy.offline.dots import BUNDLE, pictures, truth, write_video
 
 CHECKOUT = Path(__file__).parents[3]

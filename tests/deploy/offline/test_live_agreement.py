@@ -13,7 +13,7 @@ from acquisition.simulation.scene import write_scene
 from deploy.live.live import LiveOptions, live
 from deploy.offline.analyze import analyze
 from deploy.poses_io.pose_table import read_pose_tables
-from deploy.poses_io.poses import load_poses
+from deploy.poses_io.readers import load_poses
 from deploy.stream.settings import StreamSettings
 from deploy.tracking_settings import TrackingSettings
 from tests.deploy.offline.dots import BUNDLE

@@ -9,6 +9,7 @@ from calibration.parameter_covariance import covariance_details, load_covariance
 from calibration.poses import PoseSet
 from deploy.offline.refine_calibration import refine_files
 from deploy.poses_io.columns import save_columns
+from deploy.poses_io.deeplabcut import save_csv
 from deploy.poses_io.pose_table import PoseTableWriter
 from deploy.poses_io.poses import NO_TIME_NS, Poses
 from tests.calibration.synthetic import bumped, ring, walk
@@ -84,6 +85,23 @@ def test_a_table_of_a_live_session_is_taken(scene, tmp_path):
     assert figures["moved"] == ["cam_2"]
     assert figures["calibration_uncertainty_included"] is False
     assert "covariance" not in load_details(tmp_path / "new.toml")
+
+
+def test_rows_of_other_programs_are_joined_by_row_where_a_person_says_so(scene, tmp_path):
+    _, old, keypoints = scene
+    save_toml(old, tmp_path / "old.toml")
+    files = []
+    for c, name in enumerate(old.names):
+        frame = np.arange(len(keypoints)) + 10 * c  # each video was cut at another frame
+        poses = Poses(NAMES, keypoints[:, c], frame, frame, np.full(len(frame), NO_TIME_NS))
+        files.append(tmp_path / f"{name}.csv")
+        save_csv(poses, "DLC_x", files[-1])
+    with pytest.raises(RigposeError, match="--assume-aligned"):
+        refine_files(tmp_path / "old.toml", files, tmp_path / "new.toml", min_confidence=0.6)
+    figures = refine_files(
+        tmp_path / "old.toml", files, tmp_path / "new.toml", min_confidence=0.6, assume_aligned=True
+    )
+    assert figures["moved"] == ["cam_2"] and figures["frame_sets"] == len(keypoints)
 
 
 def test_bad_input_writes_nothing(scene, tmp_path):

@@ -16,7 +16,8 @@ from deploy.bundles.bundle import Bundle
 from deploy.poses_io.anipose_csv import load_anipose_csv, save_anipose_csv
 from deploy.poses_io.columns import load_columns, save_columns
 from deploy.poses_io.deeplabcut import load_deeplabcut, save_csv, save_h5, scorer_of
-from deploy.poses_io.poses import NO_TIME_NS, READERS, Poses, load_poses
+from deploy.poses_io.poses import NO_TIME_NS, Poses
+from deploy.poses_io.readers import READERS, load_poses
 from tests.equipment.disk import small_disk
 
 GOLDEN_BUNDLE = Path(__file__).parents[1] / "golden" / "schema1.bundle"

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from acquisition.errors import RigposeError
 from deploy.poses_io.columns import save_columns
 from deploy.poses_io.deeplabcut import save_csv, save_h5
-from deploy.poses_io.poses import NO_TIME_NS, Poses, load_poses
+from deploy.poses_io.poses import NO_TIME_NS, Poses
+from deploy.poses_io.readers import load_poses
 from deploy.poses_io.set_rows import require_rows, with_sets
 
 SAVERS = {".csv": save_csv, ".h5": save_h5}

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from acquisition.errors import RigposeError
-from deploy.poses_io.poses import load_poses
+from deploy.poses_io.readers import load_poses
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")

@@ -13,7 +13,7 @@ from deploy.offline.filters.table import FilterSettings
 from deploy.poses_io.anipose_csv import load_anipose_csv, save_anipose_csv
 from deploy.poses_io.columns import save_columns
 from deploy.poses_io.deeplabcut import save_csv, save_h5
-from deploy.poses_io.poses import load_poses
+from deploy.poses_io.readers import load_poses
 from tests.deploy.offline.free_session import write_free_session, write_poses
 from tests.deploy.tracks import walk
 
