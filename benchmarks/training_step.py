@@ -58,7 +58,7 @@ def samples_of(material: Material, recipe: Recipe) -> Mixture:
     labelled = TrainingSet(
         material.training, material.store, batch=recipe.batch, missing_is_absent=False,
         input_wh=material.input_wh, crop_px=material.crop_px, augmentation=Augmentation(),
-        mirror=mirror_indices(material.training.keypoints, material.project.symmetric_pairs), seed=0,
+        mirror=mirror_indices(material.training.keypoints, material.project.mirrored_pairs), seed=0,
     )  # fmt: skip
     return Mixture(labelled)
 

@@ -72,7 +72,8 @@ def check_session(folder: Path, regions: dict[str, Region] | None = None) -> dic
     Returns
     -------
     dict
-        `verdict`, `findings`; per camera what `CameraProof` has; `windows`: first and last set of each.
+        `verdict`, `findings`; per camera what `CameraProof` has; `windows`: first and last set of each;
+        `short_stretches`: how many stretches, between pauses or starts of the trigger, hold no whole word.
         The same is in the session's optical_proof.json.
 
     Raises
@@ -91,6 +92,8 @@ def check_session(folder: Path, regions: dict[str, Region] | None = None) -> dic
             recording.frame_table(camera)  # refuses a camera that is none
         sets = recording.frame_sets()
         windows = _windows(recording, sets)
+        lengths = [end - begin for begin, end in zip(*_stretches(recording, sets), strict=True)]
+        short = [length for length in lengths if length < LEAST_FRAMES]
         places = [sets[a:b] for a, b in windows]
         with Progress("places of the LED", total=len(places) * len(recording.cameras)) as bar:
             cameras = {
@@ -101,8 +104,9 @@ def check_session(folder: Path, regions: dict[str, Region] | None = None) -> dic
     report = {
         "cameras": {camera: asdict(proof) for camera, proof in cameras.items()},
         "windows": [[sets[a].index, sets[b - 1].index] for a, b in windows],
+        "short_stretches": len(short),
     }
-    judged = with_findings(report, judge(cameras))
+    judged = with_findings(report, [*judge(cameras), *_judge_short(short)])
     store_proof(folder, judged)
     return judged
 
@@ -169,6 +173,18 @@ def judge(cameras: dict[str, CameraProof]) -> list[Finding]:
     return findings
 
 
+def _judge_short(stretches: list[int]) -> list[Finding]:
+    if not stretches:
+        return []
+    return [
+        Finding(
+            "WARN", "frame sets",
+            f"{len(stretches)} stretches between pauses hold no word of the LED ({sum(stretches)} sets)",
+            f"Record for {LEAST_FRAMES} sets and more at a time: nothing is proved of shorter stretches",
+        )
+    ]  # fmt: skip
+
+
 def _pulses(off_by: list[int]) -> str:
     return " and ".join(
         f"{abs(off)} pulse{'s' if abs(off) > 1 else ''} {'later' if off > 0 else 'earlier'}" for off in off_by
@@ -182,13 +198,7 @@ def _windows(recording: Recording, sets: list[StampSet]) -> list[tuple[int, int]
             recording.folder, expected=f"{LEAST_FRAMES} frame sets, to hold a whole word of the LED",
             found=str(len(sets)), remedy="Record for longer",
         )  # fmt: skip
-    trains = _train_begins(recording)
-    # Where the trigger began anew, or pulses are missing (the recording was off): no word goes across.
-    begins = [0] + [
-        row for row in range(1, len(sets))
-        if sets[row].index in trains or sets[row].index > sets[row - 1].index + 1
-    ]  # fmt: skip
-    ends = [*begins[1:], len(sets)]
+    begins, ends = _stretches(recording, sets)
     rows = {*begins, len(sets) - 1}
     for column in range(len(recording.cameras)):
         back = False
@@ -203,6 +213,19 @@ def _windows(recording: Recording, sets: list[StampSet]) -> list[tuple[int, int]
         start = max(begins[stretch], min(row, ends[stretch] - WINDOW_SETS))
         windows.add((start, min(start + WINDOW_SETS, ends[stretch])))
     return [window for window in sorted(windows) if window[1] - window[0] >= LEAST_FRAMES] or sorted(windows)
+
+
+def _stretches(recording: Recording, sets: list[StampSet]) -> tuple[list[int], list[int]]:
+    """Where stretches of the list of sets begin and end: no word goes across.
+
+    The trigger began anew between them, or pulses are missing (the recording was off).
+    """
+    trains = _train_begins(recording)
+    begins = [0] + [
+        row for row in range(1, len(sets))
+        if sets[row].index in trains or sets[row].index > sets[row - 1].index + 1
+    ]  # fmt: skip
+    return begins, [*begins[1:], len(sets)]
 
 
 def _train_begins(recording: Recording) -> list[int]:

@@ -76,9 +76,10 @@ def check_labels(
 def import_labels(project: Path, file: Path, /, *, videos: Path | None = None) -> Measured:
     """Take labels of DeepLabCut, SLEAP, COCO and other formats into a project, with their images.
 
-    Keypoints are matched by name. A person's points become labels, a model's (machinelabels too) become
-    proposals that the labelling page shows. Images that are labelled already keep their labels. Single
-    images that are gone are left out and named. All but DeepLabCut's needs sleap-io: the extra slp.
+    Keypoints are matched by name. A person's points become labels, a model's (machinelabels, and COCO's with
+    a score) become proposals that the labelling page shows. Images that are labelled already keep their
+    labels. Single images that are gone are left out and named. All but DeepLabCut's needs sleap-io: the
+    extra slp.
 
     Parameters
     ----------

@@ -24,7 +24,6 @@ from training.learning.learner import Budget, Recipe, Watched, few_threads
 from training.learning.material import Material, gather
 from training.learning.team import Team, device_of_process, team_of_environment
 from training.networks.table import DEFAULT_NETWORK, build_network
-from training.projects.pairs import Pair
 from training.projects.project import SIDECAR_FILE, Project
 from training.projects.splits import Split
 from training.run import WEIGHTS_FILE, RunSettings
@@ -159,7 +158,7 @@ def train(
         "labels_outside_their_image": material.outside, "split": material.split.name,
         "input_size_px": list(material.input_wh), "stride": stride, "crop_px": material.crop_px,
         "rotation_deg": round(augmentation.rotation_deg, 1), "seed": seed, "initialisation": init or NONE,
-        "mirrored_pairs": [list(pair) for pair in _mirrored_pairs(opened)],
+        "mirrored_pairs": [list(pair) for pair in opened.mirrored_pairs],
         "missing": missing, "teacher": list(settings.teacher), "qat": qat,
         "dataset_sha256": settings.dataset_sha256,
         "torch": torch.__version__, "threads": torch.get_num_threads(), "device": str(where),
@@ -183,7 +182,7 @@ def _samples(
     """What people labelled, and beside it what a teacher did."""
     common: dict[str, Any] = {
         "input_wh": material.input_wh, "crop_px": material.crop_px, "augmentation": augmentation,
-        "mirror": mirror_indices(material.training.keypoints, _mirrored_pairs(material.project)),
+        "mirror": mirror_indices(material.training.keypoints, material.project.mirrored_pairs),
         "seed": seed,
     }  # fmt: skip
     batch_taught = 0 if taught is None else round(TAUGHT_SHARE * recipe.batch)
@@ -198,11 +197,6 @@ def _samples(
         **common,
     )  # fmt: skip
     return Mixture(labelled, further, team=team)
-
-
-def _mirrored_pairs(project: Project) -> tuple[Pair, ...]:
-    """What changes places in a mirrored sample; nothing, so that none is made, where that is half known."""
-    return () if project.one_sided else project.symmetric_pairs
 
 
 def _said_of_mirroring(project: Project) -> str:

@@ -194,6 +194,11 @@ class Project:
         }  # fmt: skip
         return self.enter_videos(videos, {folder: recording} if recording else {})
 
+    @property
+    def mirrored_pairs(self) -> tuple[Pair, ...]:
+        """What changes places in a mirrored image; where that is half known nothing, and none is made."""
+        return () if self.one_sided else self.symmetric_pairs
+
     def video_sets(self) -> dict[Any, Any]:
         """What stands under `video_sets` in config.yaml, by path as written; raises `RigposeError`."""
         entries = read_yaml(self.root / CONFIG_FILE).get("video_sets") or {}

@@ -44,9 +44,13 @@ def load_labels(path: Path, videos: Path | None = None) -> tuple[Any, list[str]]
     try:
         with warnings.catch_warnings(), tempfile.TemporaryDirectory() as folder:
             warnings.simplefilter("ignore")
-            readable, gone = with_found_images(path, videos, Path(folder))
-            labels = sleap_io.load_file(str(readable))
+            readable = with_found_images(path, videos, Path(folder))
+            labels = sleap_io.load_file(str(readable.path))
             frames = labels.labeled_frames
+            for frame in frames if readable.scores else ():
+                score = readable.scores.get(str(frame.video.filename[frame.frame_idx]))
+                if score is not None:
+                    frame.instances = [_as_guess(sleap_io, one, score) for one in frame.instances]
     except RigposeError:
         raise
     except Exception as error:  # each of its readers raises kinds of its own
@@ -57,7 +61,7 @@ def load_labels(path: Path, videos: Path | None = None) -> tuple[Any, list[str]]
         ) from None  # fmt: skip
     if not len(frames):
         raise RigposeError(path, expected="labelled frames", found="none", remedy="Give another file")
-    return labels, gone
+    return labels, readable.gone
 
 
 def group_frames(
@@ -117,6 +121,13 @@ def _free(images: dict[int, Path], number: int, image: Path) -> int:
     while number in images and images[number] != image:
         number += 1
     return number
+
+
+def _as_guess(sleap_io: Any, instance: Any, score: float) -> Any:
+    """An instance as a network's, with its score at every point."""
+    points = instance.numpy()
+    scores = np.full(len(points), score)
+    return sleap_io.PredictedInstance.from_numpy(points, instance.skeleton, point_scores=scores, score=score)
 
 
 def _image_names(video: Any) -> list[str] | None:

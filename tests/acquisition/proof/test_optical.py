@@ -13,6 +13,9 @@ from acquisition.frame import Absence
 from acquisition.proof.led import find_led
 from acquisition.proof.optical import _windows, check_session
 from acquisition.proof.report import write_report
+from acquisition.recordings.events import EventsWriter
+from acquisition.recordings.recording import Recording
+from acquisition.recordings.switch import OFF, ON
 from acquisition.synchronisation.pulse_code import CYCLE_SLOTS, led, words
 from tests.acquisition.proof.filmed import film_session
 from tests.acquisition.sessions import write_session
@@ -96,6 +99,20 @@ def test_every_place_after_a_camera_came_back_is_read(tmp_path):
     found = check_session(tmp_path / "day1")
     assert len(found["windows"]) == 3 and found["windows"][1][0] == 220
     assert found["cameras"]["cam_1"]["off_by"] == (0,)
+
+
+def test_stretch_too_short_for_a_word_is_said(tmp_path):
+    film_session(tmp_path / "day1", led={}, sets=240)
+    assert check_session(tmp_path / "day1")["short_stretches"] == 0
+    with Recording.open(tmp_path / "day1") as recording:
+        times_ns = [one.t_exposure_ns for one in recording.frame_sets()]
+    events = EventsWriter(tmp_path / "day1")
+    for kind, row in ((OFF, 130), (ON, 190)):
+        events.append(kind, (times_ns[row - 1] + times_ns[row]) // 2)
+    events.close()
+    found = check_session(tmp_path / "day1")
+    assert found["short_stretches"] == 1
+    assert found["verdict"] == "WARN" and "(50 sets)" in found["findings"][0]["found"]
 
 
 def test_session_too_short_or_free_running_is_one_line(tmp_path):

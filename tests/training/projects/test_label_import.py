@@ -151,6 +151,18 @@ def test_a_coco_file_comes_in_with_copies_of_its_images(project, tmp_path):
     assert there.read_bytes() == (tmp_path / "mice" / "frame 1.png").read_bytes()
 
 
+def test_keypoints_with_a_score_are_a_networks(project, tmp_path):
+    path = coco(tmp_path / "mice")
+    content = json.loads(path.read_text())
+    content["annotations"][1]["score"] = 0.75
+    path.write_text(json.dumps(content))
+    said = import_labels(project, path)
+    assert (said["points"], said["proposals"]) == (1, 1)
+    assert read_labels(project).images == ("labeled-data/mice/frame 0.png",)
+    (note,) = read_notes(project, "mice")["frame 1.png"].values()
+    assert (note.origin, note.confidence, note.at_px) == (Origin.UNREVIEWED, 0.75, NOSE)
+
+
 def moved(tmp_path: Path, file: Path) -> Path:
     shutil.move(file.parent / "clip.mp4", tmp_path / "elsewhere.mp4")
     return file
