@@ -250,7 +250,7 @@ def main() -> int:
     parser.add_argument("--live-bundle", type=Path)
     parser.add_argument("--peer-python", type=Path)
     parser.add_argument("--rounds", type=int, default=12)
-    parser.add_argument("--seconds", type=float, default=12.0, help="of each live run")
+    parser.add_argument("--seconds", type=float, default=60.0, help="of each live run")
     parser.add_argument("--memory-seconds", type=float, default=90.0)
     parser.add_argument(
         "--rows", nargs="+", choices=("calls", "live", "peers"), default=("calls", "live", "peers")

@@ -1,8 +1,11 @@
 """The reference load: `rigpose live` on four simulated cameras of 640 x 480 mono at 60 Hz.
 
-The pictures are drawn beforehand; each camera lays noise over its picture as it is read (0.2 ms of the
-capture process). From there everything is the real thing: rings, sets, one inference call, 3D, stream,
-encoders.
+The pictures are drawn beforehand; each camera lays noise over its next picture while it waits for it. From
+its arrival on everything is the real thing: rings, sets, one inference call, 3D, stream, encoders.
+
+A run's first sets leave together, when five frames of every camera have told their pulses, and are caught up
+with one by one: a dozen of late ones, too many for the 99th percentile of a run of ten seconds, so runs are of
+a minute.
 """
 
 from __future__ import annotations

@@ -79,9 +79,10 @@ class PoseOutput:
 
     def measured(self, pose: PoseSet | Pose3D, stamps: Stamps) -> int:
         """Publish a measured pose; returns when."""
+        published_ns = self._publisher.pose(pose, stamps)
         if isinstance(pose, Pose3D):
             self._views.add(pose)
-        return self._publisher.pose(pose, stamps)
+        return published_ns
 
     def derive(self, poses: PoseSet, points: Pose3D | None, stamps: Stamps) -> None:
         """Publish what is made of them: filtered and predicted poses."""
