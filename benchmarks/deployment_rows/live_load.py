@@ -3,9 +3,8 @@
 The pictures are drawn beforehand; each camera lays noise over its next picture while it waits for it. From
 its arrival on everything is the real thing: rings, sets, one inference call, 3D, stream, encoders.
 
-A run's first sets leave together, when five frames of every camera have told their pulses, and are caught up
-with one by one: a dozen of late ones, too many for the 99th percentile of a run of ten seconds, so runs are of
-a minute.
+A run's first sets leave together, when five frames of every camera have told their pulses, and are caught
+up with one by one. A dozen of late ones make the 99th percentile of a run of ten seconds; so a run is a minute.
 """
 
 from __future__ import annotations
