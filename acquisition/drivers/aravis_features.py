@@ -122,7 +122,8 @@ class CameraFeatures:
 
     def _told(self, feature: str) -> str:
         node = self._device.get_feature(feature)
-        return str(node.get_value_as_string()) if node is not None and node.is_available() else ""
+        value = node.get_value_as_string() if node is not None and node.is_available() else None
+        return "" if value is None else str(value)  # None of an enumeration whose value has no name
 
     def settable(self) -> list[Feature]:
         """Everything that can be set now: rate and exposure, the stream's options, the device's own."""

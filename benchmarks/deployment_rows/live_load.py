@@ -4,7 +4,7 @@ The pictures are drawn beforehand; each camera lays noise over its next picture 
 its arrival on everything is the real thing: rings, sets, one inference call, 3D, stream, encoders.
 
 A run's first sets leave together, when five frames of every camera have told their pulses, and are caught
-up with one by one. A dozen of late ones make the 99th percentile of a run of ten seconds; so a run is a minute.
+up with one by one. A dozen late ones make the 99th percentile of a run of ten seconds: a run is a minute.
 """
 
 from __future__ import annotations

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from acquisition.camera import CameraInfo
@@ -70,17 +72,29 @@ def test_value_that_is_none_is_named(tmp_path, value, found):
         plans(tmp_path, f"Gain: {value}\n")
 
 
+PLAN = CapturePlan("top", "basler://1", {"exposure_us": 2000, "rate_hz": 100}, None, triggered=True)
+WAITS = CameraInfo(
+    "basler://1", "m", "1", 8, 8, 1, 100.0, 2000.0, None, 0, True, 1_000_000, 50_000, "start",
+    features={"TriggerMode": "On"},
+)  # fmt: skip
+
+
 @pytest.mark.parametrize("delay_us", [0, 2400, 2500, 5000, 12_000])
 def test_delay_that_leads_to_the_next_pulse_is_refused(delay_us):
-    plan = CapturePlan("top", "basler://1", {"exposure_us": 2000, "rate_hz": 100}, None, triggered=True)
-    info = CameraInfo(
-        "basler://1", "m", "1", 8, 8, 1, 100.0, 2000.0, None, 0, True, 1_000_000, 50_000, "start",
-        features={"TriggerMode": "On"}, trigger_delay_ns=delay_us * 1000,
-    )  # fmt: skip
+    info = replace(WAITS, trigger_delay_ns=delay_us * 1000)
     if delay_us < 2500:
-        check_trigger(plan, info)
+        check_trigger(PLAN, info)
     else:
         with pytest.raises(
             RigposeError, match=rf"less than a quarter of a period, 2500 us, found {delay_us} us"
         ):
-            check_trigger(plan, info)
+            check_trigger(PLAN, info)
+
+
+@pytest.mark.parametrize("activation", ["FallingEdge", "AnyEdge", "LevelLow"])
+def test_exposures_that_do_not_begin_with_the_rising_edge_are_refused(activation):
+    check_trigger(PLAN, replace(WAITS, features={**WAITS.features, "TriggerActivation": "RisingEdge"}))
+    info = replace(WAITS, features={**WAITS.features, "TriggerActivation": activation})
+    check_trigger(replace(PLAN, triggered=False), info)  # no trigger: its own affair
+    with pytest.raises(RigposeError, match=rf"found TriggerActivation {activation}\. .*LineInverter"):
+        check_trigger(PLAN, info)

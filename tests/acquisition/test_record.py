@@ -15,8 +15,8 @@ import pytest
 
 from acquisition.errors import RigposeError
 from acquisition.frame import Absence
-from acquisition.record import RecordingSummary, record
-from acquisition.recordings.events import read_events
+from acquisition.record import RecordingSummary, record, summarise
+from acquisition.recordings.events import EventsWriter, read_events
 from acquisition.recordings.recording import Recording
 from acquisition.recordings.recover import recover
 from acquisition.rig_run import RigRun
@@ -26,6 +26,7 @@ from acquisition.simulation.trigger import SimulatedTrigger
 from acquisition.simulation.truth import Truth
 from acquisition.supervise import runtime_folder
 from rigpose.rig_file import load_rig
+from tests.acquisition.sessions import write_session
 
 CAUSES = {Cause.DELIVERED: None, Cause.LOST: Absence.LOST, Cause.IGNORED: Absence.IGNORED}
 
@@ -226,6 +227,24 @@ def test_frames_that_are_read_late_after_the_last_pulse_are_recorded(tmp_path, m
 
 @pytest.mark.long
 @pytest.mark.alone
+@pytest.mark.parametrize("pulses_go_on", [False, True])
+def test_a_stop_waits_for_the_last_frames_and_for_nothing_after_them(tmp_path, monkeypatch, pulses_go_on):
+    """Neither for frames that were exposed since, nor from cameras that have no more."""
+    monkeypatch.setattr("acquisition.rig_run._TAIL_MOST_S", 30.0)
+    rig = load_rig(small_rig(tmp_path, cameras=2)).acquisition
+    with runtime_folder() as runtime, RigRun(rig, runtime, []) as run:
+        assert run.start()
+        run.run(1.5)
+        if not pulses_go_on:
+            run._end_train(run._trigger)
+        begun_s = time.monotonic()
+        run._await_tails()
+        assert time.monotonic() - begun_s < 10
+        run.stop()
+
+
+@pytest.mark.long
+@pytest.mark.alone
 def test_what_was_counted_stays_counted_when_capture_is_killed(tmp_path):
     rig = load_rig(small_rig(tmp_path, cameras=2, loss_rate=0.2)).acquisition
     (tmp_path / "day1").mkdir()
@@ -252,6 +271,15 @@ def test_what_was_counted_stays_counted_when_capture_is_killed(tmp_path):
             assert run.cameras()[name][what] > before
     told = [one["cameras"] for one in read_events(tmp_path / "day1") if one["kind"] == "capture restarted"]
     assert told == [["cam_0", "cam_1"]]
+
+
+def test_a_capture_that_was_restarted_is_an_interruption(tmp_path):
+    write_session(tmp_path / "day1")
+    events = EventsWriter(tmp_path / "day1")
+    events.append("capture restarted", 10**12, cameras=["cam_0", "cam_1"])
+    events.close()
+    said = summarise(tmp_path / "day1").interruptions
+    assert said == ["the capture of cam_0, cam_1 died and was restarted"]
 
 
 def half_exposure_ns(rig) -> int:

@@ -108,6 +108,9 @@ def test_reports_are_heard_while_another_takes_its_time_to_end():
     plans = [Process("chatter", children.chatter), Process("slow", children.slow_end)]
     with Supervisor(plans) as supervisor:
         supervisor.wait_until(lambda: len(supervisor.counters) == 2, 60, "both")
+        before = supervisor.counters["chatter"]["n"]
+        supervisor.stop_one("slow", 10)
+        assert supervisor.counters["chatter"]["n"] > before + 20
         supervisor.stop(10)
         assert supervisor.dead == {} and supervisor.counters["chatter"]["ended"]
 

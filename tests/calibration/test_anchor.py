@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,13 +21,16 @@ from calibration.world import moved, scaled
 from tests.calibration.synthetic import ring, turn
 
 
-def bumped(rig: CalibratedRig, number: int, angle: float, shift_mm: float) -> CalibratedRig:
-    cameras = list(rig.cameras)
-    camera = cameras[number]
-    rotation = turn(np.array([0.2, 1.0, 0.1]), angle) @ camera.rotation_matrix
-    centre = camera.centre_mm + np.array([shift_mm, 0, 0])
+def turned(rig: CalibratedRig, number: int, by: np.ndarray, shift_mm: float = 0.0) -> CalibratedRig:
+    """The rig with one camera turned by a rotation matrix about its centre, and pushed along x."""
+    cameras, camera = list(rig.cameras), rig.cameras[number]
+    rotation, centre = by @ camera.rotation_matrix, camera.centre_mm + np.array([shift_mm, 0, 0])
     cameras[number] = camera.looking_from(rotation_vector(rotation), -rotation @ centre)
     return CalibratedRig(tuple(cameras))
+
+
+def bumped(rig: CalibratedRig, number: int, angle: float, shift_mm: float) -> CalibratedRig:
+    return turned(rig, number, turn(np.array([0.2, 1.0, 0.1]), angle), shift_mm)
 
 
 def boards(seed: int = 0, at: tuple[float, float, float] = (0.0, 0.0, 0.0)) -> np.ndarray:
@@ -100,12 +104,15 @@ def test_a_board_of_another_size_is_no_camera_that_moved(factor: float) -> None:
 def test_noise_is_no_other_size(seed: int) -> None:
     old = ring(4, seed=seed)
     assert laid_on(calibrated_anew(old, seed), old, boards()).scale is None
+    assert laid_on(scaled(old, 1.001), old, boards() * 1.001).scale is None
 
 
-def facing(yaws_deg: list[float], apart_mm: float = 100.0) -> CalibratedRig:
+def facing(
+    yaws_deg: list[float], apart_mm: float = 100.0, focal_px: float = 535.0, k: Sequence[float] = (-0.28, 0.1)
+) -> CalibratedRig:
     """Cameras side by side that look along z, each turned about the vertical by its own angle."""
-    matrix, lens = np.array([[535.0, 0, 319.5], [0, 535, 239.5], [0, 0, 1]]), np.array([-0.28, 0.1, 0, 0, 0])
-    cameras = []
+    matrix = np.array([[focal_px, 0, 319.5], [0, focal_px, 239.5], [0, 0, 1]])
+    lens, cameras = np.array([*k, 0, 0, 0]), []
     for number, yaw in enumerate(yaws_deg):
         rotation = turn(np.array([0.0, 1, 0]), np.radians(yaw))
         centre = np.array([apart_mm * number, 0, 0])
@@ -163,34 +170,15 @@ def test_too_few_common_places_are_said() -> None:
 
 def test_a_camera_that_was_turned_away_has_moved_by_a_number() -> None:
     old = ring(4, seed=5)
-    cameras = list(old.cameras)
-    away = turn(np.array([0.0, 1, 0]), np.pi) @ cameras[3].rotation_matrix
-    cameras[3] = cameras[3].looking_from(rotation_vector(away), -away @ cameras[3].centre_mm)
-    found = laid_on(old, CalibratedRig(tuple(cameras)), boards())
+    found = laid_on(old, turned(old, 3, turn(np.array([0.0, 1, 0]), np.pi)), boards())
     assert [camera.stayed for camera in found.cameras] == [True, True, True, False]
     assert found.cameras[3].shift_px == np.hypot(640, 480)
 
 
 def row(cameras: int, toe_deg: float) -> CalibratedRig:
     """Cameras 500 mm apart that look along z at 1000 mm: mostly, two see a place and no third."""
-    matrix, lens = np.array([[800.0, 0, 320], [0, 800, 240], [0, 0, 1]]), np.zeros(5)
-    found = []
-    for number in range(cameras):
-        rotation = turn(np.array([0.0, 1, 0]), np.radians(toe_deg * ((cameras - 1) / 2 - number)))
-        centre = np.array([500.0 * number, 0, 0])
-        found.append(
-            CameraModel(
-                f"cam_{number}", (640, 480), matrix, lens, rotation_vector(rotation), -rotation @ centre
-            )
-        )
-    return CalibratedRig(tuple(found))
-
-
-def turned(rig: CalibratedRig, number: int, by: np.ndarray) -> CalibratedRig:
-    cameras, camera = list(rig.cameras), rig.cameras[number]
-    rotation = rotation_matrix(by) @ camera.rotation_matrix
-    cameras[number] = camera.looking_from(rotation_vector(rotation), -rotation @ camera.centre_mm)
-    return CalibratedRig(tuple(cameras))
+    yaws_deg = [toe_deg * ((cameras - 1) / 2 - number) for number in range(cameras)]
+    return facing(yaws_deg, 500.0, focal_px=800.0, k=(0.0, 0.0))
 
 
 @settings(max_examples=40, deadline=None)
@@ -209,7 +197,7 @@ def test_in_a_row_the_others_keep_the_world(
     counts = (2000 * shares).astype(int)
     x = np.concatenate([rng.uniform(500 * n - 50, 500 * n + 550, m) for n, m in enumerate(counts)])
     points = np.stack([x, rng.uniform(-200, 200, len(x)), rng.uniform(900, 1100, len(x))], axis=-1)
-    found = laid_on(turned(old, number, np.radians(deg) * np.array(about)), old, points)
+    found = laid_on(turned(old, number, turn(np.array(about), np.radians(deg))), old, points)
     assert [camera.stayed for camera in found.cameras] == [n != number for n in range(cameras)]
     assert found.rms_mm < 1e-3
     assert found.cameras[number].turned_deg == pytest.approx(deg, abs=1e-3)
@@ -220,7 +208,7 @@ def test_the_one_that_links_two_others_is_told_apart_by_none() -> None:
     rng = np.random.default_rng(0)
     points = np.concatenate([rng.uniform((x, -200, 950), (x + 260, 200, 1050), (300, 3)) for x in (120, 620)])
     with pytest.raises(RigposeError, match="or the one that links the others moved"):
-        laid_on(turned(old, 1, np.radians([1.0, 0, 0])), old, points)
+        laid_on(turned(old, 1, turn(np.array([1.0, 0, 0]), np.radians(1))), old, points)
 
 
 def test_other_cameras_are_no_anchor() -> None:

@@ -119,6 +119,18 @@ def test_a_rig_in_metres_is_not_taken_for_one_in_mm(tmp_path, read):
     np.testing.assert_allclose(load_opencv(tmp_path / "tiny.yaml").translations, small.translations)
 
 
+@pytest.mark.parametrize("widest_mm", [12.0, 30.0])
+def test_cameras_that_have_no_room_beside_each_other_are_not_in_mm(widest_mm):
+    rig = ring(2)
+    apart_mm = np.linalg.norm(rig.cameras[1].centre_mm - rig.cameras[0].centre_mm)
+    small = scaled(rig, widest_mm / apart_mm)
+    if widest_mm > 20:
+        assert in_mm(small, Path("c.toml")) is small
+    else:
+        with pytest.raises(RigposeError, match="found cameras 12 mm from each other at most, and no unit"):
+            in_mm(small, Path("c.toml"))
+
+
 @settings(max_examples=30, deadline=None)
 @given(st.sampled_from(["mm", "cm", "m"]), st.floats(0.03, 3000))
 def test_a_unit_that_is_stated_is_kept_to(unit, apart):

@@ -39,3 +39,9 @@ def test_figures_and_picture_lie_in_the_folder(tmp_path: Path, capsys: pytest.Ca
 def test_numbers_out_of_range_are_refused(option: str, value: object) -> None:
     with pytest.raises(RigposeError, match=f"--{option.replace('_', '-')}: expected 1 to"):
         bench(BUNDLE, **{option: value})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("seconds", [4.0, float("inf"), float("nan")])
+def test_a_loop_that_is_too_short_or_never_ends_is_refused(tmp_path: Path, seconds: float) -> None:
+    with pytest.raises(RigposeError, match="--seconds: expected 5 or more"):
+        bench(BUNDLE, loop=tmp_path / "rig.yaml", seconds=seconds)

@@ -14,6 +14,7 @@ from deploy.poses_io.columns import save_columns
 from deploy.poses_io.poses import Poses
 from rigpose.chain import describe
 from tests.acquisition.sessions import write_session
+from tests.deploy.offline.dots import pictures, write_video
 from tests.rigpose.calling import run
 
 GOLDEN = Path(__file__).parents[1] / "deploy" / "golden" / "schema1.bundle"
@@ -27,6 +28,14 @@ def test_analyze_writes_poses_and_its_figures(tmp_path: Path, capsys: pytest.Cap
     assert said["runs"]["bundle_sha256"] == Bundle.load(GOLDEN).sha256
     assert all(Path(file).exists() for file in said["videos"][0]["files"])
     assert "6 frames" in capsys.readouterr().out
+
+
+def test_analyze_says_what_it_left_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "videos").mkdir()
+    write_video(tmp_path / "videos" / "a.mkv", pictures(3))
+    (tmp_path / "videos" / "cover.jpg").write_bytes(b"")
+    assert run("analyze", GOLDEN, tmp_path / "videos", "-o", tmp_path / "poses") == 0
+    assert "cover.jpg" in capsys.readouterr().out
 
 
 def test_analyze_of_a_cut_video_keeps_what_it_has_and_fails(

@@ -171,17 +171,19 @@ _CHOICE = (
     '<Enumeration Name="ExposureAuto" NameSpace="Standard"><EnumEntry Name="Off"><Value>0</Value></EnumEntry>'
     '<EnumEntry Name="Continuous"><Value>1</Value></EnumEntry><pValue>Automatic</pValue></Enumeration>'
 )
+_WRONG = _REGISTER.format("TriggerDelayEnabled", "0x40c").replace("<pPort>Device</pPort>", "")
 
 
 @pytest.fixture
 def richer(cameras: FakeCameras, host: Callable[..., Any], tmp_path) -> Iterator[Callable[..., Any]]:
-    """Camera GV02 with features more: TriggerDelay, ResultingFrameRate, ExposureAuto."""
+    """Camera GV02 with features more: TriggerDelay, ResultingFrameRate, ExposureAuto; and one that its
+    description gets wrong, as if it were not there."""
     tool = cameras.popen(
         ["arv-tool-0.8", "-n", "Aravis-Fake-GV02", "genicam"], stdout=subprocess.PIPE, text=True
     )
     plain = tool.communicate(timeout=30)[0]
     names = {"TriggerDelay": "0x400", "ResultingFrameRate": "0x404", "Automatic": "0x408"}
-    more = "".join(_REGISTER.format(name, address) for name, address in names.items()) + _CHOICE
+    more = "".join(_REGISTER.format(name, address) for name, address in names.items()) + _CHOICE + _WRONG
     end = "</RegisterDescription>"
     assert plain.count(end) == 1
     (tmp_path / "richer.xml").write_text(plain.replace(end, more + end))
@@ -204,6 +206,9 @@ def test_delay_automatic_exposure_and_a_rate_too_high_are_told(richer):
         richer("open", {**SMALL, "ResultingFrameRate": 33})
     info = richer("open", {"TriggerMode": "Off", "ExposureAuto": "Off", "rate_hz": 30})
     assert info.trigger_delay_ns == 0 and "automatic" not in info.stamp_meaning
+    richer("close")
+    info = richer("open", {**SMALL, "ResultingFrameRate": 200, "Automatic": 7})  # a value without a name
+    assert info.stamp_uncertainty_ns == 1_000_001
 
 
 @pytest.mark.long

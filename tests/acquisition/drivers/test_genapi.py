@@ -23,6 +23,8 @@ _CAMERA = (
     + """<SwissKnife Name="ResultingFrameRate"><pVariable Name="EXPOSURE">ExposureTime</pVariable>
 <pVariable Name="RATE">AcquisitionFrameRate</pVariable>
 <Formula>(RATE &lt; 1000000 / (EXPOSURE + 500)) ? RATE : 1000000 / (EXPOSURE + 500)</Formula></SwissKnife>
+<Enumeration Name="TriggerActivation"><EnumEntry Name="RisingEdge"><Value>0</Value></EnumEntry>
+<Value>7</Value></Enumeration>
 </RegisterDescription>"""
 )
 
@@ -47,3 +49,9 @@ def test_rate_that_becomes_possible_with_what_is_set_after_it_is_taken(features,
     wished = {"rate_hz": 60.0, "exposure_us": 9_000.0}
     assert features.set({name: wished[name] for name in order}) == wished
     assert features.rate_hz == 60.0
+
+
+def test_a_feature_that_cannot_be_read_is_an_empty_word(features):
+    """Its value has no name in the description."""
+    assert features.has("TriggerActivation") and features.word("TriggerActivation") == ""
+    assert features.word("ExposureTime") == "30000.0" and features.word("Sharpness") == ""

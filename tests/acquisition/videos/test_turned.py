@@ -10,13 +10,16 @@ import cv2
 import numpy as np
 import pytest
 
+from acquisition.drivers.video_file import VideoFileCamera
+from acquisition.videos.encoder import Encoder
 from acquisition.videos.indexed_video import IndexedVideo
 from acquisition.videos.into_matroska import into_matroska, scan_video
 from acquisition.videos.remux import remux
 from acquisition.videos.tools import crop, downsample, shorten
 from acquisition.videos.video import open_video
-from calibration.input_images import frames
+from calibration.input_images import frames, recorded
 from deploy.bench.frames import LoopedVideo as BenchFrames
+from tests.acquisition.sessions import write_session
 from training.projects.video_frames import VideoFrames
 
 ONE = 1 << 16
@@ -74,6 +77,12 @@ def test_every_reader_shows_what_opencv_shows(film):
     assert bench.size_px == (video.info.width_px, video.info.height_px)
     assert near(bench.read()[0], pictures[0])
     bench.close()
+    camera = VideoFileCamera("top", f"file://{path}")
+    info = camera.open({"pace": 0.0, "lead_s": 0.0})
+    camera.start()
+    assert (info.height_px, info.width_px) == pictures[0].shape[:2]
+    assert near(camera.read(5000).image, pictures[0])
+    camera.close()
 
 
 @pytest.mark.parametrize("colour", [False, True])
@@ -113,12 +122,25 @@ def test_taken_into_matroska_and_joined_they_show_the_same(film, tmp_path):
     assert all(near(image, expected) for image, expected in zip(open_video(joined), shown, strict=True))
 
 
+def test_a_recording_s_boards_are_upright(film, tmp_path):
+    path, pictures = film
+    write_session(tmp_path / "day1", pulses=6, loss=0, ignored=0)
+    video = tmp_path / "day1" / "day1_cam_0.mkv"
+    video.unlink()
+    into_matroska(scan_video(path), video, [40 * number for number in range(6)], 25.0)
+    assert near(dict(recorded(tmp_path / "day1", "cam_0", [4]))[4], pictures[4])
+
+
 def test_a_colon_in_a_bare_name_is_no_protocol(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     turned_film(Path("plain.mp4"), 0)
     Path("plain.mp4").rename("2024-05-01T10:30:00.mp4")
     assert open_video(Path("2024-05-01T10:30:00.mp4")).info.width_px == 64
     assert shorten(Path("2024-05-01T10:30:00.mp4"), Path("10:30.mp4"), start="2f")["frames"] == 4
+    encoder = Encoder(Path("10:31.mkv"), "x264", 64, 48, 1, 30)
+    encoder.write(np.zeros((48, 64), np.uint8), 0)
+    encoder.close()
+    assert open_video(Path("10:31.mkv")).info.width_px == 64
 
 
 @pytest.mark.parametrize("how", ["shorten", "crop"])

@@ -272,7 +272,7 @@ def test_a_killed_tracker_is_replaced_and_the_stream_begins_anew(
             assert abs(times[int(record["index"])] - int(record["t_exposure_ns"])) < 5_000_000
 
 
-def test_a_signal_ends_everything_within_two_seconds(
+def test_a_signal_ends_everything_within_ten_seconds(
     rig: RigSettings, stream: StreamSettings, tmp_path: Path
 ) -> None:
     stopped_ns: list[int] = []
@@ -291,7 +291,7 @@ def test_a_signal_ends_everything_within_two_seconds(
     assert measured["ended"] == "interrupted" and measured["balanced"] and measured["published"] > 0
     assert measured["recording"]["frames"]["cam_0"] > 0
     assert measured["died"] == {}  # nobody had to be killed
-    assert took_s < 10  # two seconds on a machine of its own; here others may be at work
+    assert took_s < 10  # on a machine that nobody else uses, it takes two
 
 
 def test_a_trigger_that_fails_ends_the_run_and_its_session_says_so(

@@ -17,6 +17,7 @@ from deploy.poses_io.deeplabcut import save_csv
 from deploy.poses_io.poses import NO_TIME_NS, Poses
 from rigpose.chain import describe
 from tests.acquisition.sessions import number_of, rewrite_packets, write_session
+from tests.deploy.offline.free_session import write_free_session, write_poses
 
 CUTS = (20, 41)
 
@@ -159,4 +160,14 @@ def test_poses_of_another_recording_are_refused(session: Path, tmp_path: Path) -
     save_csv(poses, "S", tmp_path / "day1_cam_1S.csv")
     with pytest.raises(RigposeError, match=r"of 60\. Give the \.poses\.npz, whose rows know their frames"):
         export_slp([session / "day1_cam_1.mkv", tmp_path / "day1_cam_1S.csv"], tmp_path / "o.slp")
+    assert not (tmp_path / "o.slp").exists()
+
+
+def test_rows_that_are_frame_sets_are_no_frames_of_the_video(tmp_path: Path) -> None:
+    """As many of them as frames; without the column file nobody knows which is which."""
+    session = write_free_session(tmp_path / "day1", {"A": (0, 20), "B": (-3, 17)})
+    files = write_poses(session, tmp_path)["B"]
+    files[".poses.npz"].unlink()
+    with pytest.raises(RigposeError, match="rows that are frame sets"):
+        export_slp([session / "day1_B.mkv", files[".csv"]], tmp_path / "o.slp")
     assert not (tmp_path / "o.slp").exists()

@@ -22,7 +22,7 @@ from deploy.poses_io.deeplabcut import save_csv
 from deploy.poses_io.pose_table import PoseTableWriter
 from deploy.poses_io.poses import NO_TIME_NS, Poses
 from tests.acquisition.sessions import write_session
-from tests.deploy.offline.free_session import ENDINGS, write_free_session, write_poses
+from tests.deploy.offline.free_session import ENDINGS, PERIOD_NS, START_NS, write_free_session, write_poses
 
 # HDMF and its friends warn of each other's future.
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -206,7 +206,9 @@ def test_poses_of_cameras_that_run_freely_have_their_own_frames_times(tmp_path, 
     folder = write_free_session(tmp_path / "day1", {"A": (0, 20), "B": (-3, 17)})
     files = [each[ending] for each in write_poses(folder, tmp_path, rows).values()]
     with Recording.open(folder) as recording:
-        for each in seen_of(recording, files):
+        found = seen_of(recording, files)
+        assert [each.camera for each in found] == ["A", "B"]
+        for each in found:
             np.testing.assert_array_equal(each.points[:, 0, 0], each.frame)
             times = recording.frame_table(each.camera)["t_exposure_ns"]
             np.testing.assert_array_equal(each.t_exposure_ns, times[each.frame])
@@ -248,6 +250,28 @@ def test_poses_of_another_session_are_refused(tmp_path):
         for ending in ENDINGS:
             with pytest.raises(RigposeError, match="found frames of other times"):
                 seen_of(recording, [files[ending]])
+
+
+def test_poses_of_more_frames_than_the_camera_has_are_refused(tmp_path):
+    folder = write_free_session(tmp_path / "day1", {"A": (0, 18), "B": (0, 18)})
+    longer = write_free_session(tmp_path / "longer" / "day1", {"A": (0, 20), "B": (0, 20)})
+    files = write_poses(longer, tmp_path)["A"]
+    with Recording.open(folder) as recording, pytest.raises(RigposeError, match="of the 18 frames"):
+        seen_of(recording, [files[".poses.npz"]])
+
+
+def test_outputs_events_name_the_recording_s_frame_sets(tmp_path):
+    """A live process logged the number that its tracker gave."""
+    from pynwb import NWBHDF5IO
+
+    folder = write_free_session(tmp_path / "day1", {"A": (0, 20), "B": (0, 20)})
+    events = EventsWriter(folder)
+    t_ns = START_NS + 110 * PERIOD_NS + 1_000_000
+    events.append("output", t_ns, output="led", frame_set=3, exposure_age_ms=1.0, on=True)
+    events.close()
+    export_nwb(folder, tmp_path / "a.nwb", options=ABOUT)
+    with NWBHDF5IO(str(tmp_path / "a.nwb"), "r") as io:
+        assert io.read().events["output"].to_dataframe()["frame_set"].tolist() == [10]
 
 
 def test_all_that_is_missing_is_one_error(tmp_path):

@@ -59,11 +59,14 @@ def test_a_relative_name_is_that_of_the_folder_it_was_given_in(
 
 
 def test_the_same_video_elsewhere_goes_on(days: Path, bundle: Bundle) -> None:
-    """Moved; copied, and the old one gone; by a link. Not: another one where the old one is gone."""
+    """By a link; copied; moved. Not: another one where the old one is gone."""
     output, video = days / "poses", days / "day1" / "cam.mkv"
     analyze(bundle, [video], output)
     (days / "link").symlink_to(days / "day1")
     assert analyze(bundle, [days / "link" / "cam.mkv"], output)["videos"][0]["kept"]
+    (days / "copy").mkdir()
+    copied = Path(shutil.copy2(video, days / "copy" / "cam.mkv"))
+    assert analyze(bundle, [copied], output)["videos"][0]["kept"]
     (days / "new").mkdir()
     moved = Path(shutil.move(video, days / "new" / "cam.mkv"))
     assert analyze(bundle, [moved], output)["videos"][0]["kept"]

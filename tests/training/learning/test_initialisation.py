@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 
 from acquisition.errors import RigposeError
-from training.learning.initialisation import _convolutions_of, carries_batch_norm, initialise
+from training.learning.initialisation import _convolutions_of, _dequantized, carries_batch_norm, initialise
 from training.networks.table import build_network
 
 CLASSIFIER = "mobilenet_v2_1.0_224_quant.tflite"
@@ -25,6 +26,29 @@ def test_weights_with_a_scale_for_every_channel_are_those_of_the_float_file():
         axes = tuple(range(1, kernel.ndim))
         step = np.abs(kernel).max(axis=axes, keepdims=True) / 127
         assert (np.abs(kernel - stored) <= 0.51 * step + 1e-9).all()
+
+
+def test_a_scale_for_every_channel_goes_with_the_axis_that_the_file_names():
+    """A depthwise kernel's is the last one. Integers without a scale are no weights."""
+    stored = np.arange(24, dtype=np.int8).reshape(1, 2, 3, 4)
+    interpreter = SimpleNamespace(tensor=lambda index: lambda: stored)
+    scales, zeros = np.array([1.0, 2, 4, 8]), np.array([0, 1, 2, 3])
+    about = {"scales": scales, "zero_points": zeros, "quantized_dimension": 3}
+    detail = {"index": 0, "name": "kernel", "quantization_parameters": about}
+    np.testing.assert_array_equal(_dequantized(interpreter, detail), (stored - zeros) * scales)
+    about |= {"scales": [], "zero_points": []}
+    with pytest.raises(ValueError, match="kernel: int8 without a scale"):
+        _dequantized(interpreter, detail)
+
+
+def test_kernels_that_are_computed_when_it_runs_are_refused(tmp_path):
+    """Stored as int8 here and made float32 first, as those of a float16 file are."""
+    from ai_edge_quantizer import quantizer, recipe
+
+    work = quantizer.Quantizer(str(GOLDEN / "fp32.tflite"), recipe.weight_only_wi8_afp32())
+    (tmp_path / "small.tflite").write_bytes(work.quantize().quantized_model)
+    with pytest.raises(RigposeError, match="found kernels that are computed when it runs"):
+        _convolutions_of(tmp_path / "small.tflite")
 
 
 def test_a_damaged_classifier_is_refused(tmp_path):

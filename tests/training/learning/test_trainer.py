@@ -15,7 +15,7 @@ from acquisition.errors import RigposeError
 from tests.training.dots import dot_project
 from training.evaluation import evaluate
 from training.images import read_image
-from training.learning import learner
+from training.learning import learner, trainer
 from training.learning.augmentation import NONE
 from training.learning.initialisation import initialise
 from training.learning.trainer import train
@@ -57,9 +57,15 @@ def test_a_run_holds_what_made_it(run, project):
     assert len(rows) == len(result["learning_curve"])
 
 
-def test_samples_are_mirrored_where_every_side_has_its_partner(tmp_path):
+def test_samples_are_mirrored_where_every_side_has_its_partner(tmp_path, monkeypatch):
     """Two of four paired: a mirrored sample would teach left for right, so none is made, and that is said."""
-    said = []
+    said, mirrors, samples = [], [], trainer.TrainingSet
+
+    def heard(*material, mirror, **options):
+        mirrors.append(mirror)
+        return samples(*material, mirror=mirror, **options)
+
+    monkeypatch.setattr(trainer, "TrainingSet", heard)
     dots = dot_project(tmp_path / "dots", count=5)
     for task, others in (("whole", ("LF_paw", "RF_paw")), ("half", ("LF_paw", "forepaw_2"))):
         keypoints = ("left_ear", "right_ear", *others)
@@ -72,6 +78,7 @@ def test_samples_are_mirrored_where_every_side_has_its_partner(tmp_path):
         assert load_network(run)[1].symmetric_pairs == project.symmetric_pairs
         mirrored = [["left_ear", "right_ear"], ["LF_paw", "RF_paw"]] if task == "whole" else []
         assert result["mirrored_pairs"] == mirrored
+    assert mirrors[0].tolist() == [1, 0, 3, 2] and mirrors[1:] == [None]
     assert said[0] == "Samples are mirrored, too: left_ear with right_ear, LF_paw with RF_paw change places"
     assert said[1].startswith("No sample is mirrored: LF_paw seem")
     assert len(said) == 2

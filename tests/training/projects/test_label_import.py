@@ -169,7 +169,7 @@ def moved(tmp_path: Path, file: Path) -> Path:
 
 
 def another_length(tmp_path: Path, file: Path) -> Path:
-    write_film(file.parent / "clip.mp4", 8)
+    write_film(file.parent / "clip.mp4", 9)  # frame 9 is labelled, and would be the tenth
     return file
 
 
@@ -181,7 +181,7 @@ def another_length(tmp_path: Path, file: Path) -> Path:
         (lambda folder, file: coco(folder / "x", people=2), "2 in frame 0"),
         (lambda folder, file: coco(folder / "x", names=("Nase", "Schwanz")), "found Nase, Schwanz"),
         (moved, "--videos FOLDER"),
-        (another_length, "found 8 frames"),
+        (another_length, "found 9 frames"),
     ],
 )
 def test_what_cannot_be_taken_in_changes_nothing(project, file, tmp_path, spoil, says):

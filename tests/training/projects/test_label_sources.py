@@ -6,7 +6,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from acquisition.errors import RigposeError
@@ -77,11 +77,13 @@ def test_names_of_two_machines_with_two_files_are_told(tmp_path):
 
 
 @given(st.lists(st.sampled_from(["/x", "/y", "C:", "D:", "."]), min_size=2, max_size=4),
-       st.lists(st.sampled_from(["day1", "day2", "a/cam", "b/cam"]), min_size=4, max_size=4))  # fmt: skip
-def test_videos_of_other_folders_or_of_one_machine_never_share_a_file(machines, folders):
+       st.lists(st.sampled_from(["day1", "day2", "a/cam", "b/cam"]), min_size=4, max_size=4),
+       st.booleans())  # fmt: skip
+@example(["/x", "/x"], ["a/cam", "b/cam", "day1", "day1"], False)
+def test_videos_of_other_folders_or_of_one_machine_never_share_a_file(machines, folders, two_files):
     names = list(dict.fromkeys(f"{m}/{f}/video.mp4" for m, f in zip(machines, folders, strict=False)))
     with tempfile.TemporaryDirectory() as root:
-        made(Path(root), "here/video.mp4", "here/cam/video.mp4")
+        made(Path(root), "here/video.mp4", *(["here/cam/video.mp4"] if two_files else []))
         try:
             found = find_videos(names, names, Path(root) / "here" / "l.slp", None)
         except RigposeError as error:

@@ -1,7 +1,7 @@
 """The policy of an output as properties: whatever is asked, it is never high against its rules."""
 
 import numpy as np
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from deploy.closed_loop.outputs.guard import (
@@ -33,6 +33,7 @@ def command(
     age=st.floats(0, 100), confidence=st.floats(0, 1) | st.just(float("nan")), views=st.integers(0, 5),
     ahead=st.floats(0, 500),
 )  # fmt: skip
+@example(age=60, confidence=0.9, views=3, ahead=40)  # too old, and it speaks of 20 ms ago
 def test_every_condition_must_hold(age: float, confidence: float, views: int, ahead: float) -> None:
     """However far ahead a pose speaks, its age is that of its exposure."""
     allowed = round(age * MS) <= 50 * MS and confidence >= 0.6 and views >= 2

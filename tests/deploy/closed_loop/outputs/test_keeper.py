@@ -3,7 +3,7 @@
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -13,7 +13,7 @@ from deploy.closed_loop.outputs.client import Outputs
 from deploy.closed_loop.outputs.keeper import OutputKeeper
 from deploy.closed_loop.outputs.port import Command, OutputDevice
 from deploy.closed_loop.outputs.serve import OutputsPlan, _Server
-from tests.deploy.closed_loop.outputs.test_serve import Link, moment, settings, wait_for
+from tests.deploy.closed_loop.outputs.test_serve import Link, moment, serving, settings, wait_for
 
 
 class Device:
@@ -49,7 +49,6 @@ def served(
     one = settings(max_on_ms=max_on_ms, max_age_ms=60_000, silence_ms=60_000)
     policy = dict.fromkeys(devices, one)
     keepers = [OutputKeeper(name, one, device, None) for name, device in devices.items()]
-    server = _Server(link, OutputsPlan(str(runtime), policy, ""), keepers, None)
 
     def run() -> None:
         try:
@@ -57,19 +56,12 @@ def served(
         except Exception as error:
             died.append(error)
 
-    thread = threading.Thread(target=run)
-    thread.start()
-    outputs = Outputs(runtime, policy, ("nose", "tail"))
-    outputs.evidence = moment(1)
-    try:
-        wait_for(lambda: link.reports.get("state") == "ready" or died)
+    with (
+        closing(_Server(link, OutputsPlan(str(runtime), policy, ""), keepers, None)) as server,
+        serving(runtime, policy, link, run) as outputs,
+    ):
+        outputs.evidence = moment(1)
         yield outputs, link, died
-    finally:
-        link.stopping = True
-        thread.join(10)
-        outputs.close()
-        server.close()
-        assert not thread.is_alive()
 
 
 def test_an_output_falls_in_time_beside_a_device_that_hangs(runtime: Path) -> None:

@@ -53,12 +53,21 @@ def served(runtime: Path, session: Path, **outputs: OutputSettings) -> Iterator[
     """A processor's handles on outputs that are being served, and the server's reports."""
     link = Link()
     plan = OutputsPlan(str(runtime), outputs, str(runtime / "report.json"), str(session))
-    thread = threading.Thread(target=serve_outputs, args=(link, plan))
+    with serving(runtime, outputs, link, lambda: serve_outputs(link, plan)) as handles:
+        yield handles, link
+
+
+@contextmanager
+def serving(
+    runtime: Path, outputs: dict[str, OutputSettings], link: Link, serve: Callable[[], None]
+) -> Iterator[Outputs]:
+    """A processor's handles on outputs that `serve` serves until the link says that it is to stop."""
+    thread = threading.Thread(target=serve)
     thread.start()
     handles = Outputs(runtime, outputs, ("nose", "tail"))
     try:
         wait_for(lambda: link.reports.get("state") == "ready" or not thread.is_alive())
-        yield handles, link
+        yield handles
     finally:
         link.stopping = True
         thread.join(10)
